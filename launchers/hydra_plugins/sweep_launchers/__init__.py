@@ -1,0 +1,1 @@
+"""Hydra plugins of skysweep: the launchers onto the engines, and the grid sweeper."""

@@ -1,0 +1,40 @@
+"""Settings of the plugins. Imported at every start of Hydra, so nothing heavy here."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+_PLUGINS = "hydra_plugins.sweep_launchers"
+
+
+@dataclass
+class LocalLauncherConf:
+    """Processes on this machine.
+
+    Attributes:
+        processes: workers; auto is one per accelerator, else one per core; 0 is this process.
+    """
+
+    _target_: str = f"{_PLUGINS}.local.LocalLauncher"
+    processes: Any = "auto"
+
+
+@dataclass
+class GridSweeperConf:
+    """The plain product of all swept values.
+
+    Attributes:
+        params: swept values of a named study, {key: "1,2,3"}; the command line's win.
+    """
+
+    _target_: str = f"{_PLUGINS}.grid.GridSweeper"
+    params: dict[str, Any] | None = field(default_factory=dict)
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="local", node=LocalLauncherConf, provider="skysweep"
+)
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="grid", node=GridSweeperConf, provider="skysweep"
+)

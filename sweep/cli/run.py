@@ -1,0 +1,57 @@
+"""The `sweep` command: Hydra composes, the launcher launches, errors become one line."""
+
+import os
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from sweep.config.compose import config_dir, to_conf
+from sweep.config.explain import explain
+from sweep.errors import ConfigError, SweepError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point; exit status as in `sweep.errors`."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole, and leave here as one line
+    err = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        _compose_and_run()
+    except SweepError as error:
+        err.print(f"sweep: {error}", markup=False)
+        sys.exit(error.exit_code)
+    except (HydraException, OmegaConfBaseException) as error:
+        err.print(f"sweep: {explain(error)}", markup=False)
+        sys.exit(ConfigError.exit_code)
+    except KeyboardInterrupt:
+        err.print("sweep: interrupted; what is recorded is safe, the same command continues")
+        sys.exit(INTERRUPTED)
+
+
+def _compose_and_run() -> None:
+    caught: list[SweepError] = []
+
+    @hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="sweep")
+    def single(composed: DictConfig) -> None:
+        """One experiment, where there is no `--multirun`; else the launcher runs them all."""
+        from sweep.cli.session import run_session
+        from sweep.engines import LocalEngine
+
+        try:
+            run_session([to_conf(composed)], LocalEngine(HydraConfig.get().launcher.processes))
+        except SweepError as error:  # Hydra would print lines of its own about it
+            caught.append(error)
+
+    single()
+    if caught:
+        raise caught[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""A launch as a person sees it: progress, then the summary, then what to do next."""
+
+from collections.abc import Sequence
+
+from sweep.cli.tables import console, summary_table
+from sweep.config.schema import SweepConf
+from sweep.engines import Engine
+from sweep.errors import IncompleteError
+from sweep.launch import launch
+from sweep.progress import Progress
+from sweep.statistics import summary
+from sweep.store import open_dataset
+
+
+def run_session(
+    confs: Sequence[SweepConf], engine: Engine, overrides: Sequence[Sequence[str]] = ()
+) -> tuple[str, ...]:
+    """Launch `confs`, print their summary; returns the identities of the experiments.
+
+    Raises:
+        IncompleteError: a unit failed; the others are recorded.
+    """
+    out, err = console(), console(stderr=True)
+    done = launch(confs, engine, Progress(err), overrides)
+    if not done.outcomes:
+        out.print(f"nothing to do: all {done.total} units are recorded in {done.store}")
+    ds = open_dataset(done.store)
+    asked = [i for i, key in enumerate(ds["identity"].values) if key in set(done.identities)]
+    out.print(summary_table(summary(ds.isel(experiment=asked)), done.store))
+    if done.failed:
+        missing = done.total - sum(o.error is None for o in done.outcomes)
+        first = done.failed[0]
+        raise IncompleteError(
+            f"{len(done.failed)} units failed, of {missing} missing: {first.error}; "
+            f"tracebacks: sweep-store status {done.store}; the same command tries again"
+        )
+    return done.identities

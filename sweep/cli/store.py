@@ -1,0 +1,132 @@
+"""The `sweep-store` command: look at a store, from any terminal, while it is being filled."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweep.cli.tables import console, summary_table
+from sweep.errors import ConfigError, StoreError, SweepError
+from sweep.statistics.summary import METRICS, best, summary
+from sweep.store import Store, open_dataset, verify
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; exit status as in `sweep.errors`."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except SweepError as error:
+        console(stderr=True).print(
+            f"sweep-store: {error}", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        sys.stderr.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sweep-store", description=__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command, text: str) -> argparse.ArgumentParser:  # noqa: ANN001
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("store", metavar="PATH", help="a store, e.g. runs/grid.zarr")
+        sub.set_defaults(command=command)
+        return sub
+
+    add("status", _status, "how much is recorded, how fits ended, what failed")
+    table = add("summary", _summary, "statistics of every experiment over its realisations")
+    table.add_argument("--sort", metavar="COLUMN", help="column to sort by, e.g. cmb_variance")
+    table.add_argument("--reverse", action="store_true", help="largest first")
+    table.add_argument("--json", action="store_true", help="all columns, one object a row")
+    ranked = add("best", _best, "experiments ranked by a metric, the best first")
+    ranked.add_argument("--metric", default="cmb_variance", help=f"one of {', '.join(METRICS)}")
+    ranked.add_argument("--top", type=int, default=10, help="how many to show")
+    ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
+    add("verify", _verify, "rehash what is recorded; what is damaged is computed again next time")
+    plot = add("plot", _plot, "picture of cmb_variance against cluster counts")
+    plot.add_argument("--output", help="file to write; <store>-variance.png by default")
+    return parser
+
+
+def _status(options: argparse.Namespace) -> None:
+    store, out = Store(options.store), console()
+    units, done = store.units(), store.done_units()
+    fits: Counter[str] = Counter()
+    seconds = 0.0
+    for records in store.records.values():
+        fits.update(records[0].statuses)
+        seconds += records[0].seconds
+    experiments = len({i for s in store.segments.values() for i in s.identities})
+    out.print(f"{store.path}: {experiments} experiments in {len(store.segments)} segments")
+    out.print(f"units: {len(done)} of {len(units)} recorded, {len(units) - len(done)} missing")
+    if fits:
+        ended = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(fits.items()))
+        out.print(f"fits: {ended}; {seconds:.0f} s of work")
+    open_failures = [f for f in store.errors() if f.unit not in done]
+    for message, n in Counter(f.message for f in open_failures).most_common():
+        units_failed = len({f.unit for f in open_failures if f.message == message})
+        out.print(f"failed: {n} times, {units_failed} units: {message}", markup=False)
+    if open_failures:
+        out.print(f"tracebacks: {store.path}.sweep/logs", markup=False)
+    if store.skipped_lines:
+        out.print(f"{store.skipped_lines} torn journal lines ignored (a worker was killed)")
+
+
+def _summary(options: argparse.Namespace) -> None:
+    table: Any = summary(open_dataset(options.store))
+    if options.sort is not None:
+        if options.sort not in table:
+            raise ConfigError(
+                f"--sort {options.sort}: no such column; choose from {', '.join(table.columns)}"
+            )
+        table = table.sort_values(options.sort, ascending=not options.reverse, kind="stable")
+    elif options.reverse:
+        table = table[::-1]
+    _show(table, options)
+
+
+def _best(options: argparse.Namespace) -> None:
+    if options.top < 1:
+        raise ConfigError(f"--top {options.top}: must be at least 1")
+    _show(best(open_dataset(options.store), options.metric).head(options.top), options)
+
+
+def _show(table: Any, options: argparse.Namespace) -> None:
+    if options.json:
+        rows = json.loads(table.reset_index().to_json(orient="records", double_precision=15))
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        console().print(summary_table(table, options.store))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    report, out = verify(options.store), console()
+    out.print(f"{report.checked} recorded units checked")
+    for line in [*report.metadata, *map(str, report.damage)]:
+        out.print(f"damaged: {line}", markup=False)
+    for leftover in report.leftovers:
+        out.print(f"left over by a killed writer, harmless: {leftover}", markup=False)
+    if report.skipped_lines:
+        out.print(f"{report.skipped_lines} torn journal lines ignored")
+    if report.clean:
+        out.print("clean")
+        return
+    remedy = "run the sweep again to compute them anew" if report.retracted else "restore a copy"
+    raise StoreError(f"{len(report.damage) + len(report.metadata)} damaged; {remedy}")
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from sweep.plots import plot_variance
+
+    path = Path(options.store)
+    output = options.output or path.with_name(f"{path.stem}-variance.png")
+    console().print(f"written: {plot_variance(open_dataset(path), output)}", markup=False)
+
+
+if __name__ == "__main__":
+    main()

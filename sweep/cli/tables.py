@@ -1,0 +1,88 @@
+"""Tables for the terminal; everything in them, and more, is in `sweep-store summary --json`."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweep.statistics.summary import METRICS, STATISTICS
+
+_SHOWN = ("cmb_variance", "cmb_variance_variance", "nll", "iterations", "seconds")
+
+_HEADINGS = {
+    "cmb_variance": "cmb_variance ± error\nuK^2",
+    "seconds": "seconds\na fit",
+    "cmb_variance_variance": "variance\nuK^4",
+    "realisations": "reali-\nsations",
+    "iterations": "itera-\ntions",
+}
+
+WIDTH = 160
+"""Where the output is no terminal: tables in a log or a pipe are not cut to 80 columns."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or `WIDTH`."""
+    plain = Console(stderr=stderr)
+    return plain if plain.is_terminal else Console(stderr=stderr, width=WIDTH)
+
+
+def summary_table(table: Any, title: str) -> Table:
+    """A summary (pandas) as a rich table; settings that do not differ stand below it."""
+    settings = [c for c in table.columns if c not in STATISTICS]
+    same = [c for c in settings if table[c].nunique(dropna=False) == 1]
+    varying = [c for c in settings if c not in same and not _implied(table, c)]
+    statuses = [s for s in STATISTICS if s in table and s not in (*_SHOWN, *_HIDDEN)]
+    columns = [*varying, *statuses, *_SHOWN]
+
+    shown = Table(
+        title=Text(title, overflow="fold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+    )
+    shown.add_column("experiment", no_wrap=True)
+    for column in columns:
+        numeric = pd.api.types.is_numeric_dtype(table[column])
+        heading = str(_HEADINGS.get(column, column.replace(".", "\n").replace("_", " ")))
+        shown.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+    for key, row in table.iterrows():
+        shown.add_row(str(key), *(_cell(row, c) for c in columns))
+    if same:
+        shown.caption = Text("all: " + ", ".join(f"{c}={_plain(table[c].iloc[0])}" for c in same))
+        shown.caption_justify = "left"
+    return shown
+
+
+def _implied(table: Any, column: str) -> bool:
+    """Whether a setting follows from the choice of its group, as solver.rtol may from solver."""
+    group = column.split(".")[0]
+    if group == column or group not in table:
+        return False
+    return bool((table.groupby(group)[column].nunique(dropna=False) == 1).all())
+
+
+_HIDDEN = ("usable", "gradient_norm", "evaluations", "cmb_variance_error")
+
+
+def _cell(row: Any, column: str) -> str:
+    if column == "cmb_variance" and not math.isnan(row["cmb_variance_error"]):
+        return with_error(row[column], row["cmb_variance_error"])
+    if column in METRICS and not math.isnan(row[column]):
+        return f"{row[column]:.6g}" if abs(row[column]) < 1e3 else f"{row[column]:.3f}"
+    return _plain(row[column])
+
+
+def with_error(value: float, error: float) -> str:
+    """A value and its standard error, both to two digits of the error."""
+    if not error > 0:
+        return f"{value:.6g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,15 @@
+"""Rules that divide the kept pixels into clusters; one file per rule."""
+
+from sweep.clusters.base import ClusterMap, Clusters, contiguous
+from sweep.clusters.file import file_clusters
+from sweep.clusters.kmeans import kmeans_clusters
+from sweep.clusters.multires import multires_clusters
+
+__all__ = [
+    "ClusterMap",
+    "Clusters",
+    "contiguous",
+    "file_clusters",
+    "kmeans_clusters",
+    "multires_clusters",
+]

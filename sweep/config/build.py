@@ -1,0 +1,209 @@
+"""The only bridge from configuration to objects: everything that fits one experiment."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sweep.cache import Cache, canonical_json
+from sweep.clusters import Clusters, file_clusters, kmeans_clusters, multires_clusters
+from sweep.config.schema import SweepConf
+from sweep.errors import ConfigError
+from sweep.fit import OBJECTIVES
+from sweep.grid.identity import scientific
+from sweep.instrument import Instrument, read_instrument
+from sweep.mask import GalacticMasks, Mask, parse_mask, read_masks
+from sweep.noise import white_noise_at
+from sweep.problem import SpectralProblem
+from sweep.sky import Sky, check_finite, pysm_sky, synthetic_sky, template_sky
+from sweep.solvers import SOLVERS, Bounds, Objective, Solver
+from sweep.solvers.base import BlockMaps
+from sweep.store import NOISELESS
+from sweep.types import PARAMETERS, Parameter
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One experiment, ready to be fitted.
+
+    Attributes:
+        problem: the likelihood.
+        bounds: start and box; cluster axes are padded to lengths that like counts share.
+        signal: noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel).
+    """
+
+    instrument: Instrument
+    sky: Sky
+    mask: Mask
+    clusters: Clusters
+    problem: SpectralProblem
+    bounds: Bounds
+    solver: Solver
+    objective: Objective
+    signal: np.ndarray
+    noise_ratio: float
+    noise_seed: int
+
+    @property
+    def counts(self) -> dict[Parameter, int]:
+        """Number of clusters of every parameter."""
+        return {p: getattr(self.clusters, p).count for p in PARAMETERS}
+
+    def maps(self, realisations: tuple[int, ...]) -> BlockMaps:
+        """Observed maps, uK_CMB, shape (realisation, frequency, stokes, pixel)."""
+        sigma = self.noise_ratio * self.instrument.noise_sigma(self.mask.nside)
+        signal = jnp.asarray(self.signal)
+
+        def one(realisation: int) -> Any:
+            if realisation == NOISELESS or self.noise_ratio == 0:
+                return signal
+            noise = white_noise_at(
+                self.noise_seed, realisation, sigma, self.mask.nside, self.mask.pixels
+            )
+            return signal + noise.astype(signal.dtype)
+
+        return jnp.stack([one(r) for r in realisations])
+
+
+def build(conf: SweepConf) -> Setup:
+    """Make the objects of one experiment; the expensive ones are shared between experiments.
+
+    Raises:
+        ConfigError: an input cannot be used: what was expected, what was got, how to mend it.
+    """
+    jax.config.update("jax_enable_x64", True)  # nll is 1e9 and differences of 1e-3 decide
+    instrument = build_instrument(conf)
+    sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
+    dtype = np.dtype(conf.fit.precision)
+    problem = SpectralProblem(
+        frequency=jnp.asarray(instrument.frequency, dtype),
+        inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside), dtype),
+        labels={p: jnp.asarray(getattr(clusters, p).labels) for p in PARAMETERS},
+        dust_nu0=float(conf.parameters.dust_nu0),
+        synchrotron_nu0=float(conf.parameters.synchrotron_nu0),
+    )
+    return Setup(
+        instrument=instrument,
+        sky=sky,
+        mask=mask,
+        clusters=clusters,
+        problem=problem,
+        bounds=_bounds(conf, {p: getattr(clusters, p).count for p in PARAMETERS}, dtype),
+        solver=SOLVERS[conf.solver.name](**asdict(conf.solver)),
+        objective=OBJECTIVES[conf.fit.likelihood],
+        signal=_shared(_signal, conf, ("sky", "instrument", "mask")).astype(dtype),
+        noise_ratio=conf.noise.ratio,
+        noise_seed=conf.noise.seed,
+    )
+
+
+def build_instrument(conf: SweepConf) -> Instrument:
+    """Bands and depths, from the configuration or from `instrument.path`."""
+    given = conf.instrument
+    if given.path is not None:
+        return read_instrument(given.path)
+    return Instrument(
+        given.name, np.asarray(given.frequency), np.asarray(given.depth_p), given.source
+    )
+
+
+def build_sky(conf: SweepConf) -> Sky:
+    """The true sky."""
+    return _shared(_sky, conf, ("sky",))
+
+
+def build_mask(conf: SweepConf) -> Mask:
+    """The kept pixels; every map of the sky is finite there."""
+    return _shared(_mask, conf, ("sky", "mask"))
+
+
+def build_clusters(conf: SweepConf) -> Clusters:
+    """Clusters of the three parameters on the kept pixels."""
+    return _shared(_clusters, conf, ("sky", "mask", "clusters"))
+
+
+class _Shared:
+    """A configuration that hashes by the groups it is used for, so that results are shared."""
+
+    def __init__(self, conf: SweepConf, groups: tuple[str, ...]) -> None:
+        self.conf = conf
+        self.key = canonical_json([scientific(getattr(conf, g), f"{g}.") for g in groups])
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shared) and self.key == other.key
+
+
+def _shared(make: Callable[[_Shared], Any], conf: SweepConf, groups: tuple[str, ...]) -> Any:
+    return make(_Shared(conf, groups))
+
+
+@lru_cache(maxsize=4)
+def _sky(shared: _Shared) -> Sky:
+    sky, cache = shared.conf.sky, _cache(shared)
+    if sky.name == "synthetic":
+        return synthetic_sky(sky.nside, sky.seed, sky.r, sky.cmb_seed, cache)
+    if sky.name == "templates":
+        return template_sky(sky.path, sky.nside)
+    return pysm_sky(sky.tag, sky.nside, sky.cmb_seed, cache)
+
+
+@lru_cache(maxsize=16)
+def _mask(shared: _Shared) -> Mask:
+    conf, sky = shared.conf, build_sky(shared.conf)
+    named = (
+        read_masks(conf.mask.path, sky.nside)
+        if conf.mask.path
+        else GalacticMasks(sky.dust_intensity())
+    )
+    mask = parse_mask(conf.mask.expression, sky.nside, named)
+    check_finite(sky, mask.keep)
+    return mask
+
+
+@lru_cache(maxsize=64)
+def _clusters(shared: _Shared) -> Clusters:
+    conf, mask = shared.conf.clusters, build_mask(shared.conf)
+    if conf.name == "file":
+        return file_clusters(mask, conf.path)
+    values: dict[Parameter, int] = {p: getattr(conf, p) for p in PARAMETERS}
+    if conf.name == "multires":
+        return multires_clusters(mask, values)
+    return kmeans_clusters(mask, values, conf.seed, _cache(shared), conf.clip)
+
+
+def _cache(shared: _Shared) -> Cache:
+    return Cache(Path(str(shared.conf.store.cache)))
+
+
+@lru_cache(maxsize=4)
+def _signal(shared: _Shared) -> np.ndarray:
+    sky, mask = build_sky(shared.conf), build_mask(shared.conf)
+    return sky.maps(build_instrument(shared.conf).frequency)[..., mask.pixels]
+
+
+def _bounds(conf: SweepConf, counts: dict[Parameter, int], dtype: np.dtype) -> Bounds:
+    parts: dict[str, dict[str, Any]] = {"start": {}, "low": {}, "high": {}}
+    for p in PARAMETERS:
+        box = getattr(conf.parameters, p)
+        if not box.low < box.high:
+            raise ConfigError(f"parameters.{p}: low {box.low:g} must be below high {box.high:g}")
+        if not box.low < box.start < box.high:
+            raise ConfigError(
+                f"parameters.{p}.start = {box.start:g}: must be inside ({box.low:g}, {box.high:g})"
+            )
+        for part, values in parts.items():
+            values[p] = jnp.full(padded(counts[p]), getattr(box, part), dtype)
+    return Bounds(**parts)
+
+
+def padded(count: int) -> int:
+    """Length of a cluster axis: the next power of two, so that a grid compiles a few times."""
+    return 1 << (count - 1).bit_length()

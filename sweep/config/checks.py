@@ -1,0 +1,86 @@
+"""Bounds of configuration values: declared beside the default, checked once, at the edge."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import field, fields, is_dataclass
+from math import isfinite
+from typing import Any
+
+from sweep.errors import ConfigError
+
+Check = Callable[[Any], str | None]
+"""Says what a value must be, or None where it is right."""
+
+
+def setting(default: Any, doc: str, check: Check | None = None) -> Any:
+    """A dataclass field with its one line of documentation and its check."""
+    metadata = {"doc": doc, "check": check}
+    if isinstance(default, list | dict) or is_dataclass(default):
+        return field(default_factory=lambda: deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def at_least(bound: float) -> Check:
+    """The value is `bound` or more."""
+    return lambda v: None if v >= bound else f"must be at least {bound:g}"
+
+
+def positive(value: float) -> str | None:
+    """The value is finite and above zero."""
+    return None if isfinite(value) and value > 0 else "must be positive"
+
+
+def one_of(*choices: Any) -> Check:
+    """The value is one of `choices`."""
+    allowed = ", ".join(str(c) for c in choices)
+    return lambda v: None if v in choices else f"must be one of {allowed}"
+
+
+def healpix_nside(value: int) -> str | None:
+    """The value is a HEALPix resolution: a power of two."""
+    if value >= 1 and value & (value - 1) == 0:
+        return None
+    below = 1 << max(value.bit_length() - 1, 0) if value > 0 else 1
+    near = f"{below} or {2 * below}" if value > 0 else "64"
+    return f"must be a power of two: use {near}"
+
+
+def auto_or(check: Check) -> Check:
+    """The value is the word auto, or an integer that passes `check`."""
+
+    def checked(value: Any) -> str | None:
+        if value == "auto":
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            return "must be auto or an integer"
+        return check(value)
+
+    return checked
+
+
+def check(conf: Any, prefix: str = "") -> None:
+    """Check every setting of a configuration dataclass.
+
+    Raises:
+        ConfigError: naming the first wrong key, its value and what is allowed.
+    """
+    for key, value, metadata in settings(conf, prefix):
+        rule = metadata.get("check")
+        problem = rule(value) if rule is not None else None
+        if problem:
+            raise ConfigError(f"{key} = {value!r}: {problem}")
+
+
+def settings(conf: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict]]:
+    """Every leaf of nested configuration dataclasses as (dotted key, value, metadata)."""
+    for item in fields(conf):
+        key, value = f"{prefix}{item.name}", getattr(conf, item.name)
+        if is_dataclass(value):
+            yield from settings(value, f"{key}.")
+        else:
+            yield key, value, dict(item.metadata)
+
+
+def flatten(conf: Any) -> dict[str, Any]:
+    """A configuration as {dotted key: value}, in the order of its dataclasses."""
+    return {key: value for key, value, _ in settings(conf)}

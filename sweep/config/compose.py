@@ -1,0 +1,89 @@
+"""Composition by Hydra, from the command line or from Python, into a checked `SweepConf`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from sweep.config.checks import check
+from sweep.config.explain import explain, unknown_key
+from sweep.config.schema import SweepConf, register
+from sweep.errors import ConfigError
+
+register()
+
+_PATH_KEYS = ("path", "cache")
+
+
+def config_dir() -> Path:
+    """Folder of the YAML files: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def compose(overrides: Sequence[str] = ()) -> SweepConf:
+    """One experiment, as `sweep <overrides>` would run it.
+
+    Args:
+        overrides: in Hydra's grammar, e.g. `["clusters.beta_dust=200", "solver=adabk0"]`.
+
+    Raises:
+        ConfigError: an unknown key or choice, or a value of the wrong type or out of bounds.
+    """
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3", job_name="sweep"):
+            composed = hydra_compose("sweep", overrides=list(overrides))
+    except Exception as error:
+        raise ConfigError(explain(error)) from error
+    return to_conf(composed)
+
+
+def to_conf(composed: DictConfig) -> SweepConf:
+    """A composed configuration as checked dataclasses, its paths made absolute.
+
+    Raises:
+        ConfigError: a required value is absent, or a value is out of bounds.
+    """
+    _check_keys(composed)
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        group = missing[0].split(".")[0]
+        chosen = OmegaConf.select(composed, f"{group}.name", throw_on_missing=False)
+        choice = f" with {group}={chosen}" if chosen else ""
+        raise ConfigError(f"{missing[0]} is required{choice}: give {missing[0]}=...")
+    try:
+        conf = cast(SweepConf, OmegaConf.to_object(composed))
+    except Exception as error:
+        raise ConfigError(explain(error)) from error
+    check(conf)
+    if conf.store.cache is None:
+        conf.store.cache = os.environ.get("SKYSWEEP_CACHE") or "~/.cache/skysweep"
+    for item in fields(conf):
+        _resolve_paths(getattr(conf, item.name))
+    return conf
+
+
+def _check_keys(node: DictConfig, prefix: str = "") -> None:
+    """Hydra's `+key=value` adds keys to any node; no dataclass of ours has a use for them."""
+    known = {item.name for item in fields(cast(Any, OmegaConf.get_type(node)))}
+    for key in node:
+        if key not in known:
+            raise ConfigError(unknown_key(f"{prefix}{key}"))
+        if not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
+            _check_keys(cast(DictConfig, node[key]), f"{prefix}{key}.")
+
+
+def _resolve_paths(group: Any) -> None:
+    """Workers may run elsewhere: paths of the user's become absolute before anything is sent."""
+    for key in _PATH_KEYS:
+        value = getattr(group, key, None)
+        if isinstance(value, str):
+            if "\0" in value:
+                raise ConfigError(f"{key} = {value!r}: a path cannot hold a NUL character")
+            setattr(group, key, str(Path(value).expanduser().resolve()))

@@ -1,0 +1,215 @@
+"""One dataclass a YAML group: types, defaults, bounds and documentation live here only.
+
+Not frozen, because OmegaConf makes frozen structured configs read-only.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from sweep.config.checks import at_least, auto_or, healpix_nside, one_of, positive, setting
+
+
+@dataclass
+class SyntheticSkyConf:
+    """Embedded sky: power-law random templates with a Galactic profile; offline, from a seed."""
+
+    name: str = "synthetic"
+    nside: int = setting(64, "HEALPix resolution", healpix_nside)
+    seed: int = setting(0, "seed of the foreground templates", at_least(0))
+    cmb_seed: int = setting(0, "seed of the CMB realisation", at_least(0))
+    r: float = setting(0.0, "tensor-to-scalar ratio of the CMB realisation", at_least(0))
+
+
+@dataclass
+class TemplatesSkyConf:
+    """Sky from a file of templates and parameter maps (npz or FITS)."""
+
+    name: str = "templates"
+    nside: int = setting(64, "HEALPix resolution; the file must have it", healpix_nside)
+    path: str = setting(MISSING, "file of templates; layout in docs/configuration.md")
+
+
+@dataclass
+class PysmSkyConf:
+    """PySM 3 sky; needs `pip install skysweep[pysm]` and PySM's templates."""
+
+    name: str = "pysm"
+    nside: int = setting(64, "HEALPix resolution", healpix_nside)
+    tag: str = setting("c1d1s1", "PySM models; `cr<N>` for a CMB realisation with r = 0.001 N")
+    cmb_seed: int = setting(0, "seed of the CMB realisation of `cr<N>`", at_least(0))
+
+
+@dataclass
+class InstrumentConf:
+    """Frequency bands and white noise depths."""
+
+    name: str = MISSING
+    frequency: list[float] = setting([], "band centres, GHz")
+    depth_p: list[float] = setting([], "polarisation noise depth, uK_CMB arcmin")
+    source: str = setting("", "where the figures come from")
+    path: str | None = setting(None, "YAML file with these keys, instead of the figures here")
+
+
+@dataclass
+class MaskConf:
+    """Which pixels are fitted."""
+
+    expression: str = setting(
+        "GAL060", "ALL, GALxxx, names of the file, _U/_L hemispheres, joined by + and -"
+    )
+    path: str | None = setting(
+        None, "file of named masks; without it GALxxx is the cleanest xxx % of the sky"
+    )
+
+
+@dataclass
+class KmeansConf:
+    """Spherical k-means: as many clusters of about equal area as asked for."""
+
+    name: str = "kmeans"
+    beta_dust: int = setting(100, "number of clusters", at_least(1))
+    temp_dust: int = setting(10, "number of clusters", at_least(1))
+    beta_pl: int = setting(10, "number of clusters", at_least(1))
+    seed: int = setting(0, "seed of the first centres", at_least(0))
+    clip: bool = setting(False, "take the number of pixels where more clusters are asked for")
+
+
+@dataclass
+class MultiresConf:
+    """Clusters are the pixels of coarser maps; 0 is one cluster for the whole mask."""
+
+    name: str = "multires"
+    beta_dust: int = setting(16, "nside of the clusters")
+    temp_dust: int = setting(4, "nside of the clusters")
+    beta_pl: int = setting(2, "nside of the clusters")
+
+
+@dataclass
+class ClusterFileConf:
+    """Clusters from a file with one full-sky label map a parameter."""
+
+    name: str = "file"
+    path: str = setting(MISSING, "npz or FITS with beta_dust, temp_dust, beta_pl")
+
+
+@dataclass
+class WhiteNoiseConf:
+    """White noise from the depth of the instrument."""
+
+    name: str = "white"
+    ratio: float = setting(1.0, "noise level in units of the instrument's", at_least(0))
+    realisations: int = setting(4, "number of noise draws", at_least(1))
+    seed: int = setting(0, "with the realisation number, the address of a draw", at_least(0))
+    noiseless: bool = setting(False, "also fit without noise, as realisation -1")
+
+
+@dataclass
+class ParameterConf:
+    """Start value and box of one spectral parameter."""
+
+    start: float = MISSING
+    low: float = MISSING
+    high: float = MISSING
+
+
+@dataclass
+class ParametersConf:
+    """Start values, boxes and reference frequencies, the same for every solver."""
+
+    beta_dust: ParameterConf = setting(ParameterConf(1.54, 0.5, 5.0), "dust spectral index")
+    temp_dust: ParameterConf = setting(ParameterConf(20.0, 6.0, 40.0), "dust temperature, K")
+    beta_pl: ParameterConf = setting(ParameterConf(-3.0, -7.0, -0.5), "synchrotron index")
+    dust_nu0: float = setting(150.0, "reference frequency of dust, GHz", positive)
+    synchrotron_nu0: float = setting(20.0, "reference frequency of synchrotron, GHz", positive)
+
+
+@dataclass
+class SolverConf:
+    """A minimiser; tolerances are those of the library it comes from, on chi_square."""
+
+    name: str = MISSING
+    max_steps: int = setting(1000, "cap on the steps", at_least(1))
+    rtol: float = setting(1e-8, "relative tolerance", positive)
+    atol: float = setting(1e-8, "absolute tolerance", positive)
+
+
+@dataclass
+class CadreConf(SolverConf):
+    """A solver of jax-cadre: ADABK, active set, optax or optimistix."""
+
+    max_linesearch_steps: int = setting(50, "cap on the evaluations of a line search", at_least(1))
+
+
+@dataclass
+class StoreConf:
+    """Where results go and which of the large ones are kept."""
+
+    path: str = setting("runs/sweep.zarr", "the Zarr store; made at the first run, then added to")
+    maps: str = setting(
+        "none", "keep recovered CMB maps, and how", one_of("none", "float32", "float64")
+    )
+    parameters: bool = setting(True, "keep the spectral parameters of every cluster")
+    cache: str | None = setting(
+        None,
+        "folder of CMB spectra, clusters and PySM maps, by content hash; "
+        "null is $SKYSWEEP_CACHE, else ~/.cache/skysweep",
+    )
+
+
+@dataclass
+class FitConf:
+    """How a block of realisations is computed."""
+
+    block: Any = setting(
+        "auto", "realisations fitted together: auto, or a number", auto_or(at_least(1))
+    )
+    precision: str = setting("float64", "of the fit", one_of("float64", "float32"))
+    likelihood: str = setting(
+        "direct", "closed form, or furax's own code", one_of("direct", "furax")
+    )
+
+
+@dataclass
+class SweepConf:
+    """One experiment."""
+
+    sky: Any = MISSING
+    instrument: InstrumentConf = MISSING
+    mask: MaskConf = MISSING
+    clusters: Any = MISSING
+    noise: WhiteNoiseConf = MISSING
+    parameters: ParametersConf = MISSING
+    solver: Any = MISSING
+    fit: FitConf = MISSING
+    store: StoreConf = MISSING
+    fail_fast: bool = setting(False, "stop at the first unit that fails instead of carrying on")
+
+
+GROUPS: dict[str, dict[str, type]] = {
+    "sky": {
+        "synthetic": SyntheticSkyConf,
+        "templates": TemplatesSkyConf,
+        "pysm": PysmSkyConf,
+    },
+    "instrument": {"instrument": InstrumentConf},
+    "mask": {"mask": MaskConf},
+    "clusters": {"kmeans": KmeansConf, "multires": MultiresConf, "file": ClusterFileConf},
+    "noise": {"white": WhiteNoiseConf},
+    "parameters": {"parameters": ParametersConf},
+    "solver": {"cadre": CadreConf, "scipy": SolverConf},
+    "fit": {"fit": FitConf},
+    "store": {"store": StoreConf},
+}
+"""The schema of every YAML group; a YAML names its own in its defaults list."""
+
+
+def register() -> None:
+    """Make the dataclasses known to Hydra, as `schema/<group>/<name>`."""
+    store = ConfigStore.instance()
+    store.store(name="sweep_schema", node=SweepConf)
+    for group, schemas in GROUPS.items():
+        for name, node in schemas.items():
+            store.store(group=f"schema/{group}", name=name, node=node)

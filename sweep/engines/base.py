@@ -1,0 +1,28 @@
+"""The contract of an engine."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweep.grid.plan import Package
+    from sweep.worker import Outcome
+
+Worker = Callable[["Package"], "list[Outcome]"]
+"""Computes a package and records its units itself; must not raise for a unit that fails."""
+
+
+class Engine(ABC):
+    """Carries packages to workers. Results travel through the store, only outcomes come back."""
+
+    @abstractmethod
+    def workers(self) -> int:
+        """How many packages are computed at the same time."""
+
+    @abstractmethod
+    def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
+        """Compute every package, in any order; yields the outcomes of each as it ends.
+
+        A package whose worker dies is tried again, three times in all, then its units come back
+        with an error. Closing the iterator stops the workers.
+        """

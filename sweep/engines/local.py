@@ -1,0 +1,104 @@
+"""Processes on this machine: one an accelerator, or one a core group."""
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
+from multiprocessing.queues import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from sweep.engines.base import Engine, Worker
+from sweep.engines.devices import Slot, slots
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sweep.grid.plan import Package
+    from sweep.worker import Outcome
+
+ATTEMPTS = 3
+"""How often a package is tried whose worker dies."""
+
+
+class LocalEngine(Engine):
+    """Spawned processes, each pinned to its device or cores before jax is imported.
+
+    Args:
+        processes: number of workers; `auto` is one per accelerator, else one per core; 0 computes
+            in this process.
+    """
+
+    def __init__(self, processes: Any) -> None:
+        if processes != "auto" and (not isinstance(processes, int) or processes < 0):
+            raise ConfigError(
+                f"hydra.launcher.processes = {processes!r}: must be auto, or an integer from 0 on"
+            )
+        self._slots = slots(None if processes == "auto" else processes)
+
+    def workers(self) -> int:
+        """See `Engine.workers`."""
+        return max(len(self._slots), 1)
+
+    def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
+        """See `Engine.run`."""
+        if not self._slots:
+            yield from map(worker, packages)
+            return
+        todo = deque((package, 1) for package in packages)
+        while todo:
+            yield from self._run_pool(todo, worker)
+
+    def _run_pool(
+        self, todo: "deque[tuple[Package, int]]", worker: Worker
+    ) -> "Iterator[list[Outcome]]":
+        """Work through `todo` until it is empty or a worker dies; the lost packages go back."""
+        from sweep.worker import Outcome
+
+        context = multiprocessing.get_context("spawn")
+        queue: SimpleQueue[Slot] = context.SimpleQueue()
+        count = min(len(self._slots), len(todo))
+        for slot in self._slots[:count]:
+            queue.put(slot)
+        pool = ProcessPoolExecutor(
+            count, mp_context=context, initializer=_start_worker, initargs=(queue,)
+        )
+        running: dict[Future, tuple[Package, int]] = {}
+        broken = False
+        try:
+            while running or (todo and not broken):
+                # no more than one package a worker is handed over, so that a death costs few
+                while todo and not broken and len(running) < count:
+                    package, attempt = todo.popleft()
+                    running[pool.submit(worker, package)] = (package, attempt)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    package, attempt = running.pop(future)
+                    try:
+                        yield future.result()
+                    except BrokenProcessPool:
+                        broken = True
+                        if attempt < ATTEMPTS:
+                            todo.append((package, attempt + 1))
+                        else:
+                            died = f"its worker died {ATTEMPTS} times (out of memory, or killed)"
+                            yield [Outcome(task, {}, died) for task in package.tasks]
+        finally:
+            # workers hold nothing that a kill could lose: what is recorded is on disk
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker(queue: "SimpleQueue[Slot]") -> None:
+    queue.get().occupy()
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End with the parent, even where that was killed and could not say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,28 @@
+"""The errors that reach a user, each with the exit status of the commands.
+
+A message says what was expected, what was got and how to mend it, in one line.
+"""
+
+
+class SweepError(Exception):
+    """Root of every error that skysweep raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(SweepError, ValueError):
+    """The configuration, or an input file that it names, cannot be used."""
+
+    exit_code = 2
+
+
+class StoreError(SweepError):
+    """The store cannot be read or written as asked."""
+
+    exit_code = 3
+
+
+class IncompleteError(SweepError):
+    """The sweep ended, but some of its units or fits are missing or failed."""
+
+    exit_code = 4

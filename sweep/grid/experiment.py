@@ -1,0 +1,47 @@
+"""One point of the grid: a full configuration and its identity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sweep.config.checks import flatten
+from sweep.config.schema import SweepConf
+from sweep.grid.identity import identity
+from sweep.store import NOISELESS, ExperimentEntry
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration; equal to another where their identities are equal."""
+
+    conf: SweepConf
+
+    @cached_property
+    def identity(self) -> str:
+        """See `sweep.grid.identity`."""
+        return identity(self.conf)
+
+    @property
+    def realisations(self) -> tuple[int, ...]:
+        """The realisation numbers that are asked for, the noise-free slot first."""
+        first = NOISELESS if self.conf.noise.noiseless else 0
+        return tuple(range(first, self.conf.noise.realisations))
+
+    @property
+    def entry(self) -> ExperimentEntry:
+        """What the store keeps of the configuration."""
+        flat = {k: v for k, v in flatten(self.conf).items() if not k.startswith(_OPERATIONAL)}
+        return ExperimentEntry(self.identity, flat)
+
+
+_OPERATIONAL = ("store.", "fail_fast", "noise.realisations", "noise.noiseless", "fit.block")
+
+
+def unique(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
+    """Experiments by identity, the first of each; asks for all realisations that any asks for."""
+    found: dict[str, Experiment] = {}
+    for experiment in experiments:
+        known = found.get(experiment.identity)
+        if known is None or len(experiment.realisations) > len(known.realisations):
+            found[experiment.identity] = experiment
+    return found

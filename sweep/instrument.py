@@ -1,0 +1,115 @@
+"""The instrument: its bands and how deep each of them sees."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import healpy as hp
+import numpy as np
+import yaml
+
+from sweep.errors import ConfigError
+from sweep.units import FloatArray
+
+_KEYS = ("name", "frequency", "depth_p", "source")
+
+
+@dataclass(frozen=True, eq=False)
+class Instrument:
+    """Bands of an instrument, taken as monochromatic.
+
+    Attributes:
+        name: Short name.
+        frequency: Band centres in GHz, shape (F,).
+        depth_p: Noise depth of Q and of U in uK_CMB arcmin, shape (F,).
+        source: Paper and table of the numbers.
+
+    Raises:
+        ConfigError: Lengths differ, there is no band, or a number is not finite and positive.
+    """
+
+    name: str
+    frequency: FloatArray
+    depth_p: FloatArray
+    source: str
+
+    def __post_init__(self) -> None:
+        for key in ("frequency", "depth_p"):
+            object.__setattr__(self, key, _positive(key, getattr(self, key)))
+        if self.frequency.size != self.depth_p.size:
+            raise ConfigError(
+                f"instrument `{self.name}`: {self.depth_p.size} depths, "
+                f"{self.frequency.size} frequencies; give one depth_p per frequency"
+            )
+
+    def noise_sigma(self, nside: int) -> FloatArray:
+        """Standard deviation of white noise in a pixel.
+
+        The depth over the side of a pixel, the square root of its solid angle in arcmin.
+
+        Args:
+            nside: HEALPix resolution.
+
+        Returns:
+            uK_CMB, shape (F,), the same for Q and U.
+        """
+        return self.depth_p / hp.nside2resol(nside, arcmin=True)
+
+
+def read_instrument(path: str | Path) -> Instrument:
+    """Read an instrument from a YAML file with the keys name, frequency, depth_p, source.
+
+    Hydra's `defaults` and a null `path` are let through, so that the files of
+    `conf/instrument` and copies of them can be read too.
+
+    Raises:
+        ConfigError: The file is missing or no YAML, a key is missing or unknown, or the
+            numbers do not make an `Instrument`.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise ConfigError(f"instrument file {path} cannot be read: {reason}") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"instrument file {path} is no YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"instrument file {path}: expected the keys {', '.join(_KEYS)}, "
+            f"got {type(content).__name__}"
+        )
+    _check_keys(path, content)
+    return Instrument(
+        name=str(content["name"]),
+        frequency=content["frequency"],
+        depth_p=content["depth_p"],
+        source=str(content["source"]),
+    )
+
+
+def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
+    for key in content:
+        of_hydra = key == "defaults" or (key == "path" and content[key] is None)
+        if key not in _KEYS and not of_hydra:
+            close = difflib.get_close_matches(str(key), _KEYS, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(_KEYS)}"
+            raise ConfigError(f"instrument file {path}: unknown key `{key}`; {hint}")
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise ConfigError(f"instrument file {path}: `{missing[0]}` is required")
+
+
+def _positive(key: str, values: Any) -> FloatArray:
+    try:
+        array = np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{key}: expected a list of numbers, got {values!r}") from error
+    if array.ndim != 1 or array.size == 0:
+        raise ConfigError(f"{key}: expected a list of at least one number, got {values!r}")
+    bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
+    if bad.size:
+        raise ConfigError(f"{key}[{bad[0]}] = {array[bad[0]]:g}: must be positive and finite")
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,143 @@
+"""One launch: check everything, publish what is new, compute what is missing, say what happened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.config.build import Setup, build
+from sweep.config.schema import SweepConf
+from sweep.engines import Engine
+from sweep.errors import ConfigError
+from sweep.grid import (
+    Experiment,
+    Geometry,
+    Package,
+    Task,
+    missing_tasks,
+    plan_segments,
+    tasks,
+    unique,
+)
+from sweep.memory import auto_block
+from sweep.progress import Progress
+from sweep.provenance import provenance
+from sweep.store import Store, publish, seal
+from sweep.worker import Outcome, run_package
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a launch did.
+
+    Attributes:
+        store: path of the store.
+        identities: of the experiments, in the order they were asked for.
+        outcomes: of the units it computed; empty where nothing was missing.
+        total: number of units the experiments have.
+    """
+
+    store: str
+    identities: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+    total: int
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """Units that are not recorded because they failed."""
+        return tuple(o for o in self.outcomes if o.error is not None)
+
+
+def launch(
+    confs: Sequence[SweepConf],
+    engine: Engine,
+    progress: Progress,
+    overrides: Sequence[Sequence[str]] = (),
+) -> Launch:
+    """Run the experiments `confs` into their store; computes only what it does not hold yet.
+
+    Nothing is created before every experiment has been checked against its data.
+
+    Raises:
+        ConfigError: a configuration cannot be used; the message names which.
+        StoreError: the store cannot be read or written.
+    """
+    path = _store_path(confs)
+    asked = [Experiment(conf) for conf in confs]
+    experiments = unique(asked)
+    if len(experiments) < len(asked):
+        progress.note(f"{len(asked) - len(experiments)} duplicate experiments dropped")
+
+    store = Store(path) if Path(path).exists() else None
+    with progress.checking(len(experiments)) as checked:
+        geometry = {}
+        for key, experiment in experiments.items():
+            geometry[key] = _geometry(_checked(experiment))
+            checked()
+    segments = plan_segments(
+        store,
+        experiments,
+        geometry=lambda e: geometry[e.identity],
+        block=lambda e, missing: _block(e, missing, engine.workers()),
+        provenance=provenance(overrides),
+    )
+    for segment in segments:
+        publish(path, segment)
+
+    store = Store(path)
+    outcomes = _run(
+        path, missing_tasks(store, experiments), engine, progress, stop=confs[0].fail_fast
+    )
+    if outcomes:
+        seal(path)
+    return Launch(
+        path, tuple(e.identity for e in asked), tuple(outcomes), len(tasks(store, experiments))
+    )
+
+
+def _store_path(confs: Sequence[SweepConf]) -> str:
+    paths = sorted({conf.store.path for conf in confs})
+    if len(paths) != 1:
+        raise ConfigError(f"store.path cannot be swept: got {', '.join(paths)}; give one path")
+    return paths[0]
+
+
+def _checked(experiment: Experiment) -> Setup:
+    try:
+        return build(experiment.conf)
+    except ConfigError:
+        raise
+    except MemoryError:
+        raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
+
+
+def _geometry(setup: Setup) -> Geometry:
+    return Geometry(setup.counts, setup.mask.nside, setup.mask.pixels)
+
+
+def _block(experiment: Experiment, missing: int, workers: int) -> int:
+    block = experiment.conf.fit.block
+    if block == "auto":
+        setup = build(experiment.conf)
+        return auto_block(setup.objective, setup.problem, setup.bounds, missing, workers)
+    return min(block, missing)
+
+
+def _run(
+    path: str, missing: list[Task], engine: Engine, progress: Progress, stop: bool
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    if not missing:
+        return outcomes
+    packages = [Package(path, (task,)) for task in missing]
+    running = engine.run(packages, run_package)
+    with progress.running(len(missing), sum(t.fits for t in missing)) as advance:
+        try:
+            for ended in running:
+                outcomes += ended
+                for outcome in ended:
+                    advance(outcome)
+                if stop and any(o.error for o in ended):
+                    break
+        finally:
+            running.close()  # pyright: ignore[reportAttributeAccessIssue]
+    return outcomes

@@ -1,0 +1,5 @@
+"""Pictures."""
+
+from sweep.plots.variance import plot_variance
+
+__all__ = ["plot_variance"]

@@ -1,0 +1,47 @@
+"""furax's likelihood: the outer check of ours, and a selectable objective.
+
+The only module that knows furax's interface, which names Stokes components and operators
+differently from version to version (0.11 on Python 3.11, 0.17 on 3.12 and later).
+"""
+
+import jax.numpy as jnp
+import lineax
+from furax import Config, DiagonalOperator
+from furax.obs import negative_log_likelihood, sky_signal
+from furax.obs.stokes import Stokes
+from jaxtyping import Scalar
+
+from sweep.problem.sed import SpectralProblem
+from sweep.types import FrequencyMaps, Params, StokesMap
+
+_SOLVER = lineax.CG(rtol=1e-14, atol=1e-14, max_steps=20_000)
+"""furax inverts A^T N^-1 A by conjugate gradients, by default to 1e-6 only, and says nothing."""
+
+
+def _arguments(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> dict:
+    stokes = Stokes.from_stokes(maps[:, 0], maps[:, 1])
+    return {
+        "params": params,
+        "nu": problem.frequency,
+        "N": DiagonalOperator(
+            problem.inverse_sigma**-2, axis_destination=-2, in_structure=stokes.structure
+        ),
+        "d": stokes,
+        "dust_nu0": problem.dust_nu0,
+        "synchrotron_nu0": problem.synchrotron_nu0,
+        "patch_indices": {f"{p}_patches": problem.labels[p] for p in params},
+        "analytical_gradient": True,
+    }
+
+
+def furax_nll(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Scalar:
+    """Furax's `negative_log_likelihood`, with its analytic gradient."""
+    with Config(solver=_SOLVER):
+        return negative_log_likelihood(**_arguments(params, problem, maps))
+
+
+def furax_cmb(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> StokesMap:
+    """Recovered CMB of furax's `sky_signal`, uK_CMB, shape (stokes, pixel)."""
+    with Config(solver=_SOLVER):
+        cmb = sky_signal(**_arguments(params, problem, maps))["cmb"]
+    return jnp.stack([getattr(cmb, "q"), getattr(cmb, "u")])  # noqa: B009

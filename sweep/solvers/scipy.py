@@ -1,0 +1,93 @@
+"""Bounded minimisers of scipy, run on the host one realisation after another.
+
+jax-cadre reaches scipy through jaxopt, which loses the tolerances and returns the loss in single
+precision; scipy's own interface does neither.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+
+from sweep.problem import SpectralProblem
+from sweep.solvers.base import BlockMaps, Bounds, Objective, Solution, Solver
+from sweep.types import Params, Status
+
+SCIPY_METHODS = {"scipy_tnc": "TNC", "scipy_cobyqa": "COBYQA"}
+
+
+@dataclass(frozen=True)
+class ScipySolver(Solver):
+    """One of `SCIPY_METHODS`, on parameters scaled to their box."""
+
+    def prepare(
+        self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
+    ) -> Callable[[], Solution]:
+        """See `Solver.prepare`."""
+        # parameters that only pad the shapes have no pixels and would burden the minimiser
+        bounds = Bounds(*({p: v[: problem.counts[p]] for p, v in part.items()} for part in bounds))
+        _value_and_gradient(objective)(bounds.start, problem, maps[0])
+        return lambda: self._solve(objective, problem, maps, bounds)
+
+    def _solve(
+        self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
+    ) -> Solution:
+        solutions = [self._minimise(objective, problem, one, bounds) for one in maps]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *solutions)
+
+    def _minimise(
+        self, objective: Objective, problem: SpectralProblem, maps: Array, bounds: Bounds
+    ) -> Solution:
+        start, unravel = ravel_pytree(bounds.start)
+        low, high = (np.asarray(ravel_pytree(b)[0]) for b in bounds[1:])
+        width = high - low
+        evaluate = _value_and_gradient(objective)
+
+        def to_box(unit: np.ndarray) -> Params:
+            return unravel(jnp.asarray(low + width * unit))
+
+        def value_and_gradient(unit: np.ndarray) -> tuple[float, np.ndarray]:
+            value, slope = evaluate(to_box(unit), problem, maps)
+            if not np.isfinite(value):
+                raise FloatingPointError
+            return float(value), np.asarray(ravel_pytree(slope)[0]) * width
+
+        gradients = self.name == "scipy_tnc"
+        try:
+            result = scipy.optimize.minimize(
+                value_and_gradient
+                if self.name == "scipy_tnc"
+                else lambda u: value_and_gradient(u)[0],
+                (np.asarray(start) - low) / width,
+                jac=gradients or None,
+                bounds=scipy.optimize.Bounds(0.0, 1.0),  # pyright: ignore[reportArgumentType]
+                method=SCIPY_METHODS[self.name],
+                options=self._options(start.size),
+            )
+        except FloatingPointError:
+            return Solution(bounds.start, np.int8(Status.NONFINITE), np.int32(0), np.int32(1))  # pyright: ignore
+        status = Status.CONVERGED if result.success else Status.MAX_STEPS
+        return Solution(
+            to_box(np.clip(result.x, 0.0, 1.0)),
+            np.int8(status),  # pyright: ignore[reportArgumentType]
+            np.int32(result.nit),  # pyright: ignore[reportArgumentType]
+            np.int32(result.nfev),  # pyright: ignore[reportArgumentType]
+        )
+
+    def _options(self, n_parameters: int) -> dict[str, Any]:
+        if self.name == "scipy_cobyqa":
+            return {"maxiter": self.max_steps, "maxfev": self.max_steps * (n_parameters + 1)}
+        # TNC caps evaluations, not steps; its inner conjugate gradient spends several a step
+        return {"maxfun": 10 * self.max_steps, "ftol": self.rtol, "gtol": self.atol, "xtol": 0.0}
+
+
+@lru_cache(maxsize=8)
+def _value_and_gradient(objective: Objective) -> Callable:
+    return jax.jit(jax.value_and_grad(objective))

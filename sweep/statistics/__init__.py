@@ -1,0 +1,6 @@
+"""Statistics over realisations."""
+
+from sweep.statistics.moments import Moments
+from sweep.statistics.summary import METRICS, best, summary
+
+__all__ = ["METRICS", "Moments", "best", "summary"]

@@ -1,0 +1,88 @@
+"""One line an experiment: how its fits ended, and what they say."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.statistics.moments import Moments
+from sweep.types import Status
+
+METRICS = ("cmb_variance", "nll")
+"""What experiments are ranked by; lower is better."""
+
+_MEANS = ("nll", "iterations", "evaluations", "gradient_norm", "seconds")
+
+STATISTICS = (
+    "realisations",
+    "usable",
+    *(s.name.lower() for s in Status if s is not Status.PENDING),
+    "cmb_variance",
+    "cmb_variance_error",
+    "cmb_variance_variance",
+    *_MEANS,
+)
+"""Columns of a summary that are not settings; a status has one where it occurs."""
+
+
+def summary(ds: xr.Dataset) -> pd.DataFrame:
+    """Statistics of every experiment over its noise realisations with a usable fit.
+
+    Args:
+        ds: what `sweep.open` returns.
+
+    Returns:
+        One row an experiment: the settings that tell experiments apart; the number of
+        realisations, usable ones and every status that occurs (a recorded noise-free fit is not
+        counted); mean, standard error and variance of `cmb_variance` (uK^2, uK^2, uK^4); means of
+        `nll`, `iterations`, `evaluations`, `gradient_norm` and `seconds`. NaN where no fit, or
+        for an error only one, is usable.
+    """
+    noisy = ds.isel(realisation=ds["realisation"].values >= 0)
+    status = noisy["status"].values
+    usable = np.isin(status, [s for s in Status if s.usable])
+    table = pd.DataFrame({key: noisy[key].values for key in settings(noisy)})
+    table["experiment"] = [identity[:8] for identity in noisy["identity"].values]
+    table["realisations"] = np.sum(status != Status.PENDING, axis=1)
+    table["usable"] = np.sum(usable, axis=1)
+    for code in Status:
+        if code is not Status.PENDING and np.any(status == code):
+            table[code.name.lower()] = np.sum(status == code, axis=1)
+    variance = Moments.of(noisy["cmb_variance"].values, usable)
+    table["cmb_variance"] = variance.mean
+    table["cmb_variance_error"] = variance.standard_error
+    table["cmb_variance_variance"] = variance.variance
+    for name in _MEANS:
+        table[name] = Moments.of(noisy[name].values.astype(float), usable).mean
+    return table.set_index("experiment")
+
+
+def settings(ds: xr.Dataset) -> list[str]:
+    """Configuration keys that are coordinates of the experiments, solver and clusters first."""
+    names = [
+        str(name)
+        for name, coord in ds.coords.items()
+        if coord.dims == ("experiment",) and name not in ("experiment", "identity")
+    ]
+    return sorted(names, key=lambda name: (name != "solver", not name.startswith("clusters"), name))
+
+
+def best(ds: xr.Dataset, metric: str) -> pd.DataFrame:
+    """Experiments with usable fits, the best first.
+
+    Args:
+        ds: what `sweep.open` returns.
+        metric: one of `METRICS`.
+
+    Raises:
+        ConfigError: unknown metric, or no experiment has a usable fit.
+    """
+    if metric not in METRICS:
+        raise ConfigError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
+    table: Any = summary(ds)
+    table = table[table["usable"] > 0].sort_values(metric, kind="stable")
+    if table.empty:
+        raise ConfigError("no experiment has a usable fit yet")
+    return table

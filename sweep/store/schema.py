@@ -1,0 +1,283 @@
+"""What a store holds: the table of variables, and the description of one segment."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from sweep.errors import StoreError
+from sweep.types import PARAMETERS, Parameter, Status
+
+FORMAT = "skysweep"
+SCHEMA_VERSION = 1
+NOISELESS = -1
+"""The realisation number of the noise-free slot."""
+
+STOKES = ("Q", "U")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array of a segment; the first two `dims` are always experiment and realisation.
+
+    A segment holds it when it has a size for each of its `dims`.
+    """
+
+    dims: tuple[str, ...]
+    dtype: str
+    fill: float
+    units: str
+    long_name: str
+    flags: type[IntEnum] | None = None
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes on disk and in the dataset."""
+        attributes: dict[str, Any] = {"units": self.units, "long_name": self.long_name}
+        if self.flags is not None:
+            attributes["flag_values"] = [int(flag) for flag in self.flags]
+            attributes["flag_meanings"] = " ".join(flag.name.lower() for flag in self.flags)
+        return attributes
+
+
+FIT = ("experiment", "realisation")
+NAN = float("nan")
+
+VARIABLES: dict[str, Variable] = {
+    "status": Variable(FIT, "int8", 0, "1", "how the fit ended", Status),
+    "cmb_variance": Variable(
+        FIT, "float64", NAN, "uK^2", "var Q + var U of the recovered CMB over kept pixels"
+    ),
+    "nll": Variable(FIT, "float64", NAN, "1", "negative log-likelihood -S at the solution"),
+    "gradient_norm": Variable(
+        FIT, "float64", NAN, "1", "largest free gradient over the root of its curvature"
+    ),
+    "seconds": Variable(FIT, "float64", NAN, "s", "wall time of the fit"),
+    "iterations": Variable(FIT, "int32", -1, "1", "solver iterations"),
+    "evaluations": Variable(FIT, "int32", -1, "1", "likelihood evaluations"),
+    "scan_certified": Variable(
+        FIT, "int8", -1, "1", "no single-cluster scan goes lower: 1 yes, 0 no, -1 not attempted"
+    ),
+    "beta_dust": Variable((*FIT, "cluster_beta_dust"), "float64", NAN, "1", "dust spectral index"),
+    "temp_dust": Variable((*FIT, "cluster_temp_dust"), "float64", NAN, "K", "dust temperature"),
+    "beta_pl": Variable(
+        (*FIT, "cluster_beta_pl"), "float64", NAN, "1", "synchrotron spectral index"
+    ),
+    "cmb": Variable((*FIT, "stokes", "pixel"), "float64", NAN, "uK_CMB", "recovered CMB map"),
+}
+
+COORDINATES = ("realisation", "identity", "stokes", "healpix_index", "recorded")
+"""Arrays of a segment beside `VARIABLES` and the swept configuration keys."""
+
+_KEY = re.compile(r"[A-Za-z_]\w*([.-]\w+)*", re.ASCII)
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is computed, written, recorded and redone as one: one chunk of every array."""
+
+    segment: str
+    experiment_block: int
+    realisation_block: int
+
+    def __str__(self) -> str:
+        return f"{self.segment}/{self.experiment_block}.{self.realisation_block}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes and chunking of a segment's arrays.
+
+    `sizes` maps dimensions to lengths, `block` counts the realisations of a unit, `maps` is the
+    dtype of map variables (None without maps), `variables` are the names of `VARIABLES` held.
+    """
+
+    sizes: dict[str, int]
+    block: int
+    experiments_per_unit: int
+    maps: str | None
+    variables: tuple[str, ...]
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Number of experiment blocks and of realisation blocks."""
+        return (
+            -(-self.sizes["experiment"] // self.experiments_per_unit),
+            -(-self.sizes["realisation"] // self.block),
+        )
+
+    def units(self, segment: str) -> Iterator[Unit]:
+        """All units of the segment named `segment`, experiments outermost."""
+        experiment_blocks, realisation_blocks = self.blocks
+        for i in range(experiment_blocks):
+            for j in range(realisation_blocks):
+                yield Unit(segment, i, j)
+
+    def slices(self, unit: Unit) -> tuple[slice, slice]:
+        """Experiments and realisations of `unit`, as positions within the segment."""
+        e, r = unit.experiment_block, unit.realisation_block
+        blocks = self.blocks
+        if not (0 <= e < blocks[0] and 0 <= r < blocks[1]):
+            raise StoreError(f"unit {unit}: expected blocks below {blocks}, got ({e}, {r})")
+        return (
+            slice(
+                e * self.experiments_per_unit,
+                min((e + 1) * self.experiments_per_unit, self.sizes["experiment"]),
+            ),
+            slice(r * self.block, min((r + 1) * self.block, self.sizes["realisation"])),
+        )
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of the whole array of a variable."""
+        return tuple(self.sizes[dim] for dim in VARIABLES[name].dims)
+
+    def chunks(self, name: str) -> tuple[int, ...]:
+        """Shape of one chunk; those at a ragged end are stored padded with the fill value."""
+        experiments, realisations, *rest = self.shape(name)
+        return (
+            min(self.experiments_per_unit, experiments),
+            min(self.block, realisations),
+            *rest,
+        )
+
+    def dtype(self, name: str) -> np.dtype:
+        """Dtype of a variable as stored."""
+        variable = VARIABLES[name]
+        return np.dtype(self.maps if self.maps and "pixel" in variable.dims else variable.dtype)
+
+    def unit_shape(self, name: str, unit: Unit) -> tuple[int, ...]:
+        """Shape of a variable within `unit`: a chunk without padding."""
+        experiments, realisations = self.slices(unit)
+        return (
+            experiments.stop - experiments.start,
+            realisations.stop - realisations.start,
+            *self.shape(name)[2:],
+        )
+
+
+@dataclass(frozen=True)
+class ExperimentEntry:
+    """One experiment: its sha256 in hex, and its flat configuration of JSON values."""
+
+    identity: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SegmentSpec:
+    """What one launch adds to a store; checked on construction.
+
+    Args:
+        experiments: the new experiments, each once.
+        realisations: realisation numbers, increasing; `NOISELESS` (-1) is the noise-free slot.
+        block: realisations per unit.
+        clusters: padded number of clusters of each parameter.
+        nside: resolution of the maps and of the fit.
+        parameters: whether the spectral parameters are stored.
+        maps: dtype of the stored CMB maps, or None for no maps.
+        provenance: versions, commit, host, command, overrides: any JSON.
+        experiments_per_unit: experiments that share a unit.
+        pixels: RING indices of the map pixels, shape (pixel,); needed with `maps`,
+            else dropped.
+
+    Raises:
+        StoreError: a value cannot make a segment; the message names it.
+    """
+
+    experiments: tuple[ExperimentEntry, ...]
+    realisations: tuple[int, ...]
+    block: int
+    clusters: dict[Parameter, int]
+    nside: int
+    parameters: bool
+    maps: Literal["float32", "float64"] | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    experiments_per_unit: int = 1
+    pixels: Sequence[int] | np.ndarray | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_experiments(self.experiments)
+        numbers = self.realisations
+        if not numbers or numbers[0] < NOISELESS or any(np.diff(numbers) <= 0):
+            raise StoreError(
+                "realisations: expected increasing numbers from 0 (-1 is the noise-free slot), "
+                f"got {numbers[:8]}"
+            )
+        for name, count in {
+            "block": self.block,
+            "experiments_per_unit": self.experiments_per_unit,
+            **{f"clusters[{name!r}]": count for name, count in self.clusters.items()},
+        }.items():
+            if count < 1:
+                raise StoreError(f"{name}: must be at least 1, got {count}")
+        if set(self.clusters) != set(PARAMETERS):
+            raise StoreError(f"clusters: expected {PARAMETERS}, got {tuple(self.clusters)}")
+        if self.nside < 1 or self.nside & (self.nside - 1):
+            raise StoreError(f"nside: expected a power of two, got {self.nside}")
+        if self.maps not in (None, "float32", "float64"):
+            raise StoreError(f"maps: expected None, float32 or float64, got {self.maps!r}")
+        if self.maps is None:
+            object.__setattr__(self, "pixels", None)
+        else:
+            self._check_pixels()
+        _check_json("provenance", self.provenance)
+
+    def _check_pixels(self) -> None:
+        pixels = np.array(() if self.pixels is None else self.pixels, dtype=np.int64)
+        inside = (pixels >= 0) & (pixels < 12 * self.nside**2)
+        if not pixels.size or not inside.all() or np.unique(pixels).size != pixels.size:
+            raise StoreError(
+                f"pixels: maps need distinct RING indices below {12 * self.nside**2} "
+                f"(nside {self.nside}), got {pixels.size} indices, "
+                f"{np.count_nonzero(~inside)} of them outside"
+            )
+        pixels.setflags(write=False)
+        object.__setattr__(self, "pixels", pixels)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Sizes and chunking of the arrays."""
+        sizes = {"experiment": len(self.experiments), "realisation": len(self.realisations)}
+        if self.parameters:
+            sizes |= {f"cluster_{name}": self.clusters[name] for name in PARAMETERS}
+        if self.maps is not None:
+            sizes |= {"stokes": len(STOKES), "pixel": np.asarray(self.pixels).size}
+        return Layout(
+            sizes=sizes,
+            block=self.block,
+            experiments_per_unit=self.experiments_per_unit,
+            maps=self.maps,
+            variables=tuple(name for name, v in VARIABLES.items() if set(v.dims) <= set(sizes)),
+        )
+
+
+def _check_experiments(experiments: Sequence[ExperimentEntry]) -> None:
+    if not experiments:
+        raise StoreError("experiments: a segment needs at least one, got none")
+    identities = [entry.identity for entry in experiments]
+    for identity in identities:
+        if not _IDENTITY.fullmatch(identity):
+            raise StoreError(f"identity: expected 64 hex digits of a sha256, got {identity!r}")
+    if len(set(identities)) != len(identities):
+        twice = next(i for i in identities if identities.count(i) > 1)
+        raise StoreError(f"experiments: each may appear once, {twice} appears again")
+    reserved = {*VARIABLES, *COORDINATES, "experiment", "pixel"}
+    for key in {key for entry in experiments for key in entry.config}:
+        if not _KEY.fullmatch(key) or key in reserved:
+            raise StoreError(
+                f"configuration key {key!r}: expected letters, digits, '_', '-' joined by '.', "
+                "and no name of a store variable"
+            )
+
+
+def _check_json(name: str, value: Any) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"{name}: expected JSON values, got {error}") from error

@@ -1,0 +1,37 @@
+"""Shapes, parameter names and status codes that every module shares."""
+
+from enum import IntEnum
+from typing import Literal, get_args
+
+from jaxtyping import Array, Bool, Float, Int
+
+Parameter = Literal["beta_dust", "temp_dust", "beta_pl"]
+"""The spectral parameters: dust index, dust temperature (K), synchrotron index."""
+
+PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
+
+FrequencyMaps = Float[Array, "frequency stokes pixel"]
+"""Maps in uK_CMB; stokes is (Q, U); pixels in RING order."""
+
+StokesMap = Float[Array, "stokes pixel"]
+PixelMap = Float[Array, " pixel"]
+PixelMask = Bool[Array, " pixel"]
+Labels = Int[Array, " pixel"]
+Params = dict[str, Float[Array, " cluster"]]
+"""Spectral parameters, one value a cluster, keyed by `Parameter`."""
+
+
+class Status(IntEnum):
+    """How a fit of one realisation ended. Stored as int8, counted, never dropped."""
+
+    PENDING = 0
+    CONVERGED = 1
+    MAX_STEPS = 2
+    NONFINITE = 3
+    OUTSIDE_BOX = 4
+    FAILED = 5
+
+    @property
+    def usable(self) -> bool:
+        """Whether statistics may use the fit: finite, inside the box, ended by the solver."""
+        return self in (Status.CONVERGED, Status.MAX_STEPS)

@@ -1,0 +1,183 @@
+from typing import Any
+
+import healpy as hp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.cache import Cache
+from sweep.clusters import (
+    ClusterMap,
+    Clusters,
+    contiguous,
+    file_clusters,
+    kmeans_clusters,
+    multires_clusters,
+)
+from sweep.errors import ConfigError
+from sweep.mask import Mask, parse_mask
+from sweep.types import PARAMETERS, Parameter
+
+NSIDE = 16
+NPIX = hp.nside2npix(NSIDE)
+
+
+@pytest.fixture(scope="module")
+def mask():
+    latitude = np.abs(hp.pix2ang(NSIDE, np.arange(NPIX), lonlat=True)[1])
+    return Mask(NSIDE, latitude > 30, "CAPS")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return Cache(tmp_path_factory.mktemp("cache"))
+
+
+def same(value: Any, **others: Any) -> dict[Any, Any]:
+    return {name: others.get(name, value) for name in PARAMETERS}
+
+
+@given(st.lists(st.integers(-5, 100), min_size=1, max_size=40))
+def test_contiguous(labels):
+    array = np.array(labels)
+    new = contiguous(array)
+    assert new.dtype == np.int32
+    first = list(dict.fromkeys(new.tolist()))
+    assert first == list(range(len(first)))
+    # the same partition
+    pairs = set(zip(labels, new.tolist(), strict=True))
+    assert len(pairs) == len(set(labels)) == len(first)
+    np.testing.assert_array_equal(contiguous(new), new)
+
+
+def test_cluster_map():
+    cluster_map = ClusterMap(np.array([0, 0, 1, 0, 2]))
+    assert cluster_map.count == 3
+    assert cluster_map.labels.dtype == np.int32
+    for bad in ([1, 0], [0, 2], [-1, 0]):
+        with pytest.raises(ConfigError, match="first occurrence"):
+            ClusterMap(np.array(bad))
+    for bad in (np.array([0.0]), np.zeros((2, 2), int), np.array([], int)):
+        with pytest.raises(ConfigError, match="expected integers"):
+            ClusterMap(bad)
+    one, two = ClusterMap(np.zeros(4, int)), ClusterMap(np.zeros(5, int))
+    with pytest.raises(ConfigError, match="number of pixels"):
+        Clusters(one, two, one)
+
+
+def test_kmeans(mask, cache):
+    counts: dict[Parameter, int] = {"beta_dust": 40, "temp_dust": 12, "beta_pl": 1}
+    clusters = kmeans_clusters(mask, counts, 0, cache)
+    vectors = np.stack(hp.pix2vec(NSIDE, mask.pixels), axis=1)
+    for name, count in counts.items():
+        labels = getattr(clusters, name).labels
+        assert labels.shape == mask.pixels.shape
+        assert 0.9 * count <= getattr(clusters, name).count <= count
+        centres = np.stack([vectors[labels == i].mean(axis=0) for i in range(labels.max() + 1)])
+        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+        if count > 1:
+            nearest = np.argmax(vectors @ centres.T, axis=1)
+            # Lloyd's rule at its fixed point, up to the last step's moves
+            assert (nearest == labels).mean() > 0.97
+    # a cap of 30 degrees and its opposite never share a cluster
+    assert not set(clusters.beta_dust.labels[vectors[:, 2] > 0]) & set(
+        clusters.beta_dust.labels[vectors[:, 2] < 0]
+    )
+
+
+def test_kmeans_is_seeded_and_cached(mask, cache, tmp_path):
+    first = kmeans_clusters(mask, same(20), 0, cache).beta_dust.labels
+    elsewhere = Cache(tmp_path)
+    np.testing.assert_array_equal(
+        kmeans_clusters(mask, same(20), 0, elsewhere).temp_dust.labels, first
+    )
+    assert len(list(tmp_path.iterdir())) == 1
+    assert np.any(kmeans_clusters(mask, same(20), 1, elsewhere).beta_pl.labels != first)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_kmeans_many_clusters(mask, cache):
+    # beyond a third of the pixels jax-healpy's own sample size would be refused
+    pixels = mask.pixels.size
+    some = kmeans_clusters(mask, same(pixels // 2), 0, cache).beta_pl
+    assert pixels // 3 < some.count <= pixels // 2
+    every = kmeans_clusters(mask, same(pixels), 0, cache).beta_pl
+    np.testing.assert_array_equal(every.labels, np.arange(pixels))
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_kmeans_tiny_masks(cache, size):
+    tiny = Mask(1, np.arange(12) < size, "TINY")
+    for count in range(1, size + 1):
+        assert 1 <= kmeans_clusters(tiny, same(count), 0, cache).beta_pl.count <= count
+
+
+def test_kmeans_refuses(mask, cache):
+    with pytest.raises(ConfigError, match="clusters.beta_dust = 0: must be at least 1"):
+        kmeans_clusters(mask, same(5, beta_dust=0), 0, cache)
+    pixels = f"{mask.pixels.size:,}"
+    with pytest.raises(ConfigError, match=f"`beta_pl`: 5,000 clusters, {pixels} pixels"):
+        kmeans_clusters(mask, same(5, beta_pl=5000), 0, cache)
+    clipped = kmeans_clusters(mask, same(5, beta_pl=5000), 0, cache, clip=True)
+    assert clipped.beta_pl.count == mask.pixels.size
+    with pytest.raises(ConfigError, match="expected values for beta_dust, temp_dust, beta_pl"):
+        kmeans_clusters(mask, {"beta_dust": 1}, 0, cache)
+
+
+def test_multires(mask):
+    clusters = multires_clusters(mask, {"beta_dust": 16, "temp_dust": 4, "beta_pl": 0})
+    np.testing.assert_array_equal(clusters.beta_dust.labels, np.arange(mask.pixels.size))
+    assert clusters.beta_pl.count == 1
+    parent = hp.ud_grade(np.arange(hp.nside2npix(4), dtype=float), NSIDE)[mask.pixels]
+    np.testing.assert_array_equal(clusters.temp_dust.labels, contiguous(parent))
+
+
+def test_multires_nests():
+    everything = parse_mask("ALL", NSIDE, {})
+    maps = [multires_clusters(everything, same(nside)).beta_pl for nside in (1, 2, 4, 8)]
+    assert [m.count for m in maps] == [12, 48, 192, 768]
+    for coarse, fine in zip(maps, maps[1:], strict=False):
+        pairs = set(zip(fine.labels.tolist(), coarse.labels.tolist(), strict=True))
+        assert len(pairs) == fine.count
+
+
+@pytest.mark.parametrize("nside", [-1, 3, 32])
+def test_multires_refuses(mask, nside):
+    with pytest.raises(ConfigError, match=f"clusters.temp_dust = {nside}: must be 0 or a power"):
+        multires_clusters(mask, same(4, temp_dust=nside))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+@pytest.mark.parametrize("form", ["npz", "fits"])
+def test_file(tmp_path, mask, dtype, form):
+    labels = np.where(mask.keep, np.arange(NPIX) // 7, -1).astype(dtype)
+    if dtype is np.float64:
+        labels[~mask.keep] = hp.UNSEEN
+    path = tmp_path / f"labels.{form}"
+    if form == "npz":
+        np.savez(path, **same(labels))
+    else:
+        hp.write_map(path, [labels] * 3, column_names=list(PARAMETERS), dtype=dtype)
+    clusters = file_clusters(mask, path)
+    np.testing.assert_array_equal(clusters.beta_pl.labels, contiguous(mask.pixels // 7))
+
+
+def test_file_refuses(tmp_path, mask):
+    path, labels = tmp_path / "labels.npz", np.arange(NPIX)
+    first = mask.pixels[0]
+    cases: list[tuple[Any, str]] = [
+        (np.where(labels == first, -3, labels), f"label -3 at pixel {first} inside the mask"),
+        (np.where(labels == first, 0.5, labels), f"label 0.5 at pixel {first}"),
+        (np.where(labels == first, np.nan, labels), f"label nan at pixel {first}"),
+        (np.arange(12 * 64), "map has nside 8, config 16"),
+        (np.arange(100), "100 pixels is no HEALPix size"),
+        (np.full(NPIX, "a"), "expected integer labels"),
+    ]
+    for bad, message in cases:
+        np.savez(path, **(same(labels, temp_dust=bad)))
+        with pytest.raises(ConfigError, match=message):
+            file_clusters(mask, path)
+    np.savez(path, beta_dust=labels)
+    with pytest.raises(ConfigError, match="has no `temp_dust`; it has beta_dust"):
+        file_clusters(mask, path)

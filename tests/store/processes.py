@@ -1,0 +1,63 @@
+"""Run as `python -m tests.store.processes`: real processes that race, or are killed.
+
+This process only forks, kills and waits, so that each child costs milliseconds, not an import.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sweep.store import publish
+
+from .helpers import fill, make_spec
+
+
+def forked(work: Callable[[], None]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        work()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def kill_loop(path: Path, kills: int) -> None:
+    """Kill -9 `kills` writers that work on the same store, each at a random time."""
+    rng = random.Random(7)
+    killed = 0
+    for _ in range(kills):
+        pid = forked(lambda: fill(path))
+        time.sleep(rng.uniform(0.02, 0.2))
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        killed += os.WIFSIGNALED(status)
+    print(killed)
+
+
+def race(path: Path, processes: int) -> None:
+    """Publish from `processes` processes at once; the same experiments in all of them."""
+    gate, opened = os.pipe()
+
+    def work() -> None:
+        os.close(opened)
+        os.read(gate, 1)
+        publish(path, make_spec())
+
+    pids = [forked(work) for _ in range(processes)]
+    os.close(gate)
+    time.sleep(0.1)
+    os.close(opened)
+    codes = [os.waitpid(pid, 0)[1] for pid in pids]
+    if any(codes):
+        sys.exit(f"exit codes {codes}")
+
+
+if __name__ == "__main__":
+    {"kill_loop": kill_loop, "race": race}[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,91 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.errors import StoreError
+from sweep.store import Store, UnitWriter, WorkerInfo, publish
+from sweep.store.files import sidecar
+from sweep.store.journal import Journal, LineWriter
+
+from .helpers import assert_expected, fill, filled, make_spec, write_unit
+
+
+def _journals(path: Path) -> list[Path]:
+    return sorted((sidecar(path) / "journal").glob("*.jsonl"))
+
+
+def test_a_torn_last_line_is_counted_and_its_unit_redone(tmp_path: Path) -> None:
+    path = filled(tmp_path / "a.zarr")
+    (journal,) = (file for file in _journals(path) if file.stat().st_size)
+    whole = journal.read_bytes()
+    for missing in (1, 2, 100):
+        journal.write_bytes(whole[:-missing])
+        store = Store(path)
+        assert store.skipped_lines == 1
+        assert len(store.pending_units()) == 1
+    fill(path)
+    assert Store(path).pending_units() == ()
+    assert_expected(path)
+
+
+@pytest.mark.parametrize(
+    "line", [b"\x00" * 40, b"\xff\xfe", b"[]", b'{"kind": "done"}', b'{"kind": "else"}', b"7"]
+)
+def test_foreign_lines_are_skipped_and_counted(tmp_path: Path, line: bytes) -> None:
+    path = filled(tmp_path / "a.zarr")
+    (sidecar(path) / "journal" / "other.jsonl").write_bytes(line + b"\n\n")
+    assert Store(path).skipped_lines == 1
+    assert Store(path).pending_units() == ()
+
+
+def test_a_short_write_does_not_swallow_the_next_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = LineWriter(tmp_path / "x.jsonl")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:5]))
+    with pytest.raises(StoreError, match="cannot write"):
+        writer.append({"lost": 1})
+    monkeypatch.undo()
+    writer.append({"kept": 2})
+    assert (tmp_path / "x.jsonl").read_text().splitlines() == ['{"los', '{"kept":2}']
+
+
+def test_a_retracted_record_makes_its_unit_pending_until_redone(tmp_path: Path) -> None:
+    path = filled(tmp_path / "a.zarr")
+    unit = Store(path).units()[2]
+    Journal(path, WorkerInfo.create()).retract(Store(path).records[unit], "test")
+    assert Store(path).pending_units() == (unit,)
+    write_unit(UnitWriter(path), unit)
+    assert Store(path).pending_units() == ()
+
+
+def test_each_worker_has_its_own_journal(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    publish(path, make_spec())
+    for unit in Store(path).units():
+        write_unit(UnitWriter(path), unit)
+    assert len([file for file in _journals(path) if file.stat().st_size]) == 6
+    assert Store(path).pending_units() == ()
+
+
+def test_a_line_is_one_synced_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    write, fsync = os.write, os.fsync
+
+    def counted_write(descriptor: int, data: Any) -> int:
+        calls.append("write")
+        return write(descriptor, data)
+
+    def counted_fsync(descriptor: int) -> None:
+        calls.append("fsync")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "write", counted_write)
+    monkeypatch.setattr(os, "fsync", counted_fsync)
+    writer = LineWriter(tmp_path / "x.jsonl")
+    writer.append({"a": 1})
+    writer.append({"a": 2})
+    assert calls == ["write", "fsync", "fsync", "write", "fsync"]
