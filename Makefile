@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test bench lint docs clean
+.PHONY: setup demo test smoke bench lint docs clean
 
 setup: $(READY)
 
@@ -24,6 +24,13 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# Another Python: make smoke PYTHON=python3.13 VENV=.venv-3.13
+smoke: setup
+	$(BIN)/python -m pytest tests/problem tests/test_fit.py tests/test_api.py tests/sky/test_synthetic.py
+	$(BIN)/sweep sky.nside=8 clusters.beta_dust=4 clusters.temp_dust=1 clusters.beta_pl=1 \
+	  solver=scipy_tnc noise.realisations=2 store.path=$(VENV)/smoke/first.zarr
+	$(BIN)/sweep-store verify $(VENV)/smoke/first.zarr
+
 bench: setup
 	$(BIN)/python -m benchmarks
 
@@ -33,7 +40,8 @@ lint: setup
 	$(BIN)/pyright
 
 docs: setup
-	$(BIN)/python -m sweep.config.document > docs/configuration.md
+	$(BIN)/python -m sweep.config.document > docs/configuration.new
+	mv docs/configuration.new docs/configuration.md
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf .venv .venv-* runs

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from sweep.config.build import Setup, build
 from sweep.config.schema import SweepConf
@@ -22,6 +23,7 @@ from sweep.memory import auto_block
 from sweep.progress import Progress
 from sweep.provenance import provenance
 from sweep.store import Store, publish, seal
+from sweep.store.files import writing
 from sweep.worker import Outcome, run_package
 
 
@@ -34,12 +36,14 @@ class Launch:
         identities: of the experiments, in the order they were asked for.
         outcomes: of the units it computed; empty where nothing was missing.
         total: number of units the experiments have.
+        missing: number of them that are not recorded yet.
     """
 
     store: str
     identities: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
     total: int
+    missing: int
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -67,7 +71,7 @@ def launch(
     if len(experiments) < len(asked):
         progress.note(f"{len(asked) - len(experiments)} duplicate experiments dropped")
 
-    store = Store(path) if Path(path).exists() else None
+    store = _opened(path)
     with progress.checking(len(experiments)) as checked:
         geometry = {}
         for key, experiment in experiments.items():
@@ -84,13 +88,16 @@ def launch(
         publish(path, segment)
 
     store = Store(path)
-    outcomes = _run(
-        path, missing_tasks(store, experiments), engine, progress, stop=confs[0].fail_fast
-    )
+    missing = missing_tasks(store, experiments)
+    outcomes = _run(path, missing, engine, progress, stop=confs[0].fail_fast)
     if outcomes:
         seal(path)
     return Launch(
-        path, tuple(e.identity for e in asked), tuple(outcomes), len(tasks(store, experiments))
+        store=path,
+        identities=tuple(e.identity for e in asked),
+        outcomes=tuple(outcomes),
+        total=len(tasks(store, experiments)),
+        missing=len(missing) - sum(o.error is None for o in outcomes),
     )
 
 
@@ -99,6 +106,16 @@ def _store_path(confs: Sequence[SweepConf]) -> str:
     if len(paths) != 1:
         raise ConfigError(f"store.path cannot be swept: got {', '.join(paths)}; give one path")
     return paths[0]
+
+
+def _opened(path: str) -> Store | None:
+    """The store, or None where there is none and one can be made: said before the long checks."""
+    place = Path(path)
+    with writing(place):
+        if place.exists():
+            return Store(path)
+        with TemporaryFile(dir=next(p for p in place.parents if p.exists())):
+            return None
 
 
 def _checked(experiment: Experiment) -> Setup:

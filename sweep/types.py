@@ -29,9 +29,9 @@ class Status(IntEnum):
     MAX_STEPS = 2
     NONFINITE = 3
     OUTSIDE_BOX = 4
-    FAILED = 5
+    STALLED = 5
 
     @property
     def usable(self) -> bool:
-        """Whether statistics may use the fit: finite, inside the box, ended by the solver."""
-        return self in (Status.CONVERGED, Status.MAX_STEPS)
+        """Whether statistics may use the fit: it is finite and inside the box."""
+        return self in (Status.CONVERGED, Status.MAX_STEPS, Status.STALLED)

@@ -5,13 +5,11 @@ import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from sweep.config.compose import config_dir, to_conf
-from sweep.config.explain import explain
+from sweep.config.explain import explain, from_composition
 from sweep.errors import ConfigError, SweepError
 
 INTERRUPTED = 130
@@ -22,16 +20,26 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole, and leave here as one line
     err = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
+        _refuse_targets(sys.argv[1:])
         _compose_and_run()
     except SweepError as error:
         err.print(f"sweep: {error}", markup=False)
         sys.exit(error.exit_code)
-    except (HydraException, OmegaConfBaseException) as error:
-        err.print(f"sweep: {explain(error)}", markup=False)
-        sys.exit(ConfigError.exit_code)
     except KeyboardInterrupt:
         err.print("sweep: interrupted; what is recorded is safe, the same command continues")
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if not from_composition(error):
+            raise
+        err.print(f"sweep: {explain(error)}", markup=False)
+        sys.exit(ConfigError.exit_code)
+
+
+def _refuse_targets(arguments: list[str]) -> None:
+    """Hydra would call what a `_target_` names, a callback's for instance."""
+    for argument in arguments:
+        if "_target_" in argument:
+            raise ConfigError(f"{argument}: `_target_` is not accepted; choose by name")
 
 
 def _compose_and_run() -> None:

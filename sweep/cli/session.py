@@ -23,15 +23,15 @@ def run_session(
     out, err = console(), console(stderr=True)
     done = launch(confs, engine, Progress(err), overrides)
     if not done.outcomes:
-        out.print(f"nothing to do: all {done.total} units are recorded in {done.store}")
+        done_already = f"nothing to do: all {done.total} units are recorded in {done.store}"
+        out.print(done_already, markup=False, soft_wrap=True)
     ds = open_dataset(done.store)
     asked = [i for i, key in enumerate(ds["identity"].values) if key in set(done.identities)]
     out.print(summary_table(summary(ds.isel(experiment=asked)), done.store))
     if done.failed:
-        missing = done.total - sum(o.error is None for o in done.outcomes)
         first = done.failed[0]
         raise IncompleteError(
-            f"{len(done.failed)} units failed, of {missing} missing: {first.error}; "
+            f"{len(done.failed)} units failed, of {done.missing} missing: {first.error}; "
             f"tracebacks: sweep-store status {done.store}; the same command tries again"
         )
     return done.identities

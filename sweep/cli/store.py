@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _status(options: argparse.Namespace) -> None:
-    store, out = Store(options.store), console()
+    store = Store(options.store)
     units, done = store.units(), store.done_units()
     fits: Counter[str] = Counter()
     seconds = 0.0
@@ -62,19 +62,24 @@ def _status(options: argparse.Namespace) -> None:
         fits.update(records[0].statuses)
         seconds += records[0].seconds
     experiments = len({i for s in store.segments.values() for i in s.identities})
-    out.print(f"{store.path}: {experiments} experiments in {len(store.segments)} segments")
-    out.print(f"units: {len(done)} of {len(units)} recorded, {len(units) - len(done)} missing")
+    _say(f"{store.path}: {experiments} experiments in {len(store.segments)} segments")
+    _say(f"units: {len(done)} of {len(units)} recorded, {len(units) - len(done)} missing")
     if fits:
         ended = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(fits.items()))
-        out.print(f"fits: {ended}; {seconds:.0f} s of work")
+        _say(f"fits: {ended}; {seconds:.0f} s of work")
     open_failures = [f for f in store.errors() if f.unit not in done]
     for message, n in Counter(f.message for f in open_failures).most_common():
         units_failed = len({f.unit for f in open_failures if f.message == message})
-        out.print(f"failed: {n} times, {units_failed} units: {message}", markup=False)
+        _say(f"failed: {n} times, {units_failed} units: {message}")
     if open_failures:
-        out.print(f"tracebacks: {store.path}.sweep/logs", markup=False)
+        _say(f"tracebacks: {store.path}.sweep/logs")
     if store.skipped_lines:
-        out.print(f"{store.skipped_lines} torn journal lines ignored (a worker was killed)")
+        _say(f"{store.skipped_lines} torn journal lines ignored (a worker was killed)")
+
+
+def _say(line: str) -> None:
+    """A line as it is: paths and messages may hold brackets, and are not to be broken."""
+    console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _summary(options: argparse.Namespace) -> None:
@@ -98,23 +103,24 @@ def _best(options: argparse.Namespace) -> None:
 
 def _show(table: Any, options: argparse.Namespace) -> None:
     if options.json:
-        rows = json.loads(table.reset_index().to_json(orient="records", double_precision=15))
+        plain = table.reset_index().astype(object)
+        rows = plain.where(plain.notna(), None).to_dict(orient="records")
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
     else:
         console().print(summary_table(table, options.store))
 
 
 def _verify(options: argparse.Namespace) -> None:
-    report, out = verify(options.store), console()
-    out.print(f"{report.checked} recorded units checked")
+    report = verify(options.store)
+    _say(f"{report.checked} recorded units checked")
     for line in [*report.metadata, *map(str, report.damage)]:
-        out.print(f"damaged: {line}", markup=False)
+        _say(f"damaged: {line}")
     for leftover in report.leftovers:
-        out.print(f"left over by a killed writer, harmless: {leftover}", markup=False)
+        _say(f"left over by a killed writer, harmless: {leftover}")
     if report.skipped_lines:
-        out.print(f"{report.skipped_lines} torn journal lines ignored")
+        _say(f"{report.skipped_lines} torn journal lines ignored")
     if report.clean:
-        out.print("clean")
+        _say("clean")
         return
     remedy = "run the sweep again to compute them anew" if report.retracted else "restore a copy"
     raise StoreError(f"{len(report.damage) + len(report.metadata)} damaged; {remedy}")
@@ -125,7 +131,7 @@ def _plot(options: argparse.Namespace) -> None:
 
     path = Path(options.store)
     output = options.output or path.with_name(f"{path.stem}-variance.png")
-    console().print(f"written: {plot_variance(open_dataset(path), output)}", markup=False)
+    _say(f"written: {plot_variance(open_dataset(path), output)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """The only bridge from configuration to objects: everything that fits one experiment."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -76,10 +78,14 @@ def build(conf: SweepConf) -> Setup:
     Raises:
         ConfigError: an input cannot be used: what was expected, what was got, how to mend it.
     """
-    jax.config.update("jax_enable_x64", True)  # nll is 1e9 and differences of 1e-3 decide
+    _configure_jax()
     instrument = build_instrument(conf)
     sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
     dtype = np.dtype(conf.fit.precision)
+    solver = _solver(conf)
+    counts = {p: getattr(clusters, p).count for p in PARAMETERS}
+    pad = padded if solver.ignores_padding else int
+    lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
     problem = SpectralProblem(
         frequency=jnp.asarray(instrument.frequency, dtype),
         inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside), dtype),
@@ -93,13 +99,22 @@ def build(conf: SweepConf) -> Setup:
         mask=mask,
         clusters=clusters,
         problem=problem,
-        bounds=_bounds(conf, {p: getattr(clusters, p).count for p in PARAMETERS}, dtype),
-        solver=SOLVERS[conf.solver.name](**asdict(conf.solver)),
+        bounds=_bounds(conf, lengths, dtype),
+        solver=solver,
         objective=OBJECTIVES[conf.fit.likelihood],
         signal=_shared(_signal, conf, ("sky", "instrument", "mask")).astype(dtype),
         noise_ratio=conf.noise.ratio,
         noise_seed=conf.noise.seed,
     )
+
+
+@lru_cache(maxsize=1)
+def _configure_jax() -> None:
+    jax.config.update("jax_enable_x64", True)  # nll is 1e9 and differences of 1e-3 decide
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
+        # on the node: shared between nodes, writers of jax's cache get in each other's way
+        folder = Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def build_instrument(conf: SweepConf) -> Instrument:
@@ -189,7 +204,15 @@ def _signal(shared: _Shared) -> np.ndarray:
     return sky.maps(build_instrument(shared.conf).frequency)[..., mask.pixels]
 
 
-def _bounds(conf: SweepConf, counts: dict[Parameter, int], dtype: np.dtype) -> Bounds:
+def _solver(conf: SweepConf) -> Solver:
+    settings = asdict(conf.solver)
+    kind = SOLVERS.get(conf.solver.name)
+    if kind is None or {item.name for item in fields(kind)} != set(settings):
+        raise ConfigError(f"solver.name = {conf.solver.name!r}: choose by solver=..., not by name")
+    return kind(**settings)
+
+
+def _bounds(conf: SweepConf, lengths: Mapping[Parameter, int], dtype: np.dtype) -> Bounds:
     parts: dict[str, dict[str, Any]] = {"start": {}, "low": {}, "high": {}}
     for p in PARAMETERS:
         box = getattr(conf.parameters, p)
@@ -200,7 +223,7 @@ def _bounds(conf: SweepConf, counts: dict[Parameter, int], dtype: np.dtype) -> B
                 f"parameters.{p}.start = {box.start:g}: must be inside ({box.low:g}, {box.high:g})"
             )
         for part, values in parts.items():
-            values[p] = jnp.full(padded(counts[p]), getattr(box, part), dtype)
+            values[p] = jnp.full(lengths[p], getattr(box, part), dtype)
     return Bounds(**parts)
 
 

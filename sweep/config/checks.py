@@ -26,14 +26,25 @@ def at_least(bound: float) -> Check:
 
 
 def positive(value: float) -> str | None:
-    """The value is finite and above zero."""
-    return None if isfinite(value) and value > 0 else "must be positive"
+    """The value is above zero."""
+    return None if value > 0 else "must be positive"
+
+
+def not_empty(value: str) -> str | None:
+    """The value is a word at least."""
+    return None if str(value).strip() else "must not be empty"
 
 
 def one_of(*choices: Any) -> Check:
     """The value is one of `choices`."""
     allowed = ", ".join(str(c) for c in choices)
     return lambda v: None if v in choices else f"must be one of {allowed}"
+
+
+def chosen(name: str) -> Any:
+    """The field that says which choice of its group this is; it goes with the choice."""
+    rule = f"comes with the choice of the group and must be {name}"
+    return setting(name, "the choice of this group", lambda v: None if v == name else rule)
 
 
 def healpix_nside(value: int) -> str | None:
@@ -66,9 +77,15 @@ def check(conf: Any, prefix: str = "") -> None:
     """
     for key, value, metadata in settings(conf, prefix):
         rule = metadata.get("check")
-        problem = rule(value) if rule is not None else None
+        problem = _not_finite(value) or (rule(value) if rule is not None else None)
         if problem:
             raise ConfigError(f"{key} = {value!r}: {problem}")
+
+
+def _not_finite(value: Any) -> str | None:
+    numbers = value if isinstance(value, list) else [value]
+    bad = any(isinstance(number, float) and not isfinite(number) for number in numbers)
+    return "must be finite" if bad else None
 
 
 def settings(conf: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict]]:

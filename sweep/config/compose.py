@@ -50,15 +50,12 @@ def to_conf(composed: DictConfig) -> SweepConf:
     Raises:
         ConfigError: a required value is absent, or a value is out of bounds.
     """
-    _check_keys(composed)
-    missing = sorted(OmegaConf.missing_keys(composed))
-    if missing:
-        group = missing[0].split(".")[0]
-        chosen = OmegaConf.select(composed, f"{group}.name", throw_on_missing=False)
-        choice = f" with {group}={chosen}" if chosen else ""
-        raise ConfigError(f"{missing[0]} is required{choice}: give {missing[0]}=...")
     try:
+        _check_keys(composed)
+        _check_present(composed)
         conf = cast(SweepConf, OmegaConf.to_object(composed))
+    except ConfigError:
+        raise
     except Exception as error:
         raise ConfigError(explain(error)) from error
     check(conf)
@@ -77,6 +74,15 @@ def _check_keys(node: DictConfig, prefix: str = "") -> None:
             raise ConfigError(unknown_key(f"{prefix}{key}"))
         if not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
             _check_keys(cast(DictConfig, node[key]), f"{prefix}{key}.")
+
+
+def _check_present(composed: DictConfig) -> None:
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        group, dot, _ = missing[0].partition(".")
+        chosen = OmegaConf.select(composed, f"{group}.name") if dot else None
+        choice = f" with {group}={chosen}" if chosen else ""
+        raise ConfigError(f"{missing[0]} is required{choice}: give {missing[0]}=...")
 
 
 def _resolve_paths(group: Any) -> None:

@@ -3,6 +3,10 @@
 import re
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from traceback import walk_tb
+
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
 
 from sweep.config.schema import GROUPS, SweepConf
 
@@ -18,16 +22,40 @@ def explain(error: BaseException) -> str:
         if options := re.search(r"Available options in '([^']+)':\n((?:\t.*\n?)+)", text):
             return _unknown_choice(word, options[1], options[2].split())
         return unknown_key(word)
+    if match := re.search(r"Ambiguous value for argument '(.*)'", text):
+        return f"{match[1]}: expected one value; `sweep -m` runs them all, quotes keep a comma"
+    if isinstance(error, OverrideParseException):
+        reason = _first_line(error)
+        reason = "" if reason.startswith("Lexer") else f": {reason}"
+        return f"cannot read `{error.override}`{reason}; special characters need quotes: key='...'"
     for source in (cause, text):
+        if match := re.search(r"field '(\S+)' is not Optional", source):
+            return f"{match[1]} = null: expected a value"
         if match := re.search(
-            r"Value '(.*)' of type '\w+' could not be converted to (\w+)", source
+            r"Value '(.*)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", source
         ):
             key = _key(source) or _key(text) or "a value"
             return f"{key} = {match[1]!r}: expected {_article(match[2])}"
         if match := re.search(r"Key '([^']+)' (?:is )?not in", source):
             return unknown_key(_key(source) or match[1])
-    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    return " ".join(first.split())
+    if text.startswith("Error merging override") and error.__cause__ is not None:
+        return f"{text.split(maxsplit=3)[3]}: {_first_line(error.__cause__)}"
+    return _first_line(error)
+
+
+def from_composition(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf raised it: then it is about what was asked for, not about us."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return True
+    raised_in = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    return bool(raised_in) and raised_in[-1].split(".")[0] in ("hydra", "omegaconf")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, OverrideParseException):  # it may open with the override itself
+        lines = [line for line in lines if not line.startswith("Error parsing override")]
+    return " ".join(lines[0].split()) if lines else type(error).__name__
 
 
 def known_keys(group: str, choice: str | None = None) -> list[str]:
@@ -52,6 +80,8 @@ def unknown_key(key: str) -> str:
     """One line for a key that no configuration has, or only another choice of its group."""
     group = key.split(".")[0]
     top = [item.name for item in fields(SweepConf)]
+    if group == "hydra":
+        return f"unknown key `{key}`; `sweep --cfg hydra` shows those that there are"
     if group not in GROUPS:
         return f"unknown key `{key}`{_hint(group, top)}; the groups are {', '.join(top)}"
     owners = [name for name, schema in GROUPS[group].items() if key in _keys(schema, f"{group}.")]
@@ -79,6 +109,4 @@ def _key(text: str) -> str | None:
 
 
 def _article(kind: str) -> str:
-    return {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}.get(
-        kind, kind
-    )
+    return {"Integer": "an integer", "Float": "a number", "bool": "true or false"}.get(kind, kind)

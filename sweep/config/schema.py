@@ -9,14 +9,23 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from sweep.config.checks import at_least, auto_or, healpix_nside, one_of, positive, setting
+from sweep.config.checks import (
+    at_least,
+    auto_or,
+    chosen,
+    healpix_nside,
+    not_empty,
+    one_of,
+    positive,
+    setting,
+)
 
 
 @dataclass
 class SyntheticSkyConf:
     """Embedded sky: power-law random templates with a Galactic profile; offline, from a seed."""
 
-    name: str = "synthetic"
+    name: str = chosen("synthetic")
     nside: int = setting(64, "HEALPix resolution", healpix_nside)
     seed: int = setting(0, "seed of the foreground templates", at_least(0))
     cmb_seed: int = setting(0, "seed of the CMB realisation", at_least(0))
@@ -27,7 +36,7 @@ class SyntheticSkyConf:
 class TemplatesSkyConf:
     """Sky from a file of templates and parameter maps (npz or FITS)."""
 
-    name: str = "templates"
+    name: str = chosen("templates")
     nside: int = setting(64, "HEALPix resolution; the file must have it", healpix_nside)
     path: str = setting(MISSING, "file of templates; layout in docs/configuration.md")
 
@@ -36,7 +45,7 @@ class TemplatesSkyConf:
 class PysmSkyConf:
     """PySM 3 sky; needs `pip install skysweep[pysm]` and PySM's templates."""
 
-    name: str = "pysm"
+    name: str = chosen("pysm")
     nside: int = setting(64, "HEALPix resolution", healpix_nside)
     tag: str = setting("c1d1s1", "PySM models; `cr<N>` for a CMB realisation with r = 0.001 N")
     cmb_seed: int = setting(0, "seed of the CMB realisation of `cr<N>`", at_least(0))
@@ -69,7 +78,7 @@ class MaskConf:
 class KmeansConf:
     """Spherical k-means: as many clusters of about equal area as asked for."""
 
-    name: str = "kmeans"
+    name: str = chosen("kmeans")
     beta_dust: int = setting(100, "number of clusters", at_least(1))
     temp_dust: int = setting(10, "number of clusters", at_least(1))
     beta_pl: int = setting(10, "number of clusters", at_least(1))
@@ -81,7 +90,7 @@ class KmeansConf:
 class MultiresConf:
     """Clusters are the pixels of coarser maps; 0 is one cluster for the whole mask."""
 
-    name: str = "multires"
+    name: str = chosen("multires")
     beta_dust: int = setting(16, "nside of the clusters")
     temp_dust: int = setting(4, "nside of the clusters")
     beta_pl: int = setting(2, "nside of the clusters")
@@ -91,7 +100,7 @@ class MultiresConf:
 class ClusterFileConf:
     """Clusters from a file with one full-sky label map a parameter."""
 
-    name: str = "file"
+    name: str = chosen("file")
     path: str = setting(MISSING, "npz or FITS with beta_dust, temp_dust, beta_pl")
 
 
@@ -99,7 +108,7 @@ class ClusterFileConf:
 class WhiteNoiseConf:
     """White noise from the depth of the instrument."""
 
-    name: str = "white"
+    name: str = chosen("white")
     ratio: float = setting(1.0, "noise level in units of the instrument's", at_least(0))
     realisations: int = setting(4, "number of noise draws", at_least(1))
     seed: int = setting(0, "with the realisation number, the address of a draw", at_least(0))
@@ -131,7 +140,7 @@ class SolverConf:
     """A minimiser; tolerances are those of the library it comes from, on chi_square."""
 
     name: str = MISSING
-    max_steps: int = setting(1000, "cap on the steps", at_least(1))
+    max_steps: int = setting(2000, "cap on the steps", at_least(1))
     rtol: float = setting(1e-8, "relative tolerance", positive)
     atol: float = setting(1e-8, "absolute tolerance", positive)
 
@@ -141,13 +150,18 @@ class CadreConf(SolverConf):
     """A solver of jax-cadre: ADABK, active set, optax or optimistix."""
 
     max_linesearch_steps: int = setting(50, "cap on the evaluations of a line search", at_least(1))
+    learning_rate: float = setting(
+        1.0, "of adam, adabelief and adaw: step in standard deviations at the start", positive
+    )
 
 
 @dataclass
 class StoreConf:
     """Where results go and which of the large ones are kept."""
 
-    path: str = setting("runs/sweep.zarr", "the Zarr store; made at the first run, then added to")
+    path: str = setting(
+        "runs/sweep.zarr", "the Zarr store; made at the first run, then added to", not_empty
+    )
     maps: str = setting(
         "none", "keep recovered CMB maps, and how", one_of("none", "float32", "float64")
     )

@@ -71,6 +71,10 @@ class LocalEngine(Engine):
             while running or (todo and not broken):
                 # no more than one package a worker is handed over, so that a death costs few
                 while todo and not broken and len(running) < count:
+                    # a death ends all workers: the last attempt is alone, to tell whose fault it is
+                    alone = any(n == ATTEMPTS for _, n in (todo[0], *running.values()))
+                    if alone and running:
+                        break
                     package, attempt = todo.popleft()
                     running[pool.submit(worker, package)] = (package, attempt)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -1,7 +1,7 @@
 """One point of the grid: a full configuration and its identity."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sweep.config.checks import flatten
@@ -27,6 +27,16 @@ class Experiment:
         first = NOISELESS if self.conf.noise.noiseless else 0
         return tuple(range(first, self.conf.noise.realisations))
 
+    def joined(self, other: "Experiment") -> "Experiment":
+        """This experiment, asking for the realisations of `other` as well."""
+        noise, more = self.conf.noise, other.conf.noise
+        both = replace(
+            noise,
+            realisations=max(noise.realisations, more.realisations),
+            noiseless=noise.noiseless or more.noiseless,
+        )
+        return Experiment(replace(self.conf, noise=both))
+
     @property
     def entry(self) -> ExperimentEntry:
         """What the store keeps of the configuration."""
@@ -41,7 +51,6 @@ def unique(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
     """Experiments by identity, the first of each; asks for all realisations that any asks for."""
     found: dict[str, Experiment] = {}
     for experiment in experiments:
-        known = found.get(experiment.identity)
-        if known is None or len(experiment.realisations) > len(known.realisations):
-            found[experiment.identity] = experiment
+        known = found.get(experiment.identity, experiment)
+        found[experiment.identity] = known.joined(experiment)
     return found

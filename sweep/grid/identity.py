@@ -60,6 +60,8 @@ def content(key: str, path: str) -> str:
         raise ConfigError(f"{key} = {path}: there is no such file") from None
     except OSError as error:
         raise ConfigError(f"{key} = {path}: cannot be read: {error.strerror}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{key} = {error}") from None
 
 
 @lru_cache(maxsize=256)

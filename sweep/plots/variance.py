@@ -29,7 +29,7 @@ def plot_variance(ds: xr.Dataset, path: str | Path) -> Path:
         path: picture to write; its ending chooses the format.
 
     Raises:
-        ConfigError: no experiment has a usable fit.
+        ConfigError: no experiment has a usable fit, or the picture cannot be written.
     """
     table: Any = summary(ds)
     table = table[table["usable"] > 0]
@@ -43,7 +43,11 @@ def plot_variance(ds: xr.Dataset, path: str | Path) -> Path:
         figure = Figure(figsize=(5.6 * len(swept), 4.2), layout="constrained")
         for axes, key in zip(figure.subplots(1, len(swept), squeeze=False)[0], swept, strict=True):
             _panel(axes, table, key, [o for o in others if o != key])
-        figure.savefig(path, dpi=160)
+        try:
+            figure.savefig(path, dpi=160)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"the picture {path} cannot be written: {reason}") from error
     return Path(path)
 
 

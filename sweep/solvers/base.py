@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
-from sweep.problem import SpectralProblem
+from sweep.problem import SpectralProblem, curvature
 from sweep.types import Params
 
 Objective = Callable[[Params, SpectralProblem, Array], Scalar]
@@ -58,6 +58,11 @@ class Solver(ABC):
     rtol: float
     atol: float
 
+    @property
+    def ignores_padding(self) -> bool:
+        """Whether clusters without pixels, which let experiments share shapes, change nothing."""
+        return True
+
     @abstractmethod
     def prepare(
         self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
@@ -70,8 +75,16 @@ class TracedSolver(Solver):
     """A solver written in JAX: one realisation is traced, a block is its vmap."""
 
     @abstractmethod
-    def minimise(self, objective: Callable[[Params], Scalar], bounds: Bounds) -> Solution:
-        """Minimise for one realisation; the leaves have no realisation axis."""
+    def minimise(
+        self, objective: Callable[[Params], Scalar], bounds: Bounds, scale: Params
+    ) -> Solution:
+        """Minimise for one realisation; the leaves have no realisation axis.
+
+        Args:
+            objective: what is minimised.
+            bounds: start and box.
+            scale: natural length of every parameter, see `natural_scale`.
+        """
 
     def prepare(
         self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
@@ -84,6 +97,17 @@ class TracedSolver(Solver):
         return lambda: jax.block_until_ready(executable(*arguments))
 
 
+def natural_scale(problem: SpectralProblem, maps: Array, bounds: Bounds) -> Params:
+    """Length over which chi_square changes by about one at the start: curvature^-1/2.
+
+    Never longer than the box, which is what a parameter has that the data do not constrain.
+    """
+    curve = curvature(bounds.start, problem, maps)
+    return {
+        p: jnp.minimum(jnp.abs(curve[p]) ** -0.5, bounds.high[p] - bounds.low[p]) for p in curve
+    }
+
+
 @lru_cache(maxsize=32)
 def _compile(
     solver: TracedSolver,
@@ -93,7 +117,8 @@ def _compile(
 ) -> jax.stages.Compiled:
     def block(problem: SpectralProblem, maps: BlockMaps, bounds: Bounds) -> Solution:
         def one(realisation: Array) -> Solution:
-            return solver.minimise(lambda p: objective(p, problem, realisation), bounds)
+            scale = natural_scale(problem, realisation, bounds)
+            return solver.minimise(lambda p: objective(p, problem, realisation), bounds, scale)
 
         return jax.vmap(one)(maps)
 

@@ -5,7 +5,7 @@ cadre hands over an optimistix minimiser; we run it with optimistix's own loop a
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,6 +26,12 @@ _UNBOUNDED = (
     "optimistix_ncg_dy",
 )
 """Solvers without bounds of their own: they get the box by a change of variables."""
+
+_SELF_CONDITIONED = ("adabk", "active_set")
+"""Solvers that scale parameters by their box and rescale the objective as they go."""
+
+_ROUNDING = 1e-12
+"""Share of the box within which a parameter is at its end."""
 
 CADRE_NAMES = (
     *(f"adabk{k}" for k in range(10)),
@@ -48,26 +54,32 @@ class CadreSolver(TracedSolver):
 
     Attributes:
         max_linesearch_steps: cap on the evaluations of one line search.
+        learning_rate: step of adam, adabelief and adaw, in units of the natural scale.
     """
 
     max_linesearch_steps: int
+    learning_rate: float
 
-    def minimise(self, objective: Callable[[Params], Scalar], bounds: Bounds) -> Solution:
+    @property
+    def ignores_padding(self) -> bool:
+        """See `Solver.ignores_padding`: ADABK releases a share of all parameters a step."""
+        return not self.name.startswith(_SELF_CONDITIONED)
+
+    def minimise(
+        self, objective: Callable[[Params], Scalar], bounds: Bounds, scale: Params
+    ) -> Solution:
         """See `TracedSolver.minimise`."""
-        if self.name in _UNBOUNDED:
-            to_box, from_box = _logistic(bounds)
-        else:
-            to_box = from_box = _identity
+        frame = self._frame(bounds, scale)
 
         def value(y: PyTree, _: None) -> tuple[Scalar, Scalar]:
-            loss = objective(to_box(y))
+            loss = objective(frame.to_box(y))
             return loss, loss
 
-        minimiser = _Counting.around(self._minimiser(bounds))
+        minimiser = _Counting.around(self._minimiser(frame))
         solution = optx.minimise(
             value,
             minimiser,
-            from_box(bounds.start),
+            frame.start,
             has_aux=True,
             max_steps=self.max_steps,
             throw=False,
@@ -81,23 +93,80 @@ class CadreSolver(TracedSolver):
             jnp.int8(Status.NONFINITE),
         )
         return Solution(
-            params=to_box(solution.value),
+            params=frame.result(solution.value, bounds),
             status=status,
             iterations=jnp.int32(solution.stats["num_steps"]),
             evaluations=solution.state.evaluations,
         )
 
-    def _minimiser(self, bounds: Bounds) -> optx.AbstractMinimiser:
+    def _frame(self, bounds: Bounds, scale: Params) -> "_Frame":
         if self.name in _UNBOUNDED:
-            return get_solver(self.name, rtol=self.rtol, atol=self.atol)[0]  # pyright: ignore
-        return get_solver(  # pyright: ignore[reportReturnType]
-            self.name.replace("adabk", "ADABK"),  # pyright: ignore[reportArgumentType]
-            rtol=self.rtol,
-            atol=self.atol,
-            lower=bounds.low,
-            upper=bounds.high,
-            max_linesearch_steps=self.max_linesearch_steps,
-        )[0]
+            return _unbounded_frame(bounds, scale)
+        if self.name.startswith(_SELF_CONDITIONED):
+            return _Frame(lambda y: y, bounds.start, bounds.low, bounds.high)
+        return _scaled_frame(bounds, scale)
+
+    def _minimiser(self, frame: "_Frame") -> optx.AbstractMinimiser:
+        name: Any = self.name.replace("adabk", "ADABK")
+        box = {}
+        if self.name not in _UNBOUNDED:
+            box = {
+                "lower": frame.low,
+                "upper": frame.high,
+                "max_linesearch_steps": self.max_linesearch_steps,
+                "learning_rate": self.learning_rate,
+            }
+        if self.name.startswith("active_set"):
+            # cadre's default for these, backtracking, ends far from the minimum: see docs/decisions
+            box["linesearch"] = "zoom"
+        minimiser: Any = get_solver(name, rtol=self.rtol, atol=self.atol, **box)[0]
+        return minimiser
+
+
+class _Frame(NamedTuple):
+    """The variables y that a minimiser works in."""
+
+    to_box: Callable[[Params], Params]
+    start: Params
+    low: Params | None
+    high: Params | None
+
+    def result(self, y: Params, bounds: Bounds) -> Params:
+        """Parameters at `y`; one that rounding took off an end of its box is put back there."""
+        params = self.to_box(y)
+        if self.low is None or self.high is None:
+            return params
+        for end, there in ((self.low, bounds.low), (self.high, bounds.high)):
+            width = {p: self.high[p] - self.low[p] for p in y}
+            at_end = {p: jnp.abs(y[p] - end[p]) <= _ROUNDING * width[p] for p in y}
+            params = {p: jnp.where(at_end[p], there[p], params[p]) for p in y}
+        return params
+
+
+def _scaled_frame(bounds: Bounds, scale: Params) -> _Frame:
+    """Every parameter in units of its natural scale, so that first steps have the right size."""
+    start = bounds.start
+
+    def to_box(y: Params) -> Params:
+        return {p: start[p] + scale[p] * y[p] for p in y}
+
+    def from_box(params: Params) -> Params:
+        return {p: (params[p] - start[p]) / scale[p] for p in params}
+
+    return _Frame(to_box, *map(from_box, bounds))
+
+
+def _unbounded_frame(bounds: Bounds, scale: Params) -> _Frame:
+    """The box stretched over the real line by the logistic function; slope `scale` at the start."""
+    width = {p: bounds.high[p] - bounds.low[p] for p in scale}
+    unit = {p: (bounds.start[p] - bounds.low[p]) / width[p] for p in scale}
+    slope = {p: scale[p] / (width[p] * unit[p] * (1 - unit[p])) for p in scale}
+
+    def to_box(y: Params) -> Params:
+        z = {p: jax.scipy.special.logit(unit[p]) + slope[p] * y[p] for p in y}
+        return {p: bounds.low[p] + width[p] * jax.nn.sigmoid(z[p]) for p in y}
+
+    return _Frame(to_box, {p: jnp.zeros_like(v) for p, v in bounds.start.items()}, None, None)
 
 
 class _CountingState(eqx.Module):
@@ -155,26 +224,3 @@ def _line_search_evaluations(state: PyTree) -> Int[Array, ""]:
         if hasattr(node, "num_linesearch_steps")
     ]
     return jnp.sum(jnp.array([0, *counts], jnp.int32), dtype=jnp.int32)
-
-
-def _identity(params: Params) -> Params:
-    return params
-
-
-def _logistic(bounds: Bounds) -> tuple[Callable[[Params], Params], Callable[[Params], Params]]:
-    """Maps between the box and the whole real line, smooth, so that no step can leave the box."""
-
-    def to_box(y: Params) -> Params:
-        return {
-            p: bounds.low[p] + (bounds.high[p] - bounds.low[p]) * jax.nn.sigmoid(y[p]) for p in y
-        }
-
-    def from_box(params: Params) -> Params:
-        return {
-            p: jax.scipy.special.logit(
-                (params[p] - bounds.low[p]) / (bounds.high[p] - bounds.low[p])
-            )
-            for p in params
-        }
-
-    return to_box, from_box

@@ -22,6 +22,9 @@ from sweep.types import Params, Status
 
 SCIPY_METHODS = {"scipy_tnc": "TNC", "scipy_cobyqa": "COBYQA"}
 
+_EVALUATIONS_A_STEP = 10
+"""TNC can only be capped by evaluations; its inner conjugate gradient spends several a step."""
+
 
 @dataclass(frozen=True)
 class ScipySolver(Solver):
@@ -60,20 +63,21 @@ class ScipySolver(Solver):
             return float(value), np.asarray(ravel_pytree(slope)[0]) * width
 
         gradients = self.name == "scipy_tnc"
+        cap = self.max_steps * (_EVALUATIONS_A_STEP if gradients else start.size + 1)
         try:
             result = scipy.optimize.minimize(
-                value_and_gradient
-                if self.name == "scipy_tnc"
-                else lambda u: value_and_gradient(u)[0],
+                value_and_gradient if gradients else lambda unit: value_and_gradient(unit)[0],
                 (np.asarray(start) - low) / width,
                 jac=gradients or None,
                 bounds=scipy.optimize.Bounds(0.0, 1.0),  # pyright: ignore[reportArgumentType]
                 method=SCIPY_METHODS[self.name],
-                options=self._options(start.size),
+                options=self._options(cap),
             )
         except FloatingPointError:
             return Solution(bounds.start, np.int8(Status.NONFINITE), np.int32(0), np.int32(1))  # pyright: ignore
-        status = Status.CONVERGED if result.success else Status.MAX_STEPS
+        capped = result.nfev >= cap or result.nit >= self.max_steps
+        gave_up = Status.MAX_STEPS if capped else Status.STALLED
+        status = Status.CONVERGED if result.success else gave_up
         return Solution(
             to_box(np.clip(result.x, 0.0, 1.0)),
             np.int8(status),  # pyright: ignore[reportArgumentType]
@@ -81,11 +85,10 @@ class ScipySolver(Solver):
             np.int32(result.nfev),  # pyright: ignore[reportArgumentType]
         )
 
-    def _options(self, n_parameters: int) -> dict[str, Any]:
+    def _options(self, cap: int) -> dict[str, Any]:
         if self.name == "scipy_cobyqa":
-            return {"maxiter": self.max_steps, "maxfev": self.max_steps * (n_parameters + 1)}
-        # TNC caps evaluations, not steps; its inner conjugate gradient spends several a step
-        return {"maxfun": 10 * self.max_steps, "ftol": self.rtol, "gtol": self.atol, "xtol": 0.0}
+            return {"maxiter": self.max_steps, "maxfev": cap, "final_tr_radius": self.atol}
+        return {"maxfun": cap, "ftol": self.rtol, "gtol": self.atol, "xtol": 0.0}
 
 
 @lru_cache(maxsize=8)

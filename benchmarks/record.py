@@ -1,0 +1,44 @@
+"""Where a figure comes from goes with it."""
+
+import json
+import os
+import platform
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sweep.provenance import commit, versions
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def keep(name: str, rows: list[dict[str, Any]]) -> None:
+    """Print `rows` as a table and write them with versions and machine to results/<name>.json."""
+    columns = list(rows[0])
+    print(f"\n{name}")
+    print("  ".join(f"{c:>18}" for c in columns))
+    for row in rows:
+        print("  ".join(f"{_text(row[c]):>18}" for c in columns))
+    record = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_processor()}",
+        "versions": versions(),
+        "peak_memory_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "rows": rows,
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")

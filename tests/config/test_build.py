@@ -1,0 +1,138 @@
+"""From configuration to objects: every choice builds, and nothing is computed twice."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweep.config.build import build, build_clusters, build_mask, build_sky, padded
+from sweep.errors import ConfigError
+from sweep.instrument import Instrument
+from sweep.solvers import SOLVERS
+from tests.small import small, write_templates
+
+INSTRUMENTS = ("litebird", "planck", "so_sat", "so_lat", "pico")
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_every_instrument_builds(name: str) -> None:
+    setup = build(small(f"instrument={name}"))
+    assert setup.instrument.name == name
+    assert setup.instrument.source
+    assert setup.signal.shape == (setup.instrument.frequency.size, 2, 192)
+    assert np.isfinite(setup.signal).all()
+
+
+@pytest.mark.parametrize("name", sorted(SOLVERS))
+def test_every_solver_builds_with_its_settings(name: str) -> None:
+    solver = build(small(f"solver={name}", "solver.rtol=0.125", "solver.max_steps=7")).solver
+    assert type(solver) is SOLVERS[name]
+    assert (solver.name, solver.rtol, solver.max_steps) == (name, 0.125, 7)
+
+
+def test_domain_classes_have_no_defaults() -> None:
+    for kind in {*SOLVERS.values(), Instrument}:
+        assert all(f.default is f.default_factory for f in fields(kind)), kind
+
+
+@pytest.mark.parametrize(
+    ("words", "counts"),
+    [
+        (["clusters.beta_dust=3"], (3, 1, 1)),
+        (["clusters.beta_dust=500", "clusters.clip=true"], (192, 1, 1)),
+        (["clusters=multires", *(f"clusters.{p}={n}" for p, n in zip(
+            ("beta_dust", "temp_dust", "beta_pl"), (4, 1, 0), strict=True))], (192, 12, 1)),
+    ],
+)  # fmt: skip
+def test_cluster_rules_build(words: list[str], counts: tuple[int, ...]) -> None:
+    assert tuple(build(small(*words)).counts.values()) == counts
+
+
+def test_files_build(tmp_path: Path) -> None:
+    sky = write_templates(tmp_path / "sky.npz")
+    labels = np.arange(192) % 5
+    np.savez(tmp_path / "c.npz", beta_dust=labels, temp_dust=labels // 2, beta_pl=labels * 0)
+    np.savez(tmp_path / "m.npz", half=np.arange(192) < 96)
+    instrument = "{name: x, source: mine, frequency: [40, 90, 200, 400], depth_p: [4, 3, 2, 1]}"
+    (tmp_path / "i.yaml").write_text(instrument)
+    import sweep
+
+    conf = sweep.compose(
+        [
+            "sky=templates",
+            "sky.nside=4",
+            f"sky.path={sky}",
+            f"mask.path={tmp_path / 'm.npz'}",
+            "mask.expression=ALL-half",
+            "clusters=file",
+            f"clusters.path={tmp_path / 'c.npz'}",
+            f"instrument.path={tmp_path / 'i.yaml'}",
+        ]
+    )
+    setup = build(conf)
+    assert setup.counts == {"beta_dust": 5, "temp_dust": 3, "beta_pl": 1}
+    assert setup.signal.shape == (4, 2, 96)
+    assert setup.mask.pixels.tolist() == list(range(96, 192))
+
+
+def test_what_is_the_same_is_shared_and_what_differs_is_not() -> None:
+    one, other = small("noise.ratio=1"), small("noise.ratio=2", "solver=adam", "noise.seed=3")
+    assert build_sky(one) is build_sky(other)
+    assert build_mask(one) is build_mask(other)
+    assert build_clusters(one) is build_clusters(other)
+    assert build_clusters(one) is not build_clusters(small("clusters.seed=1"))
+    assert build_sky(one) is not build_sky(small("sky.seed=1"))
+    assert build_mask(one).keep.sum() > build_mask(small("mask.expression=GAL060")).keep.sum()
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    path = write_templates(tmp_path / "s.npz")
+    conf = small("sky=templates", f"sky.path={path}")
+    before = build(conf).signal
+    write_templates(path, cmb_q=np.full(192, 7.0))
+    assert not np.array_equal(build(conf).signal, before)
+
+
+def test_noise_is_addressed_by_seed_and_number_and_scales_with_its_ratio() -> None:
+    one, twice = build(small()), build(small("noise.ratio=2"))
+    maps = np.asarray(one.maps((0, 1, -1)))
+    np.testing.assert_array_equal(maps[1:2], one.maps((1,)))
+    np.testing.assert_array_equal(maps[2], one.signal)
+    np.testing.assert_allclose(
+        np.asarray(twice.maps((0,)))[0] - one.signal,
+        2 * (maps[0] - one.signal),
+        rtol=1e-6,
+        atol=1e-9,
+    )
+    assert not np.array_equal(maps[0], maps[1])
+    assert not np.array_equal(np.asarray(build(small("noise.seed=1")).maps((0,)))[0], maps[0])
+
+
+def test_without_noise_all_realisations_are_the_signal() -> None:
+    setup = build(small("noise.ratio=0"))
+    np.testing.assert_array_equal(setup.maps((3,))[0], setup.signal)
+
+
+def test_precision_reaches_the_maps() -> None:
+    setup = build(small("fit.precision=float32"))
+    assert setup.maps((0,)).dtype == np.float32
+    assert build(small()).maps((0,)).dtype == np.float64
+
+
+def test_bounds_are_padded_to_shapes_that_like_counts_share() -> None:
+    setup = build(small("clusters.beta_dust=3"))
+    assert {p: v.shape for p, v in setup.bounds.start.items()} == {
+        "beta_dust": (4,),
+        "temp_dust": (1,),
+        "beta_pl": (1,),
+    }
+    assert [padded(n) for n in (1, 2, 3, 4, 5, 1500)] == [1, 2, 4, 4, 8, 2048]
+
+
+def test_pysm_without_its_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pysm3", None)
+    with pytest.raises(ConfigError, match=r"pip install skysweep\[pysm\]"):
+        build(small("sky=pysm", "sky.tag=d1s1"))

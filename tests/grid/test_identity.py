@@ -1,0 +1,163 @@
+"""The identity changes with what can change a fitted number, and with nothing else."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweep.config.checks import flatten
+from sweep.errors import ConfigError
+from sweep.grid import Experiment, identity, scientific, unique
+from sweep.grid.identity import NOT_SCIENTIFIC
+from tests.small import small, write_templates
+
+SCIENTIFIC = [
+    "sky.nside=8",
+    "sky.seed=1",
+    "sky.cmb_seed=1",
+    "sky.r=0.01",
+    "instrument=planck",
+    "instrument.frequency=[40,50]",
+    "instrument.depth_p=[1,2]",
+    "mask.expression=GAL060",
+    "clusters.beta_dust=3",
+    "clusters.temp_dust=3",
+    "clusters.beta_pl=3",
+    "clusters.seed=1",
+    "noise.ratio=0.5",
+    "noise.seed=1",
+    "parameters.beta_dust.start=1.6",
+    "parameters.temp_dust.low=7",
+    "parameters.beta_pl.high=-1",
+    "parameters.dust_nu0=353",
+    "parameters.synchrotron_nu0=23",
+    "solver=scipy_cobyqa",
+    "solver.max_steps=11",
+    "solver.rtol=1e-3",
+    "solver.atol=1e-3",
+    "fit.precision=float32",
+    "fit.likelihood=furax",
+]
+
+OPERATIONAL = [
+    "noise.realisations=99",
+    "noise.noiseless=true",
+    "store.path=elsewhere.zarr",
+    "store.maps=float32",
+    "store.parameters=false",
+    "store.cache=elsewhere",
+    "fit.block=4",
+    "fit.block=auto",
+    "fail_fast=true",
+    "instrument.source=hearsay",
+]
+
+
+def test_every_scientific_setting_makes_another_experiment() -> None:
+    found = [identity(small(word)) for word in [*SCIENTIFIC, "noise.ratio=1"]]
+    assert len(set(found)) == len(found)
+    assert identity(small()) == found[-1]
+
+
+@pytest.mark.parametrize("word", OPERATIONAL)
+def test_what_changes_no_number_makes_no_other_experiment(word: str) -> None:
+    assert identity(small(word)) == identity(small())
+
+
+def test_no_setting_is_left_out_of_these_tests() -> None:
+    tried = {word.split("=")[0] for word in [*SCIENTIFIC, *OPERATIONAL]}
+    boxes = {f"parameters.{p}" for p in ("beta_dust", "temp_dust", "beta_pl")}
+    known = {
+        key
+        for key in flatten(small())
+        if not key.endswith((".name", ".path")) and key.rpartition(".")[0] not in boxes
+    }
+    assert known - {"clusters.clip"} <= tried  # clip matters only where a count is cut
+
+
+def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
+    assert not {key for key in flatten(small()) if key.startswith("hydra")}
+    assert set(scientific(small())) == {
+        key
+        for key in flatten(small())
+        if not key.startswith("store.") and key not in NOT_SCIENTIFIC
+    }
+
+
+def test_a_key_names_its_value_and_not_its_place() -> None:
+    one = identity(small("clusters.temp_dust=3", "clusters.beta_pl=4"))
+    assert one != identity(small("clusters.temp_dust=4", "clusters.beta_pl=3"))
+    assert one == identity(small("clusters.beta_pl=4", "clusters.temp_dust=3"))
+
+
+def test_numbers_that_are_equal_are_the_same() -> None:
+    assert identity(small("noise.ratio=1")) == identity(small("noise.ratio=1.0"))
+    assert identity(small("noise.ratio=0.28")) != identity(small("noise.ratio=0.29"))
+    assert identity(small("noise.ratio=0.1")) != identity(small("noise.ratio=0.10000000000000002"))
+
+
+@pytest.mark.parametrize("key", ["sky.path", "mask.path", "clusters.path"])
+def test_files_enter_by_content(key: str, tmp_path: Path) -> None:
+    group = {"sky.path": ["sky=templates"], "mask.path": [], "clusters.path": ["clusters=file"]}
+    import sweep
+
+    def of(path: Path) -> str:
+        return identity(sweep.compose([*group[key], "sky.nside=4", f"{key}={path}"]))
+
+    one = write_templates(tmp_path / "one.npz")
+    same = tmp_path / "deep" / "same.npz"
+    same.parent.mkdir()
+    same.write_bytes(one.read_bytes())
+    other = write_templates(tmp_path / "other.npz", cmb_q=np.zeros(192))
+    assert of(one) == of(same) != of(other)
+
+    before = of(one)
+    one.write_bytes(other.read_bytes())
+    os.utime(one, ns=(1, 1))  # not even a clock that goes back hides a change
+    assert of(one) == of(other) != before
+
+
+def test_an_instrument_file_replaces_the_figures_of_the_group(tmp_path: Path) -> None:
+    path = tmp_path / "i.yaml"
+    path.write_text("{name: x, source: y, frequency: [40, 90], depth_p: [2, 1]}")
+    one = identity(small(f"instrument.path={path}"))
+    assert one == identity(small("instrument=planck", f"instrument.path={path}"))
+    assert one != identity(small())
+    path.write_text("{name: x, source: y, frequency: [40, 90], depth_p: [2, 3]}")
+    assert one != identity(small(f"instrument.path={path}"))
+
+
+def test_a_file_that_cannot_be_read_is_named_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mask.path = .*none.npz: there is no such file"):
+        identity(small(f"mask.path={tmp_path / 'none.npz'}"))
+    with pytest.raises(ConfigError, match=r"mask.path = .*cannot be read: Is a directory"):
+        identity(small(f"mask.path={tmp_path}"))
+
+
+def test_identities_are_the_same_in_every_version_and_on_every_machine() -> None:
+    # a change of this value orphans the experiments of every store: raise IDENTITY_VERSION then
+    pinned = "9968181bf208d3cd7e1a14ea29ef718a5bddb73985ef88158ea49b62ad320802"
+    assert identity(small()) == pinned
+
+
+def test_duplicates_are_one_experiment_that_asks_for_all_realisations() -> None:
+    confs = [
+        small("noise.realisations=3", "noise.noiseless=true"),
+        small("noise.realisations=4"),
+        small("noise.ratio=2"),
+        small("noise.realisations=1"),
+    ]
+    found = unique([Experiment(c) for c in confs])
+    assert list(found) == [identity(confs[0]), identity(confs[2])]
+    assert found[identity(confs[0])].realisations == (-1, 0, 1, 2, 3)
+    assert confs[0].noise.realisations == 3  # what was given is left as it was
+
+
+def test_the_store_keeps_no_operational_setting() -> None:
+    entry = Experiment(small()).entry
+    assert entry.identity == identity(small())
+    assert entry.config["clusters.beta_dust"] == 2
+    assert not {k for k in entry.config if k.startswith("store.")} | (
+        {"fit.block", "fail_fast", "noise.realisations", "noise.noiseless"} & set(entry.config)
+    )

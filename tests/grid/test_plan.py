@@ -1,0 +1,142 @@
+"""What a launch adds to a store, and which of its units are missing."""
+
+from pathlib import Path
+
+import numpy as np
+
+from sweep.config import SweepConf
+from sweep.grid import Experiment, Geometry, missing_tasks, plan_segments, tasks, unique
+from sweep.store import SegmentSpec, Store, Unit, UnitWriter, publish
+from sweep.store.segment import Segment
+from sweep.types import PARAMETERS, Parameter, Status
+from tests.small import small
+
+PIXELS = np.arange(192)
+
+
+def plan(store: Path | None, *confs: SweepConf, block: int = 2) -> list[SegmentSpec]:
+    def geometry(experiment: Experiment) -> Geometry:
+        clusters = experiment.conf.clusters
+        counts: dict[Parameter, int] = {p: getattr(clusters, p) for p in PARAMETERS}
+        return Geometry(counts, experiment.conf.sky.nside, PIXELS[: clusters.beta_dust])
+
+    return plan_segments(
+        Store(store) if store is not None and store.exists() else None,
+        unique([Experiment(c) for c in confs]),
+        geometry,
+        lambda experiment, missing: min(block, missing),
+        {"command": ["test"]},
+    )
+
+
+def published(path: Path, *confs: SweepConf, block: int = 2) -> Path:
+    for segment in plan(path, *confs, block=block):
+        publish(path, segment)
+    return path
+
+
+def missing(path: Path, *confs: SweepConf) -> list[tuple[str, tuple[int, ...]]]:
+    found = missing_tasks(Store(path), unique([Experiment(c) for c in confs]))
+    return [(Experiment(t.confs[0]).identity, t.realisations) for t in found]
+
+
+def record(path: Path, unit: Unit) -> None:
+    writer = UnitWriter(path)
+    layout = writer.segment(unit.segment).layout
+    arrays = {
+        name: np.full(layout.unit_shape(name, unit), int(Status.CONVERGED), layout.dtype(name))
+        for name in layout.variables
+    }
+    writer.write(unit, arrays, seconds=0.0)
+
+
+def key(conf: SweepConf) -> str:
+    return Experiment(conf).identity
+
+
+def test_a_first_launch_plans_one_segment_of_like_experiments() -> None:
+    confs = [small(f"clusters.beta_dust={n}", "noise.realisations=5") for n in (2, 7, 3)]
+    (segment,) = plan(None, *confs)
+    assert [e.identity for e in segment.experiments] == [key(c) for c in confs]
+    assert segment.realisations == (0, 1, 2, 3, 4)
+    assert segment.block == 2
+    assert segment.clusters == {"beta_dust": 7, "temp_dust": 1, "beta_pl": 1}
+    assert segment.maps is None
+
+
+def test_the_noise_free_slot_comes_first() -> None:
+    (segment,) = plan(None, small("noise.noiseless=true"))
+    assert segment.realisations == (-1, 0, 1)
+
+
+def test_unlike_shapes_are_segments_of_their_own() -> None:
+    assert len(plan(None, small(), small("sky.nside=8"))) == 2
+    assert len(plan(None, small(), small("noise.ratio=2", "store.parameters=false"))) == 2
+    assert len(plan(None, small(), small("noise.ratio=2", "noise.realisations=3"))) == 2
+    with_maps = small("store.maps=float32"), small("noise.ratio=2", "store.maps=float32")
+    assert len(plan(None, *with_maps)) == 1
+    assert len(plan(None, *with_maps, small("clusters.beta_dust=3", "store.maps=float32"))) == 2
+    (segment, *_) = plan(None, *with_maps)
+    assert segment.maps == "float32"
+    assert np.array_equal(np.asarray(segment.pixels), PIXELS[:2])
+
+
+def test_nothing_missing_plans_nothing(tmp_path: Path) -> None:
+    path = published(tmp_path / "a.zarr", small(), small("noise.ratio=2"))
+    assert plan(path, small(), small("noise.ratio=2")) == []
+    assert plan(path, small("noise.realisations=1")) == []
+    assert plan(path, small("store.maps=float64", "fit.block=2")) == []
+
+
+def test_more_realisations_and_experiments_plan_only_those(tmp_path: Path) -> None:
+    path = published(tmp_path / "a.zarr", small())
+    grown, new = small("noise.realisations=5"), small("noise.ratio=2", "noise.realisations=5")
+    segments = plan(path, grown, new, small("noise.noiseless=true"))
+    asked = {s.experiments[0].identity: s.realisations for s in segments}
+    assert asked == {key(grown): (-1, 2, 3, 4), key(new): (0, 1, 2, 3, 4)}
+
+
+def test_gaps_of_an_interrupted_growth_are_filled(tmp_path: Path) -> None:
+    path = published(tmp_path / "a.zarr", small("noise.realisations=1"))
+    published(path, small("noise.realisations=4"))
+    (segment,) = plan(path, small("noise.realisations=6", "noise.noiseless=true"))
+    assert segment.realisations == (-1, 4, 5)
+
+
+def test_tasks_are_the_units_that_are_asked_for(tmp_path: Path) -> None:
+    one, two = small("noise.realisations=5"), small("noise.ratio=2", "noise.realisations=5")
+    path = published(tmp_path / "a.zarr", one, two)
+    assert missing(path, one) == [(key(one), (0, 1)), (key(one), (2, 3)), (key(one), (4,))]
+    assert missing(path, small("noise.realisations=1")) == [(key(one), (0, 1))]
+    assert len(missing(path, one, two)) == 6
+    assert missing(path, small("noise.ratio=3")) == []
+
+
+def test_recorded_units_are_not_missing(tmp_path: Path) -> None:
+    conf = small("noise.realisations=5")
+    path = published(tmp_path / "a.zarr", conf)
+    everything = unique([Experiment(conf)])
+    record(path, tasks(Store(path), everything)[1].unit)
+    assert missing(path, conf) == [(key(conf), (0, 1)), (key(conf), (4,))]
+    for task in missing_tasks(Store(path), everything):
+        record(path, task.unit)
+    assert missing(path, conf) == []
+    assert len(tasks(Store(path), everything)) == 3
+
+
+def test_units_that_another_launch_published_are_missing_here_too(tmp_path: Path) -> None:
+    conf = small("noise.realisations=2")
+    path = published(tmp_path / "a.zarr", conf)  # and then killed
+    grown = small("noise.realisations=4")
+    published(path, grown)
+    assert missing(path, grown) == [(key(conf), (0, 1)), (key(conf), (2, 3))]
+    assert isinstance(
+        Store(path).segments[tasks(Store(path), unique([Experiment(conf)]))[0].unit.segment],
+        Segment,
+    )
+
+
+def test_a_task_counts_its_fits(tmp_path: Path) -> None:
+    conf = small("noise.realisations=5")
+    path = published(tmp_path / "a.zarr", conf)
+    assert [t.fits for t in tasks(Store(path), unique([Experiment(conf)]))] == [2, 2, 1]

@@ -1,0 +1,125 @@
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.statistics import METRICS, best, summary
+from sweep.types import Status
+
+S = Status
+
+
+def dataset(
+    statuses: Sequence[Sequence[int]], realisations: list[int], **coords: Any
+) -> xr.Dataset:
+    """Experiments whose cmb_variance is 10 x experiment + realisation number."""
+    status = np.array(statuses, np.int8)
+    numbers = np.arange(len(statuses))[:, None] * 10.0 + np.array(realisations)[None, :]
+    dims = ("experiment", "realisation")
+    recorded = status != S.PENDING
+    values = {
+        "cmb_variance": np.where(recorded, numbers, np.nan),
+        "nll": np.where(recorded, -1e9 - numbers, np.nan),
+        "gradient_norm": np.where(recorded, 1e-7, np.nan),
+        "seconds": np.where(recorded, 2.0, np.nan),
+        "iterations": np.where(recorded, 4, -1).astype(np.int32),
+        "evaluations": np.where(recorded, 9, -1).astype(np.int32),
+    }
+    return xr.Dataset(
+        {"status": (dims, status), **{k: (dims, v) for k, v in values.items()}},
+        {
+            "realisation": realisations,
+            "identity": ("experiment", np.array([f"{i:064x}" for i in range(len(statuses))])),
+            **{key: ("experiment", np.array(v)) for key, v in coords.items()},
+        },
+    )
+
+
+def test_every_status_is_counted_and_unusable_fits_are_left_out() -> None:
+    ds = dataset(
+        [[S.CONVERGED, S.MAX_STEPS, S.NONFINITE, S.OUTSIDE_BOX, S.PENDING]], [0, 1, 2, 3, 4]
+    )
+    ds["cmb_variance"][0, 2] = np.nan
+    ds["cmb_variance"][0, 3] = 1e6
+    row = summary(ds).iloc[0]
+    assert row["realisations"] == 4
+    assert row["usable"] == 2
+    counts = {s: row[s] for s in ("converged", "max_steps", "nonfinite", "outside_box")}
+    assert counts == dict.fromkeys(counts, 1)
+    assert "failed" not in row
+    assert "pending" not in row
+    assert row["cmb_variance"] == 0.5
+    assert row["cmb_variance_variance"] == 0.5
+    assert row["cmb_variance_error"] == 0.5
+    assert row["iterations"] == 4
+    assert row["nll"] == -1e9 - 0.5
+
+
+def test_the_noise_free_slot_takes_no_part() -> None:
+    ds = dataset([[S.CONVERGED] * 3], [-1, 0, 1])
+    ds["cmb_variance"][0, 0] = 1e6
+    row = summary(ds).iloc[0]
+    assert (row["realisations"], row["usable"], row["converged"]) == (2, 2, 2)
+    assert row["cmb_variance"] == 0.5
+
+
+@pytest.mark.parametrize(("usable", "nan"), [(0, True), (1, False)])
+def test_too_few_fits_give_nan(usable: int, nan: bool) -> None:
+    ds = dataset([[S.CONVERGED] * usable + [S.NONFINITE] * (2 - usable)], [0, 1])
+    row = summary(ds).iloc[0]
+    assert np.isnan(row["cmb_variance"]) == nan
+    assert np.isnan(row["nll"]) == nan
+    assert np.isnan(row["cmb_variance_error"])
+    assert np.isnan(row["cmb_variance_variance"])
+
+
+def test_only_the_noise_free_slot_is_no_realisation() -> None:
+    row = summary(dataset([[S.CONVERGED]], [-1])).iloc[0]
+    assert row["realisations"] == 0
+    assert np.isnan(row["cmb_variance"])
+
+
+def test_settings_come_first_and_solver_before_clusters() -> None:
+    ds = dataset(
+        [[S.CONVERGED]] * 2,
+        [0],
+        **{"noise.ratio": [1.0, 2.0], "clusters.beta_dust": [1, 2], "solver": ["a", "b"]},
+    )
+    assert list(summary(ds).columns[:3]) == ["solver", "clusters.beta_dust", "noise.ratio"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_best_comes_first_and_the_unusable_not_at_all(metric: str) -> None:
+    ds = dataset([[S.CONVERGED] * 2, [S.NONFINITE] * 2, [S.MAX_STEPS] * 2], [0, 1])
+    table = best(ds, metric)
+    assert list(table[metric]) == sorted(table[metric])
+    assert len(table) == 2
+    assert 0 not in list(table["usable"])
+
+
+def test_what_cannot_be_ranked_is_refused() -> None:
+    ds = dataset([[S.CONVERGED]], [0])
+    with pytest.raises(ConfigError, match="unknown metric 'speed'; choose from cmb_variance, nll"):
+        best(ds, "speed")
+    with pytest.raises(ConfigError, match="no experiment has a usable fit yet"):
+        best(dataset([[S.NONFINITE]], [0]), "nll")
+
+
+def test_a_real_store_is_summed_up_as_numpy_would(small_store: Path) -> None:
+    import sweep
+
+    ds = sweep.open(small_store)
+    table = summary(ds)
+    noisy = ds.sel(realisation=[0, 1])
+    np.testing.assert_allclose(
+        table["cmb_variance"], noisy["cmb_variance"].mean("realisation"), rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        table["cmb_variance_variance"], noisy["cmb_variance"].var("realisation", ddof=1), rtol=1e-9
+    )
+    assert list(table["realisations"]) == [2, 2]
+    assert list(table.index) == [i[:8] for i in ds["identity"].values]

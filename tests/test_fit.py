@@ -1,0 +1,112 @@
+"""Blocks: realisations do not touch each other, and what is said of a fit is right."""
+
+from dataclasses import asdict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sweep
+from sweep.fit import fit_block
+from sweep.problem import chi_square, curvature, gradient
+from sweep.problem.reference import furax_cmb, furax_nll
+from sweep.solvers import SOLVERS
+from sweep.types import PARAMETERS, Status
+from tests.problems import BOX, bounds, problem_and_signal
+
+
+def solver(name="optax_lbfgs"):
+    return SOLVERS[name](**asdict(sweep.compose([f"solver={name}"]).solver))
+
+
+def noisy_block(count=4):
+    problem, signal, _ = problem_and_signal()
+    keys = jax.random.split(jax.random.key(7), count)
+    noise = jnp.stack([jax.random.normal(k, signal.shape) for k in keys])
+    return problem, signal + noise / problem.inverse_sigma[:, None, None]
+
+
+@pytest.fixture(scope="module", name="block")
+def _block():
+    problem, maps = noisy_block()
+    return problem, maps, fit_block(solver(), chi_square, problem, maps, bounds())
+
+
+def test_block_equals_one_by_one(block):
+    problem, maps, together = block
+    for i in range(len(maps)):
+        alone = fit_block(solver(), chi_square, problem, maps[i : i + 1], bounds())
+        assert alone.status[0] == together.status[i] == Status.CONVERGED
+        np.testing.assert_allclose(alone.nll[0], together.nll[i], rtol=1e-12)
+        np.testing.assert_allclose(alone.cmb_variance[0], together.cmb_variance[i], rtol=1e-7)
+        for p in PARAMETERS:
+            np.testing.assert_allclose(alone.params[p][0], together.params[p][i], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["optax_lbfgs", "scipy_tnc"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_realisation_touches_no_other(name, bad):
+    problem, maps = noisy_block()
+    good = fit_block(solver(name), chi_square, problem, maps, bounds())
+    spoilt = fit_block(solver(name), chi_square, problem, maps.at[1, 2, 0, 5].set(bad), bounds())
+    assert spoilt.status[1] == Status.NONFINITE
+    others = [0, 2, 3]
+    np.testing.assert_array_equal(spoilt.status[others], good.status[others])
+    np.testing.assert_array_equal(spoilt.iterations[others], good.iterations[others])
+    np.testing.assert_array_equal(spoilt.nll[others], good.nll[others])
+
+
+def test_what_is_said_of_a_fit(block):
+    problem, maps, result = block
+    for i in range(len(maps)):
+        params = {p: jnp.asarray(result.params[p][i]) for p in PARAMETERS}
+        cmb = furax_cmb(params, problem, maps[i])
+        np.testing.assert_allclose(result.nll[i], furax_nll(params, problem, maps[i]), rtol=1e-10)
+        np.testing.assert_allclose(result.cmb[i], cmb, atol=1e-8)
+        np.testing.assert_allclose(
+            result.cmb_variance[i], np.var(cmb[0]) + np.var(cmb[1]), rtol=1e-8
+        )
+        slope, curve = (f(params, problem, maps[i]) for f in (gradient, curvature))
+        worst = max(float(jnp.max(jnp.abs(slope[p]) / jnp.sqrt(curve[p]))) for p in PARAMETERS)
+        np.testing.assert_allclose(result.gradient_norm[i], worst, rtol=1e-3)  # mostly rounding
+        assert worst < 1e-4
+
+
+def test_gradient_norm_is_free_of_units(block):
+    """The same fit in K, with the noise in K, stops the same (fgbuster issue 47)."""
+    problem, maps, in_microkelvin = block
+    kelvin = type(problem)(
+        problem.frequency,
+        problem.inverse_sigma * 1e6,
+        problem.labels,
+        problem.dust_nu0,
+        problem.synchrotron_nu0,
+    )
+    in_kelvin = fit_block(solver(), chi_square, kelvin, maps * 1e-6, bounds())
+    np.testing.assert_allclose(in_kelvin.nll, in_microkelvin.nll, rtol=1e-9)
+    np.testing.assert_array_equal(in_kelvin.status, in_microkelvin.status)
+    assert np.all(in_kelvin.gradient_norm < 1e-4)
+
+
+def test_padding_of_cluster_axes_changes_nothing(block):
+    problem, maps, plain = block
+    longer = type(bounds())(
+        *({p: jnp.pad(v, (0, 5), mode="edge") for p, v in part.items()} for part in bounds())
+    )
+    padded = fit_block(solver(), chi_square, problem, maps, longer)
+    np.testing.assert_allclose(padded.nll, plain.nll, rtol=1e-12)
+    for p in PARAMETERS:
+        assert padded.params[p].shape == plain.params[p].shape
+        np.testing.assert_allclose(padded.params[p], plain.params[p], rtol=1e-6)
+
+
+def test_an_unconstrained_parameter_stays_finite_and_inside():
+    """Maps without synchrotron say nothing of beta_pl."""
+    problem, _, cmb = problem_and_signal()
+    maps = jnp.broadcast_to(cmb, (1, problem.frequency.size, *cmb.shape))
+    result = fit_block(solver(), chi_square, problem, maps, bounds())
+    assert Status(result.status[0]).usable
+    for p, (_, low, high) in BOX.items():
+        assert np.all((result.params[p] >= low) & (result.params[p] <= high))
+    np.testing.assert_allclose(result.cmb[0], cmb, atol=1e-6)

@@ -1,0 +1,103 @@
+"""Imports go one way: each module only knows those that stand before it in the data path."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sweep
+
+ROOT = Path(sweep.__file__).parent
+
+ORDER = (
+    "errors",
+    "types",
+    "units",
+    "cache",
+    "instrument",
+    "sky",
+    "mask",
+    "clusters",
+    "noise",
+    "problem",
+    "solvers",
+    "fit",
+    "memory",
+    "provenance",
+    "store",
+    "grid",
+    "worker",
+    "engines",
+    "progress",
+    "launch",
+    "statistics",
+    "plots",
+    "api",
+    "cli",
+)
+
+# Side branches that no part of the fit is told about, though they stand after it.
+APART = {"store": {"fit", "problem", "solvers", "noise", "clusters", "mask", "sky", "instrument"}}
+
+MODULES = sorted(p for p in ROOT.rglob("*.py") if "conf" not in p.relative_to(ROOT).parts)
+
+
+def imported(file: Path) -> set[str]:
+    """Parts of sweep that a file imports anywhere, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("sweep.")}
+
+
+def part(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def test_every_part_has_a_place() -> None:
+    assert {part(f) for f in MODULES} - set(ORDER) == {"__init__", "config"}
+    assert set(ORDER) <= {part(f) for f in MODULES}
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_a_module_imports_from_earlier_parts_only(file: Path) -> None:
+    here = part(file)
+    if here in ("__init__", "config"):  # they see everything that they assemble
+        return
+    used = imported(file) - {here, "config"}
+    later = {name for name in used if ORDER.index(name) > ORDER.index(here)}
+    assert not later, f"{here} imports {later}"
+    assert not used & APART.get(here, set())
+
+
+@pytest.mark.parametrize("early", ORDER[: ORDER.index("grid")])
+def test_the_data_path_knows_no_configuration(early: str) -> None:
+    files = [f for f in MODULES if part(f) == early]
+    assert files
+    assert all("config" not in imported(f) for f in files)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "sweep",
+        "sweep.engines",
+        "sweep.config",
+        "hydra_plugins.sweep_launchers.local",
+        "hydra_plugins.sweep_launchers.grid",
+    ],
+)
+def test_what_every_process_imports_is_light(module: str) -> None:
+    program = (
+        f"import sys, {module}\n"
+        "heavy = {'jax', 'healpy', 'astropy', 'xarray', 'pandas', 'matplotlib', 'camb'}\n"
+        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,300 @@
+"""A launch computes what is missing, whatever happened before: reruns, growth, failures, kills."""
+
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import sweep
+from sweep.cli.run import main
+from sweep.engines import Engine, LocalEngine
+from sweep.errors import ConfigError
+from sweep.launch import launch
+from sweep.progress import Progress
+from sweep.store import Store, verify
+from sweep.worker import Outcome
+from tests.small import SMALL, arrays, assert_same_results, grid, run, small
+
+BIN = Path(sys.executable).parent
+
+ALL = ("noise.ratio=1 noise.realisations=6", "noise.ratio=2 noise.realisations=6")
+SWEPT = [*SMALL, "noise.ratio=1,2", "noise.realisations=6"]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the launches here have to end with: two experiments, six realisations."""
+    path = tmp_path_factory.mktemp("undisturbed") / "a.zarr"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        run(grid(path, *ALL))
+    return path
+
+
+def test_a_finished_launch_has_everything_recorded(undisturbed: Path) -> None:
+    assert verify(undisturbed).clean
+    found = arrays(undisturbed)
+    assert found["status"].shape == (2, 6)
+    assert np.isin(found["status"], [1, 2]).all()
+    assert np.isfinite(found["cmb_variance"]).all()
+    assert found["realisation"].tolist() == list(range(6))
+    (segment,) = Store(undisturbed).segments.values()
+    assert segment.provenance["versions"]["jax"]
+
+
+def test_launched_again_it_computes_nothing_and_says_so(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    before = {p: p.stat().st_mtime_ns for p in undisturbed.parent.rglob("*")}
+    done = run(grid(undisturbed, *ALL))
+    assert done.outcomes == ()
+    assert (done.total, done.missing) == (12, 0)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    words = ["-m", *SWEPT, f"store.path={undisturbed}", "hydra.launcher.processes=0"]
+    monkeypatch.setattr(sys, "argv", ["sweep", *words])
+    main()
+    out = capsys.readouterr().out
+    assert f"nothing to do: all 12 units are recorded in {undisturbed}" in out
+    assert {p: p.stat().st_mtime_ns for p in undisturbed.parent.rglob("*")} == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_grew_is_the_store_made_at_once(undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    steps = [
+        (["noise.ratio=1 noise.realisations=2"], 2),
+        (["noise.ratio=1 noise.realisations=5"], 3),
+        (["noise.ratio=2 noise.realisations=3"], 3),
+        (list(ALL), 4),
+    ]
+    for points, computed in steps:
+        assert len(run(grid(path, *points)).outcomes) == computed
+    assert verify(path).clean
+    assert_same_results(path, undisturbed, rtol=1e-12)
+    assert len(Store(path).units()) == 12  # none twice
+
+
+def test_a_solver_can_be_added_later(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    run(grid(path, "noise.realisations=2"))
+    before = arrays(path)
+    done = run(grid(path, "noise.realisations=2", "noise.realisations=2 solver=scipy_cobyqa"))
+    assert len(done.outcomes) == 2
+    ds = sweep.open(path)
+    assert ds["solver"].values.tolist() == ["scipy_tnc", "scipy_cobyqa"]
+    kept = ds.isel(experiment=[0])
+    for name in ("nll", "cmb_variance", "status"):
+        np.testing.assert_array_equal(kept[name], before[name])
+    # realisations are the same noise in every experiment, so that solvers meet the same problem
+    np.testing.assert_allclose(ds["nll"][0], ds["nll"][1], rtol=1e-3)
+
+
+def test_a_noise_free_slot_can_be_added_later(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    run(grid(path, "noise.realisations=1"))
+    assert len(run(grid(path, "noise.realisations=1 noise.noiseless=true")).outcomes) == 1
+    assert sweep.open(path)["realisation"].values.tolist() == [-1, 0]
+
+
+def test_duplicates_are_dropped_with_a_line(undisturbed: Path) -> None:
+    console = Console(record=True, file=io.StringIO(), width=160)
+    points = [ALL[0], ALL[0], ALL[1], f"{ALL[0]} fit.block=2"]
+    done = launch(grid(undisturbed, *points), LocalEngine(0), Progress(console))
+    assert "2 duplicate experiments dropped" in console.export_text()
+    assert len(done.identities) == 4
+    assert len(set(done.identities)) == 2
+    assert done.total == 12
+
+
+def test_one_launch_has_one_store(tmp_path: Path) -> None:
+    confs = [small(store=tmp_path / "a.zarr"), small(store=tmp_path / "b.zarr")]
+    with pytest.raises(ConfigError, match="store.path cannot be swept: got .*a.zarr, .*b.zarr"):
+        run(confs)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_second_experiment_is_checked_before_the_first_is_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="200 clusters, 192 pixels"):
+        run(grid(tmp_path / "a.zarr", "noise.ratio=1", "clusters.beta_dust=200"))
+    assert list(tmp_path.iterdir()) == []
+
+
+class Planted(Engine):
+    """Fails the given units without a try."""
+
+    def __init__(self, *bad: int) -> None:
+        self.bad, self.computed = bad, 0
+
+    def workers(self) -> int:
+        return 1
+
+    def run(self, packages: Any, worker: Any) -> Iterator[list[Outcome]]:
+        for number, package in enumerate(packages):
+            if number in self.bad:
+                yield [Outcome(task, {}, f"planted {number}") for task in package.tasks]
+            else:
+                self.computed += 1
+                yield worker(package)
+
+
+def test_by_default_a_launch_carries_on_after_a_failure(tmp_path: Path) -> None:
+    engine = Planted(1)
+    done = run(grid(tmp_path / "a.zarr", "noise.realisations=4"), engine)
+    assert engine.computed == 3
+    assert [o.error for o in done.failed] == ["planted 1"]
+    assert (len(done.outcomes), done.total, done.missing) == (4, 4, 1)
+    assert len(run(grid(tmp_path / "a.zarr", "noise.realisations=4")).outcomes) == 1
+
+
+def test_fail_fast_stops_at_the_first(tmp_path: Path) -> None:
+    engine = Planted(1)
+    conf = grid(tmp_path / "a.zarr", "noise.realisations=4 fail_fast=true")
+    done = run(conf, engine)
+    assert engine.computed == 1
+    assert (len(done.outcomes), done.missing) == (2, 3)
+    done = run(conf, Planted(1))  # of the three that are missing, the second fails again
+    assert (len(done.outcomes), done.total, done.missing) == (2, 4, 2)
+
+
+@pytest.mark.parametrize(("fail_fast", "missing"), [("false", 1), ("true", 2)])
+def test_a_failed_unit_ends_the_command_with_status_4(
+    fail_fast: str, missing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    import sweep.worker as worker
+
+    fit = worker.fit_experiment
+
+    def failing(conf: Any, realisations: tuple[int, ...]) -> Any:
+        if 1 in realisations:
+            raise OSError("the planted\nfault")
+        return fit(conf, realisations)
+
+    monkeypatch.setattr(worker, "fit_experiment", failing)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    words = [*SMALL, "noise.realisations=3", f"fail_fast={fail_fast}", "store.path=a.zarr"]
+    monkeypatch.setattr(sys, "argv", ["sweep", *words, "hydra.launcher.processes=0"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 4
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(
+        f"sweep: 1 units failed, of {missing} missing: OSError: the planted fault"
+    )
+    assert len(Store(tmp_path / "a.zarr").pending_units()) == missing
+
+    monkeypatch.setattr(worker, "fit_experiment", fit)
+    main()  # the same command again
+    assert not Store(tmp_path / "a.zarr").pending_units()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "a.zarr.sweep"]
+
+
+def test_damage_costs_its_unit_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    confs = grid(path, "noise.realisations=3")
+    run(confs)
+    before = arrays(path)
+    segment = next(iter(Store(path).segments.values()))
+    unit = list(segment.units())[1]
+    segment.chunk_file(unit, "nll").write_bytes(b"damaged")
+    assert [d.unit for d in verify(path).damage] == [unit]
+    done = run(confs)
+    assert [o.task.unit for o in done.outcomes] == [unit]
+    assert verify(path).clean
+    for name, values in arrays(path).items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+
+
+# -- the real command, killed and raced -------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
+    """Starts the real command on a store in `tmp_path`, in a folder of its own."""
+    compiled = tmp_path_factory.getbasetemp() / "jax"
+    (tmp_path / "cwd").mkdir()
+
+    def start(*more: str) -> subprocess.Popen[str]:
+        words = [*SWEPT, f"store.path={tmp_path / 'a.zarr'}", "hydra.launcher.processes=2", *more]
+        return subprocess.Popen(
+            [BIN / "sweep", "-m", *words],
+            cwd=tmp_path / "cwd",
+            env={
+                **os.environ,
+                "JAX_COMPILATION_CACHE_DIR": str(compiled),
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def recorded(path: Path) -> int:
+    return len(Store(path).done_units()) if (path / "zarr.json").exists() else 0
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_time_loses_only_what_was_in_flight(
+    command: Callable[..., Any], undisturbed: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zarr"
+    rng = random.Random(int.from_bytes(os.urandom(4), "big"))
+    # once while the store is made, then after some more units each time
+    for goal in (None, rng.randint(1, 3), rng.randint(1, 3)):
+        process = command()
+        already = recorded(path)
+        end = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < end:
+            if goal is None and (tmp_path / "a.zarr.sweep").exists():
+                break
+            if goal is not None and recorded(path) >= min(already + goal, 11):
+                break
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.3))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert recorded(path) >= already  # nothing that was recorded is lost
+        if path.exists():
+            assert verify(path).clean
+    process = command()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert verify(path).clean
+    assert not Store(path).pending_units()
+    assert "cmb_variance" in out
+    # statuses and counts equal (np.array_equal), numbers within 1e-12
+    assert_same_results(path, undisturbed, rtol=1e-12)
+    assert list((tmp_path / "cwd").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_launches_at_once_share_a_new_store(
+    command: Callable[..., Any], undisturbed: Path, tmp_path: Path
+) -> None:
+    both = [command(), command()]
+    ended = [process.communicate(timeout=240) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ended
+    path = tmp_path / "a.zarr"
+    assert verify(path).clean
+    assert not Store(path).pending_units()
+    assert_same_results(path, undisturbed, rtol=1e-12)
