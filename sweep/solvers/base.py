@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -122,4 +123,6 @@ def _compile(
 
         return jax.vmap(one)(maps)
 
-    return jax.jit(block).lower(*jax.tree.unflatten(structure, shapes)).compile()
+    with redirect_stdout(None):  # jax-cadre prints while it is traced; our output may be read
+        lowered = jax.jit(block).lower(*jax.tree.unflatten(structure, shapes))
+    return lowered.compile()
