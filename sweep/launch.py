@@ -90,8 +90,12 @@ def launch(
     store = Store(path)
     missing = missing_tasks(store, experiments)
     outcomes = _run(path, missing, engine, progress, stop=confs[0].fail_fast)
-    if outcomes:
-        seal(path)
+    _seal(path)
+    for name in _not_kept(store, experiments):
+        progress.note(
+            f"`{name}` is asked for, but units recorded before were told not to keep it: "
+            "for all of it use another store.path"
+        )
     return Launch(
         store=path,
         identities=tuple(e.identity for e in asked),
@@ -99,6 +103,30 @@ def launch(
         total=len(tasks(store, experiments)),
         missing=len(missing) - sum(o.error is None for o in outcomes),
     )
+
+
+def _seal(path: str) -> None:
+    """Bring the sealed mask up to date, which a launch that was killed may have left behind."""
+    store = Store(path)
+    sealed = {unit for segment in store.segments.values() for unit in segment.sealed_units()}
+    if sealed != store.done_units():
+        seal(path)
+
+
+def _not_kept(store: Store, experiments: dict[str, Experiment]) -> list[str]:
+    """Variables that a configuration asks for and a segment of the experiment does not have."""
+    names = {
+        "cmb": {key for key, e in experiments.items() if e.conf.store.maps != "none"},
+        "beta_dust": {key for key, e in experiments.items() if e.conf.store.parameters},
+    }
+    return [
+        name
+        for name, keys in names.items()
+        if any(
+            name not in segment.layout.variables and keys & set(segment.identities)
+            for segment in store.segments.values()
+        )
+    ]
 
 
 def _store_path(confs: Sequence[SweepConf]) -> str:

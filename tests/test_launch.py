@@ -298,3 +298,28 @@ def test_two_launches_at_once_share_a_new_store(
     assert verify(path).clean
     assert not Store(path).pending_units()
     assert_same_results(path, undisturbed, rtol=1e-12)
+
+
+def test_a_launch_killed_before_it_sealed_is_sealed_by_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "a.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.launch.seal", lambda path: None)
+        run([small(store=path)])
+    assert sealed_units(path) == 0
+    run([small(store=path)])
+    assert sealed_units(path) == 2
+
+
+def test_maps_asked_for_after_the_fits_are_missed_aloud(tmp_path):
+    said = io.StringIO()
+    progress = Progress(Console(file=said, width=200))
+    launch([small(store=tmp_path / "a.zarr")], LocalEngine(0), progress)
+    assert "is asked for" not in said.getvalue()
+    again = small("store.maps=float32", store=tmp_path / "a.zarr")
+    launch([again], LocalEngine(0), progress)
+    assert said.getvalue().count("`cmb` is asked for") == 1
+
+
+def sealed_units(path: Path) -> int:
+    """Number of units that a copy without journals would show."""
+    return sum(len(segment.sealed_units()) for segment in Store(path).segments.values())
