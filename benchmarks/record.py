@@ -29,6 +29,7 @@ def keep(name: str, rows: list[dict[str, Any]]) -> None:
         "peak_memory_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "rows": rows,
     }
+    RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 # read when jax is first imported; jax-healpy and s2fft complain where it comes later
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+# the process that launches must leave the memory of a card to its workers
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 if TYPE_CHECKING:
     from sweep.api import open, run
     from sweep.config import compose
+    from sweep.config.build import build
 
-__all__ = ["compose", "open", "run"]
+__all__ = ["build", "compose", "open", "run"]
 
 
 def __getattr__(name: str):  # noqa: ANN202
@@ -26,8 +29,16 @@ def __getattr__(name: str):  # noqa: ANN202
         from sweep.config import compose
 
         return compose
+    if name == "build":
+        from sweep.config.build import build
+
+        return build
     if name in ("open", "run"):
         from sweep import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,5 +1,8 @@
 """How many realisations fit in memory, and pay, when fitted together."""
 
+from functools import lru_cache
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import psutil
@@ -35,9 +38,19 @@ def auto_block(
 
 def bytes_per_realisation(objective: Objective, problem: SpectralProblem, bounds: Bounds) -> int:
     """Peak memory of one value and gradient of the objective with its maps, as compiled."""
-    shape = (problem.frequency.shape[0], 2, problem.n_pixels)
-    maps = jax.ShapeDtypeStruct(shape, problem.inverse_sigma.dtype)
-    compiled = jax.jit(jax.value_and_grad(objective)).lower(bounds.start, problem, maps).compile()
+    leaves, structure = jax.tree.flatten((bounds.start, problem))
+    shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
+    return _compiled_bytes(objective, structure, shapes, problem.n_pixels)
+
+
+@lru_cache(maxsize=64)
+def _compiled_bytes(
+    objective: Objective, structure: Any, shapes: tuple[jax.ShapeDtypeStruct, ...], n_pixels: int
+) -> int:
+    start, problem = jax.tree.unflatten(structure, shapes)
+    dtype = problem.inverse_sigma.dtype
+    maps = jax.ShapeDtypeStruct((problem.frequency.shape[0], 2, n_pixels), dtype)
+    compiled = jax.jit(jax.value_and_grad(objective)).lower(start, problem, maps).compile()
     analysis = compiled.memory_analysis()
-    size = maps.size * jnp.dtype(maps.dtype).itemsize
+    size = maps.size * jnp.dtype(dtype).itemsize
     return size + (analysis.temp_size_in_bytes if analysis is not None else 4 * size)

@@ -2,14 +2,16 @@
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from sweep.config.build import build
 from sweep.config.schema import SweepConf
+from sweep.errors import ConfigError, StoreError
 from sweep.fit import BlockResult, fit_block
-from sweep.grid.plan import Package, Task
-from sweep.store import Segment, UnitWriter, WorkerInfo
+from sweep.grid import Package, Task, identity
+from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.types import PARAMETERS
 
 _SCALARS = (
@@ -43,19 +45,44 @@ class Outcome:
 
 def run_package(package: Package) -> list[Outcome]:
     """Compute and record the units of a package; a unit that fails costs only itself."""
-    writer = UnitWriter(package.store, WorkerInfo.create(device()))
-    return [_run_task(task, writer) for task in package.tasks]
+    return [_run_task(task, package.store) for task in package.tasks]
 
 
-def _run_task(task: Task, writer: UnitWriter) -> Outcome:
+def _run_task(task: Task, path: str) -> Outcome:
     start = time.perf_counter()
     try:
+        writer = _writer(path, Store(path).uuid)
+        segment = writer.segment(task.unit.segment)
+        _check_identity(task, segment)
         results = [fit_experiment(conf, task.realisations) for conf in task.confs]
-        arrays = unit_arrays(writer.segment(task.unit.segment), results)
+        arrays = unit_arrays(segment, results)
         record = writer.write(task.unit, arrays, seconds=time.perf_counter() - start)
     except Exception as error:  # whatever a unit does, its worker goes on with the next
-        return Outcome(task, {}, writer.fail(task.unit, error, attempt=1).message)
+        return failed(task, path, error, attempt=1)
     return Outcome(task, record.statuses)
+
+
+def failed(task: Task, path: str, error: Exception, attempt: int) -> Outcome:
+    """Log that a unit failed, where the log can be written, and say so."""
+    try:
+        return Outcome(
+            task, {}, _writer(path, Store(path).uuid).fail(task.unit, error, attempt).message
+        )
+    except StoreError:
+        return Outcome(task, {}, f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+@lru_cache(maxsize=4)
+def _writer(path: str, uuid: str) -> UnitWriter:
+    """This process's writer; its journal is one file, however many packages it gets."""
+    del uuid  # a store that was deleted and made anew has another
+    return UnitWriter(path, WorkerInfo.create(device()))
+
+
+def _check_identity(task: Task, segment: Segment) -> None:
+    rows, _ = segment.layout.slices(task.unit)
+    if tuple(identity(conf) for conf in task.confs) != segment.identities[rows]:
+        raise ConfigError("an input file changed since the launch: run the same command again")
 
 
 def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResult:

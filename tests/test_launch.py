@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +22,9 @@ from sweep.engines import Engine, LocalEngine
 from sweep.errors import ConfigError
 from sweep.launch import launch
 from sweep.progress import Progress
-from sweep.store import Store, verify
+from sweep.store import Store, publish, verify
 from sweep.worker import Outcome
-from tests.small import SMALL, arrays, assert_same_results, grid, run, small
+from tests.small import SMALL, arrays, assert_same_results, grid, run, small, write_templates
 
 BIN = Path(sys.executable).parent
 
@@ -323,3 +324,31 @@ def test_maps_asked_for_after_the_fits_are_missed_aloud(tmp_path):
 def sealed_units(path: Path) -> int:
     """Number of units that a copy without journals would show."""
     return sum(len(segment.sealed_units()) for segment in Store(path).segments.values())
+
+
+def test_a_store_made_anew_ignores_the_journals_of_the_deleted_one(tmp_path):
+    path = tmp_path / "a.zarr"
+    for _ in range(2):
+        run([small(store=path)])
+        assert verify(path).clean
+        assert sum(sum(r.statuses.values()) for (r,) in Store(path).records.values()) == 2
+        shutil.rmtree(path)
+
+
+def test_a_file_that_changes_during_the_launch_fails_its_unit(tmp_path, monkeypatch):
+    templates, path = tmp_path / "sky.npz", tmp_path / "a.zarr"
+    write_templates(templates)
+    conf = small("sky=templates", f"sky.path={templates}", store=path)
+    run([conf])
+    wider = small("sky=templates", f"sky.path={templates}", "noise.realisations=3", store=path)
+    real = publish
+
+    def publish_then_edit(store, spec):
+        real(store, spec)
+        write_templates(templates, dust_nu0=300.0)
+
+    monkeypatch.setattr("sweep.launch.publish", publish_then_edit)
+    done = run([wider])
+    assert [o.error for o in done.failed] == [
+        "ConfigError: an input file changed since the launch: run the same command again"
+    ]

@@ -51,8 +51,13 @@ def _compose_and_run() -> None:
         from sweep.cli.session import run_session
         from sweep.engines import LocalEngine
 
+        run = HydraConfig.get()
         try:
-            run_session([to_conf(composed)], LocalEngine(HydraConfig.get().launcher.processes))
+            if run.sweeper.params:
+                keys = ", ".join(run.sweeper.params)
+                raise ConfigError(f"this experiment sweeps {keys}: run it with `sweep -m`")
+            engine = LocalEngine(run.launcher.processes)
+            run_session([to_conf(composed)], engine, overrides=[run.overrides.task])
         except SweepError as error:  # Hydra would print lines of its own about it
             caught.append(error)
 

@@ -27,7 +27,7 @@ def run_session(
         out.print(done_already, markup=False, soft_wrap=True)
     ds = open_dataset(done.store)
     asked = [i for i, key in enumerate(ds["identity"].values) if key in set(done.identities)]
-    out.print(summary_table(summary(ds.isel(experiment=asked)), done.store))
+    out.print(summary_table(summary(ds.isel(experiment=asked)), done.store, out.width))
     if done.failed:
         first = done.failed[0]
         raise IncompleteError(

@@ -107,7 +107,8 @@ def _show(table: Any, options: argparse.Namespace) -> None:
         rows = plain.where(plain.notna(), None).to_dict(orient="records")
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
     else:
-        console().print(summary_table(table, options.store))
+        out = console()
+        out.print(summary_table(table, options.store, out.width))
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.statistics.summary import METRICS, STATISTICS
+from sweep.statistics.summary import METRICS, STATISTICS, telling
 
 _SHOWN = ("cmb_variance", "cmb_variance_variance", "nll", "iterations", "seconds")
 
@@ -21,6 +21,9 @@ _HEADINGS = {
     "iterations": "itera-\ntions",
 }
 
+WIDE = 120
+"""Terminals below this many columns get a short table."""
+
 WIDTH = 160
 """Where the output is no terminal: tables in a log or a pipe are not cut to 80 columns."""
 
@@ -31,13 +34,17 @@ def console(*, stderr: bool = False) -> Console:
     return plain if plain.is_terminal else Console(stderr=stderr, width=WIDTH)
 
 
-def summary_table(table: Any, title: str) -> Table:
-    """A summary (pandas) as a rich table; settings that do not differ stand below it."""
+def summary_table(table: Any, title: str, width: int) -> Table:
+    """A summary (pandas) as a rich table; settings that do not differ stand below it.
+
+    A narrow terminal gets fewer columns rather than cut ones.
+    """
     settings = [c for c in table.columns if c not in STATISTICS]
-    same = [c for c in settings if table[c].nunique(dropna=False) == 1]
-    varying = [c for c in settings if c not in same and not _implied(table, c)]
+    same = [c for c in settings if table[c].nunique(dropna=False) == 1 and table[c].notna().all()]
+    varying = telling(table, settings)
     statuses = [s for s in STATISTICS if s in table and s not in (*_SHOWN, *_HIDDEN)]
-    columns = [*varying, *statuses, *_SHOWN]
+    figures = _SHOWN if width >= WIDE else _SHOWN[:1]
+    columns = [*varying, *statuses, *figures]
 
     shown = Table(
         title=Text(title, overflow="fold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
@@ -53,14 +60,6 @@ def summary_table(table: Any, title: str) -> Table:
         shown.caption = Text("all: " + ", ".join(f"{c}={_plain(table[c].iloc[0])}" for c in same))
         shown.caption_justify = "left"
     return shown
-
-
-def _implied(table: Any, column: str) -> bool:
-    """Whether a setting follows from the choice of its group, as solver.rtol may from solver."""
-    group = column.split(".")[0]
-    if group == column or group not in table:
-        return False
-    return bool((table.groupby(group)[column].nunique(dropna=False) == 1).all())
 
 
 _HIDDEN = ("usable", "gradient_norm", "evaluations", "cmb_variance_error")

@@ -201,7 +201,16 @@ def _cache(shared: _Shared) -> Cache:
 @lru_cache(maxsize=4)
 def _signal(shared: _Shared) -> np.ndarray:
     sky, mask = build_sky(shared.conf), build_mask(shared.conf)
-    return sky.maps(build_instrument(shared.conf).frequency)[..., mask.pixels]
+    frequency = build_instrument(shared.conf).frequency
+    signal = sky.maps(frequency)[..., mask.pixels]
+    bad = np.argwhere(~np.isfinite(signal))
+    if bad.size:
+        band, _, pixel = bad[0]
+        raise ConfigError(
+            f"the sky is not finite at {len(np.unique(bad[:, 2]))} kept pixels, first pixel "
+            f"{mask.pixels[pixel]} at {frequency[band]:g} GHz: check its parameter maps"
+        )
+    return signal
 
 
 def _solver(conf: SweepConf) -> Solver:

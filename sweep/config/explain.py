@@ -82,8 +82,12 @@ def unknown_key(key: str) -> str:
     top = [item.name for item in fields(SweepConf)]
     if group == "hydra":
         return f"unknown key `{key}`; `sweep --cfg hydra` shows those that there are"
+    if group == "experiment":
+        return "experiment files are added with a plus: +experiment=<name>"
     if group not in GROUPS:
-        return f"unknown key `{key}`{_hint(group, top)}; the groups are {', '.join(top)}"
+        leaves = [k for g in GROUPS for k in known_keys(g) if k.split(".", 1)[1] == key]
+        hint = f"; did you mean `{leaves[0]}`?" if leaves else _hint(group, top)
+        return f"unknown key `{key}`{hint}; the groups are {', '.join(top)}"
     owners = [name for name, schema in GROUPS[group].items() if key in _keys(schema, f"{group}.")]
     if owners:
         return f"`{key}` is a key of {group}={' or '.join(owners)} only: choose that too"

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 _BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -45,7 +46,9 @@ def slots(processes: int | None) -> list[Slot]:
 
 
 def accelerators() -> list[str]:
-    """NVIDIA devices that this process may use, without asking jax."""
+    """NVIDIA devices that this process may use, without asking jax; none where jax has no CUDA."""
+    if not any(find_spec(f"jax_cuda{n}_plugin") for n in (12, 13)):
+        return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -55,7 +56,7 @@ class LocalEngine(Engine):
         self, todo: "deque[tuple[Package, int]]", worker: Worker
     ) -> "Iterator[list[Outcome]]":
         """Work through `todo` until it is empty or a worker dies; the lost packages go back."""
-        from sweep.worker import Outcome
+        from sweep.worker import failed
 
         context = multiprocessing.get_context("spawn")
         queue: SimpleQueue[Slot] = context.SimpleQueue()
@@ -75,8 +76,12 @@ class LocalEngine(Engine):
                     alone = any(n == ATTEMPTS for _, n in (todo[0], *running.values()))
                     if alone and running:
                         break
-                    package, attempt = todo.popleft()
-                    running[pool.submit(worker, package)] = (package, attempt)
+                    try:
+                        future = pool.submit(worker, todo[0][0])
+                    except BrokenProcessPool:  # a worker died since we last looked
+                        broken = True
+                        break
+                    running[future] = todo.popleft()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     package, attempt = running.pop(future)
                     try:
@@ -87,7 +92,8 @@ class LocalEngine(Engine):
                             todo.append((package, attempt + 1))
                         else:
                             died = f"its worker died {ATTEMPTS} times (out of memory, or killed)"
-                            yield [Outcome(task, {}, died) for task in package.tasks]
+                            error = RuntimeError(died)
+                            yield [failed(t, package.store, error, ATTEMPTS) for t in package.tasks]
         finally:
             # workers hold nothing that a kill could lose: what is recorded is on disk
             for process in list((pool._processes or {}).values()):
@@ -96,6 +102,7 @@ class LocalEngine(Engine):
 
 
 def _start_worker(queue: "SimpleQueue[Slot]") -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
     queue.get().occupy()
     threading.Thread(target=_follow_parent, daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from fnmatch import fnmatch
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,21 @@ def identity(conf: SweepConf) -> str:
     Raises:
         ConfigError: a file that the configuration names does not exist.
     """
-    return digest({"version": IDENTITY_VERSION, **scientific(conf)})
+    made_by = {name: _version(name) for name in _makers(conf)}
+    return digest({"version": IDENTITY_VERSION, "made_by": made_by, **scientific(conf)})
+
+
+def _makers(conf: SweepConf) -> list[str]:
+    """Packages whose every version may give other clusters, or another sky."""
+    kmeans = ["jax-healpy"] if conf.clusters.name == "kmeans" else []
+    return kmeans + (["pysm3"] if conf.sky.name == "pysm" else [])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
 
 
 def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sweep.errors import ConfigError
-from sweep.statistics.summary import settings, summary
+from sweep.statistics.summary import settings, summary, telling
 from sweep.types import PARAMETERS
 
 # Okabe & Ito (2008): told apart by every kind of colour vision
@@ -21,8 +21,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 def plot_variance(ds: xr.Dataset, path: str | Path) -> Path:
     """Write mean and standard error of `cmb_variance` against the cluster counts.
 
-    One panel for every parameter whose count was swept; a line for every combination of the
-    other settings, coloured by solver.
+    One panel for every parameter whose count (for multires: nside) was swept; a line for every
+    combination of the other settings, coloured by solver.
 
     Args:
         ds: what `sweep.open` returns.
@@ -35,9 +35,11 @@ def plot_variance(ds: xr.Dataset, path: str | Path) -> Path:
     table = table[table["usable"] > 0]
     if table.empty:
         raise ConfigError("no experiment has a usable fit yet: nothing to plot")
+    if not any(f"clusters.{p}" in table for p in PARAMETERS):
+        raise ConfigError("clusters from files have no counts to plot against")
     counts = [f"clusters.{p}" for p in PARAMETERS if f"clusters.{p}" in table]
     swept = [c for c in counts if table[c].nunique() > 1] or counts[:1]
-    others = [s for s in settings(ds) if s != "solver" and table[s].nunique() > 1]
+    others = [s for s in telling(table, settings(ds)) if s != "solver"]
 
     with mpl.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(5.6 * len(swept), 4.2), layout="constrained")
@@ -77,10 +79,10 @@ def _panel(axes: Axes, table: Any, key: str, others: list[str]) -> None:
             label=label,
         )
     if table[key].nunique() > 1:
-        axes.set_xscale("log")
+        axes.set_xscale("symlog", linthresh=1)  # multires has nside 0: one cluster for all
     ticks = sorted(table[key].unique())
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
-    axes.set_xlabel(f"clusters of {key.removeprefix('clusters.')}")
+    axes.set_xlabel(key)
     axes.set_ylabel(r"cmb_variance  [$\mu\mathrm{K}^2$]")
     axes.legend(frameon=False, fontsize=8)

@@ -69,7 +69,7 @@ class Mixing:
 def mixing(params: Params, problem: SpectralProblem) -> Mixing:
     """Evaluate the mixing matrix A of `params`; its first column, the CMB, is one everywhere."""
     nu, nu_d, nu_s = problem.frequency, problem.dust_nu0, problem.synchrotron_nu0
-    rj = rj_to_cmb(nu, xp=jnp)
+    rj = rj_to_cmb(nu, xp=jnp).astype(nu.dtype)
     log_dust = jnp.log(nu / nu_d)
     log_synchrotron = jnp.log(nu / nu_s)
 
@@ -79,8 +79,8 @@ def mixing(params: Params, problem: SpectralProblem) -> Mixing:
     dust_power = jnp.exp(log_dust[:, None] * (1.0 + params["beta_dust"][None, :]))
     synchrotron_power = jnp.exp(log_synchrotron[:, None] * params["beta_pl"][None, :])
 
-    dust_power = dust_power * (rj / rj_to_cmb(nu_d))[:, None]
-    synchrotron_power = synchrotron_power * (rj / rj_to_cmb(nu_s))[:, None]
+    dust_power = dust_power * (rj / float(rj_to_cmb(nu_d)))[:, None]
+    synchrotron_power = synchrotron_power * (rj / float(rj_to_cmb(nu_s)))[:, None]
     labels = problem.labels
     return Mixing(
         dust=dust_power[:, labels["beta_dust"]] * planck[:, labels["temp_dust"]],

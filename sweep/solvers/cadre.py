@@ -88,9 +88,10 @@ class CadreSolver(TracedSolver):
             [
                 solution.result == optx.RESULTS.successful,
                 solution.result == optx.RESULTS.nonlinear_max_steps_reached,
+                solution.result == optx.RESULTS.nonfinite,
             ],
-            [jnp.int8(Status.CONVERGED), jnp.int8(Status.MAX_STEPS)],
-            jnp.int8(Status.NONFINITE),
+            [jnp.int8(s) for s in (Status.CONVERGED, Status.MAX_STEPS, Status.NONFINITE)],
+            jnp.int8(Status.STALLED),
         )
         return Solution(
             params=frame.result(solution.value, bounds),

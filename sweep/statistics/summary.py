@@ -69,6 +69,23 @@ def settings(ds: xr.Dataset) -> list[str]:
     return sorted(names, key=lambda name: (name != "solver", not name.startswith("clusters"), name))
 
 
+def telling(table: Any, names: list[str]) -> list[str]:
+    """Those of the settings `names` that tell the rows of a summary apart.
+
+    Left out is what never differs, and what follows from the choice of its group, as solver.rtol
+    may follow from solver.
+    """
+    varying = [name for name in names if table[name].nunique(dropna=False) > 1]
+
+    def follows(name: str) -> bool:
+        group = name.split(".")[0]
+        if group == name or group not in varying:
+            return False
+        return bool((table.groupby(group)[name].nunique(dropna=False) == 1).all())
+
+    return [name for name in varying if not follows(name)]
+
+
 def best(ds: xr.Dataset, metric: str) -> pd.DataFrame:
     """Experiments with usable fits, the best first.
 

@@ -18,6 +18,7 @@ from sweep.store.segment import Segment
 
 ALWAYS = (
     "solver",
+    "clusters",
     "clusters.beta_dust",
     "clusters.temp_dust",
     "clusters.beta_pl",

@@ -17,6 +17,7 @@ from sweep.store.records import (
     hash_file,
     make_record,
     now,
+    tag,
     to_line,
 )
 from sweep.store.schema import Unit
@@ -65,8 +66,8 @@ class Journal:
             _adopt(path, worker)
             with folder_made(aside / "logs"):
                 pass
-        self._records = LineWriter(aside / "journal" / f"{worker.id}.jsonl")
-        self._errors = LineWriter(aside / "logs" / f"errors-{worker.id}.jsonl")
+        self._records = LineWriter(aside / "journal" / f"{tag(path)}-{worker.id}.jsonl")
+        self._errors = LineWriter(aside / "logs" / f"{tag(path)}-errors-{worker.id}.jsonl")
 
     def done(
         self,
@@ -112,7 +113,7 @@ def _adopt(path: Path, worker: WorkerInfo) -> None:
     if (aside / "journal").is_dir():
         return
     with folder_published(aside, aside / "journal") as temporary:
-        journal = LineWriter(temporary / f"adopted-{worker.id}.jsonl")
+        journal = LineWriter(temporary / f"{tag(path)}-adopted-{worker.id}.jsonl")
         journal.file.touch()
         for segment in load_segments(path):
             for unit in segment.sealed_units():

@@ -16,6 +16,7 @@ import numpy as np
 from sweep.errors import StoreError
 from sweep.store.files import sidecar
 from sweep.store.schema import Unit
+from sweep.store.segment import check_root
 from sweep.types import Status
 
 File = tuple[int, str]
@@ -122,6 +123,11 @@ def hash_file(file: Path) -> File:
         return stream.tell(), digest
 
 
+def tag(path: Path) -> str:
+    """Begins the file names of the store at `path`: those of a deleted one stay behind."""
+    return str(check_root(path)["uuid"])[:12]
+
+
 def read_journals(path: Path) -> Journals | None:
     """Merge the journals of the store at `path`; None where it has no journal folder.
 
@@ -134,7 +140,7 @@ def read_journals(path: Path) -> Journals | None:
     found: dict[str, Record] = {}
     retracted: set[str] = set()
     skipped = 0
-    for line in _lines(folder, "*.jsonl"):
+    for line in _lines(folder, f"{tag(path)}-*.jsonl"):
         try:
             if line is None:
                 raise ValueError
@@ -154,9 +160,9 @@ def read_journals(path: Path) -> Journals | None:
 
 def errors(path: str | Path) -> list[Failure]:
     """Read back the system errors that workers logged; unreadable lines are left out."""
-    folder = sidecar(Path(path).absolute()) / "logs"
+    path = Path(path).absolute()
     failures = []
-    for line in _lines(folder, "errors-*.jsonl"):
+    for line in _lines(sidecar(path) / "logs", f"{tag(path)}-errors-*.jsonl"):
         try:
             if line is not None and line["kind"] == "error":
                 fields = {key: value for key, value in line.items() if key != "kind"}

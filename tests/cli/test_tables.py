@@ -42,7 +42,7 @@ def test_settings_that_do_not_differ_stand_below_the_table() -> None:
         index=pd.Index(["aa", "bb"], name="experiment"),
     )
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(summary_table(table, "title[red]"))
+    console.print(summary_table(table, "title[red]", width=200))
     text = console.export_text()
     assert "all: solver=a" in text
     assert "title[red]" in text

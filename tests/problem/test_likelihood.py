@@ -132,3 +132,14 @@ def test_padded_clusters_have_no_slope():
 
 def _size(slope):
     return max(float(jnp.max(jnp.abs(v))) for v in slope.values())
+
+
+def test_single_precision_stays_single():
+    problem, params, maps = make_problem(CASES["mixed"])
+    single = jax.tree.map(
+        lambda x: x.astype(jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x,
+        (params, problem, maps),
+    )
+    assert nll(*single).dtype == jnp.float32
+    assert all(v.dtype == jnp.float32 for v in gradient(*single).values())
+    np.testing.assert_allclose(nll(*single), nll(params, problem, maps), rtol=1e-4)

@@ -8,6 +8,7 @@ from sweep.errors import StoreError
 from sweep.store import Store, UnitWriter, WorkerInfo, publish
 from sweep.store.files import sidecar
 from sweep.store.journal import Journal, LineWriter
+from sweep.store.records import tag
 
 from .helpers import assert_expected, fill, filled, make_spec, write_unit
 
@@ -35,7 +36,7 @@ def test_a_torn_last_line_is_counted_and_its_unit_redone(tmp_path: Path) -> None
 )
 def test_foreign_lines_are_skipped_and_counted(tmp_path: Path, line: bytes) -> None:
     path = filled(tmp_path / "a.zarr")
-    (sidecar(path) / "journal" / "other.jsonl").write_bytes(line + b"\n\n")
+    (sidecar(path) / "journal" / f"{tag(path)}-other.jsonl").write_bytes(line + b"\n\n")
     assert Store(path).skipped_lines == 1
     assert Store(path).pending_units() == ()
 

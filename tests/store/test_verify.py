@@ -7,6 +7,7 @@ import pytest
 from sweep.errors import StoreError
 from sweep.store import Damage, Store, UnitWriter, open_dataset, publish, seal, verify
 from sweep.store.files import sidecar
+from sweep.store.records import tag
 
 from .helpers import assert_expected, chunk, fill, filled, make_spec, write_unit
 
@@ -56,7 +57,7 @@ def test_leftovers_and_torn_lines_are_reported_and_harmless(tmp_path: Path) -> N
     file = chunk(path, unit, "nll")
     leftover = file.with_name(file.name + ".0123.partial")
     leftover.write_bytes(b"half")
-    (sidecar(path) / "journal" / "dead.jsonl").write_text('{"kind": "do')
+    (sidecar(path) / "journal" / f"{tag(path)}-dead.jsonl").write_text('{"kind": "do')
     report = verify(path)
     assert report.clean
     assert report.leftovers == (leftover,)
