@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 
 from sweep.config.build import Setup, build
 from sweep.config.schema import SweepConf
-from sweep.engines import Engine
+from sweep.engines import ATTEMPTS, Engine
 from sweep.errors import ConfigError
 from sweep.grid import (
     Experiment,
@@ -24,7 +24,7 @@ from sweep.progress import Progress
 from sweep.provenance import provenance
 from sweep.store import Store, publish, seal
 from sweep.store.files import writing
-from sweep.worker import Outcome, run_package
+from sweep.worker import Outcome, failed, run_package
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,8 @@ def _run(
                 outcomes += ended
                 for outcome in ended:
                     advance(outcome)
+                    if outcome.died:
+                        failed(outcome.task, path, RuntimeError(outcome.error), ATTEMPTS)
                 if stop and any(o.error for o in ended):
                     break
         finally:

@@ -36,11 +36,13 @@ class Outcome:
         task: the unit.
         statuses: number of fits by status name; empty where the unit failed.
         error: one line, or None where the unit is recorded.
+        died: whether the worker died over it, so that nobody has logged the error yet.
     """
 
     task: Task
     statuses: dict[str, int]
     error: str | None = None
+    died: bool = False
 
 
 def run_package(package: Package) -> list[Outcome]:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 Worker = Callable[["Package"], "list[Outcome]"]
 """Computes a package and records its units itself; must not raise for a unit that fails."""
 
+ATTEMPTS = 3
+"""How often a package is tried whose worker dies."""
+
 
 class Engine(ABC):
     """Carries packages to workers. Results travel through the store, only outcomes come back."""

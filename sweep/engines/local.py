@@ -12,16 +12,13 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from sweep.engines.base import Engine, Worker
+from sweep.engines.base import ATTEMPTS, Engine, Worker
 from sweep.engines.devices import Slot, slots
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
     from sweep.grid.plan import Package
     from sweep.worker import Outcome
-
-ATTEMPTS = 3
-"""How often a package is tried whose worker dies."""
 
 
 class LocalEngine(Engine):
@@ -56,7 +53,7 @@ class LocalEngine(Engine):
         self, todo: "deque[tuple[Package, int]]", worker: Worker
     ) -> "Iterator[list[Outcome]]":
         """Work through `todo` until it is empty or a worker dies; the lost packages go back."""
-        from sweep.worker import failed
+        from sweep.worker import Outcome
 
         context = multiprocessing.get_context("spawn")
         queue: SimpleQueue[Slot] = context.SimpleQueue()
@@ -92,8 +89,7 @@ class LocalEngine(Engine):
                             todo.append((package, attempt + 1))
                         else:
                             died = f"its worker died {ATTEMPTS} times (out of memory, or killed)"
-                            error = RuntimeError(died)
-                            yield [failed(t, package.store, error, ATTEMPTS) for t in package.tasks]
+                            yield [Outcome(t, {}, died, died=True) for t in package.tasks]
         finally:
             # workers hold nothing that a kill could lose: what is recorded is on disk
             for process in list((pool._processes or {}).values()):

@@ -89,7 +89,7 @@ class EngineContract:
         assert len(failures) == 1, [o.error for o in failures]
         (failed,) = failures
         assert failed.error is not None
-        assert "ConfigError: `beta_dust`: 9,999 clusters, 192 pixels" in failed.error
+        assert "ConfigError: an input file changed since the launch" in failed.error
         assert "\n" not in failed.error
         assert len(outcomes) == 8
         assert sum(sum(o.statuses.values()) for o in outcomes) == 7

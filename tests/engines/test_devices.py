@@ -11,6 +11,7 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four cores, number 3 being another's, and no accelerator."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 4, 5}, raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr("sweep.engines.devices.find_spec", lambda _: True)
 
 
 def test_cores_are_shared_out() -> None:
@@ -60,3 +61,9 @@ def test_a_worker_takes_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     Slot((2,), None).occupy()
     assert os.environ["JAX_PLATFORMS"] == "cpu"
     assert devices.os.environ["MKL_NUM_THREADS"] == "1"
+
+
+def test_a_jax_without_cuda_sees_no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr("sweep.engines.devices.find_spec", lambda _: None)
+    assert accelerators() == []

@@ -13,8 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from sweep.engines import Engine, LocalEngine
-from sweep.engines.local import ATTEMPTS
+from sweep.engines import ATTEMPTS, Engine, LocalEngine
 from sweep.errors import ConfigError
 from sweep.worker import Outcome
 from tests.engines.contract import POINTS, EngineContract
@@ -150,6 +149,7 @@ def test_workers_have_cores_of_their_own_and_no_jax_yet(tmp_path: Path) -> None:
 
 
 def test_accelerators_are_dealt_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweep.engines.devices.find_spec", lambda _: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     packages = jobs(tmp_path, "a", "b", seconds=0.5)
     engine = LocalEngine("auto")
