@@ -50,4 +50,4 @@ def test_what_is_no_store_is_not_opened(tmp_path: Path) -> None:
 def test_other_names_are_not_there() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'newton'"):
         _ = sweep.newton  # pyright: ignore[reportAttributeAccessIssue]
-    assert set(sweep.__all__) == {"compose", "open", "run"}
+    assert set(sweep.__all__) == {"build", "compose", "open", "run"}

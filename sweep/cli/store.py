@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _status(options: argparse.Namespace) -> None:
     store = Store(options.store)
-    units, done = store.units(), store.done_units()
+    done = store.done_units()
     fits: Counter[str] = Counter()
     seconds = 0.0
     for records in store.records.values():
@@ -63,7 +63,8 @@ def _status(options: argparse.Namespace) -> None:
         seconds += records[0].seconds
     experiments = len({i for s in store.segments.values() for i in s.identities})
     _say(f"{store.path}: {experiments} experiments in {len(store.segments)} segments")
-    _say(f"units: {len(done)} of {len(units)} recorded, {len(units) - len(done)} missing")
+    missing = len(store.pending_units())
+    _say(f"units: {len(done)} of {len(done) + missing} recorded, {missing} missing")
     if fits:
         ended = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(fits.items()))
         _say(f"fits: {ended}; {seconds:.0f} s of work")

@@ -105,22 +105,18 @@ def plan_segments(
 
 def missing_tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:
     """Units of `experiments` that are not recorded, whichever launch published them."""
-    return [task for task in tasks(store, experiments) if task.unit not in store.done_units()]
+    pending = set(store.pending_units())
+    return [task for task in tasks(store, experiments) if task.unit in pending]
 
 
 def tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:
     """Units that hold a realisation that one of `experiments` asks for, in order of publication."""
     found = []
-    covered: set[tuple[str, int]] = set()  # two launches at once may have published a pair twice
     for segment in store.segments.values():
         for unit in segment.units():
             rows, columns = segment.layout.slices(unit)
             known = [experiments.get(identity) for identity in segment.identities[rows]]
             numbers = segment.realisations[columns]
-            pairs = {(i, r) for i in segment.identities[rows] for r in numbers}
-            if pairs <= covered:
-                continue
-            covered |= pairs
             if all(e is not None and set(numbers) & set(e.realisations) for e in known):
                 found.append(Task(unit, tuple(e.conf for e in known if e is not None), numbers))
     return found

@@ -55,8 +55,36 @@ class Store:
         return self._done
 
     def pending_units(self) -> tuple[Unit, ...]:
-        """Units that are not recorded, in order of publication."""
-        return tuple(unit for unit in self.units() if unit not in self._done)
+        """Units that are not recorded but needed, in order of publication.
+
+        Two launches at once may have published an (experiment, realisation) twice; a unit is not
+        needed where another, recorded or before it, holds all that it holds.
+        """
+        return self._pending
+
+    @cached_property
+    def _pending(self) -> tuple[Unit, ...]:
+        missing = [unit for unit in self.units() if unit not in self._done]
+        if not self._published_twice:
+            return tuple(missing)
+        held = {pair for unit in self._done for pair in self._pairs(unit)}
+        needed = []
+        for unit in missing:
+            pairs = self._pairs(unit)
+            if not pairs <= held:
+                needed.append(unit)
+                held |= pairs
+        return tuple(needed)
+
+    @cached_property
+    def _published_twice(self) -> bool:
+        pairs = sum(len(s.identities) * len(s.realisations) for s in self.segments.values())
+        return pairs > sum(len(numbers) for numbers in self._published.values())
+
+    def _pairs(self, unit: Unit) -> set[tuple[str, int]]:
+        segment = self.segments[unit.segment]
+        rows, columns = segment.layout.slices(unit)
+        return {(i, r) for i in segment.identities[rows] for r in segment.realisations[columns]}
 
     @cached_property
     def _done(self) -> frozenset[Unit]:

@@ -44,7 +44,7 @@ def test_a_record_tells_what_was_done(tmp_path: Path) -> None:
     arrays["status"][:] = [[1, 2], [1, 5]]
     record = writer.write(unit, arrays, seconds=2.5, attempt=2)
     assert Store(path).records == {unit: (record,)}
-    assert record.statuses == {"converged": 2, "max_steps": 1, "failed": 1}
+    assert record.statuses == {"converged": 2, "max_steps": 1, "stalled": 1}
     assert (record.seconds, record.attempt, record.worker) == (2.5, 2, writer.worker.id)
     assert set(record.files) == set(arrays)
 
