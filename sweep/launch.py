@@ -149,8 +149,6 @@ def _opened(path: str) -> Store | None:
 def _checked(experiment: Experiment) -> Setup:
     try:
         return build(experiment.conf)
-    except ConfigError:
-        raise
     except MemoryError:
         raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
 

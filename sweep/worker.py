@@ -53,7 +53,7 @@ def run_package(package: Package) -> list[Outcome]:
 def _run_task(task: Task, path: str) -> Outcome:
     start = time.perf_counter()
     try:
-        writer = _writer(path, Store(path).uuid)
+        writer = _writer(path)
         segment = writer.segment(task.unit.segment)
         _check_identity(task, segment)
         results = [fit_experiment(conf, task.realisations) for conf in task.confs]
@@ -67,16 +67,18 @@ def _run_task(task: Task, path: str) -> Outcome:
 def failed(task: Task, path: str, error: Exception, attempt: int) -> Outcome:
     """Log that a unit failed, where the log can be written, and say so."""
     try:
-        return Outcome(
-            task, {}, _writer(path, Store(path).uuid).fail(task.unit, error, attempt).message
-        )
+        return Outcome(task, {}, _writer(path).fail(task.unit, error, attempt).message)
     except StoreError:
         return Outcome(task, {}, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
-@lru_cache(maxsize=4)
-def _writer(path: str, uuid: str) -> UnitWriter:
+def _writer(path: str) -> UnitWriter:
     """This process's writer; its journal is one file, however many packages it gets."""
+    return _writer_of(path, Store(path).uuid)
+
+
+@lru_cache(maxsize=4)
+def _writer_of(path: str, uuid: str) -> UnitWriter:
     del uuid  # a store that was deleted and made anew has another
     return UnitWriter(path, WorkerInfo.create(device()))
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from sweep.config.checks import flatten
 from sweep.config.schema import SweepConf
-from sweep.grid.identity import identity
+from sweep.grid.identity import OPERATIONAL, identity, matches
 from sweep.store import NOISELESS, ExperimentEntry
 
 
@@ -40,17 +40,14 @@ class Experiment:
     @property
     def entry(self) -> ExperimentEntry:
         """What the store keeps of the configuration."""
-        flat = {k: v for k, v in flatten(self.conf).items() if not k.startswith(_OPERATIONAL)}
+        flat = {k: v for k, v in flatten(self.conf).items() if not matches(k, OPERATIONAL)}
         return ExperimentEntry(self.identity, flat)
-
-
-_OPERATIONAL = ("store.", "fail_fast", "noise.realisations", "noise.noiseless", "fit.block")
 
 
 def unique(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
     """Experiments by identity, the first of each; asks for all realisations that any asks for."""
     found: dict[str, Experiment] = {}
     for experiment in experiments:
-        known = found.get(experiment.identity, experiment)
-        found[experiment.identity] = known.joined(experiment)
+        known = found.get(experiment.identity)
+        found[experiment.identity] = known.joined(experiment) if known else experiment
     return found

@@ -14,15 +14,11 @@ from sweep.errors import ConfigError
 IDENTITY_VERSION = 1
 """Raised when the meaning of a setting changes, so that older experiments are not mistaken."""
 
-NOT_SCIENTIFIC = (
-    "noise.realisations",
-    "noise.noiseless",
-    "store.*",
-    "fit.block",
-    "fail_fast",
-    "instrument.source",
-)
+OPERATIONAL = ("noise.realisations", "noise.noiseless", "store.*", "fit.block", "fail_fast")
 """Settings that change how much is computed, where or how fast, but no fitted number."""
+
+NOT_SCIENTIFIC = (*OPERATIONAL, "instrument.source")
+"""Settings that are no part of an experiment's identity."""
 
 _REPLACED_BY_FILE = ("instrument.name", "instrument.frequency", "instrument.depth_p")
 
@@ -50,6 +46,11 @@ def _version(package: str) -> str:
         return "absent"
 
 
+def matches(key: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a dotted key is one of `patterns`."""
+    return any(fnmatch(key, pattern) for pattern in patterns)
+
+
 def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     """The settings that can change a fitted number, {dotted key: value}; files by content."""
     flat = {f"{prefix}{key}": value for key, value in flatten(conf).items()}
@@ -58,7 +59,7 @@ def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     return {
         key: content(key, value) if key.endswith(".path") and value is not None else value
         for key, value in flat.items()
-        if not any(fnmatch(key, pattern) for pattern in NOT_SCIENTIFIC)
+        if not matches(key, NOT_SCIENTIFIC)
     }
 
 
