@@ -3,13 +3,16 @@
 from sweep.clusters.base import ClusterMap, Clusters, contiguous
 from sweep.clusters.file import file_clusters
 from sweep.clusters.kmeans import kmeans_clusters
+from sweep.clusters.lloyd import LLOYD_VERSION, lloyd_labels
 from sweep.clusters.multires import multires_clusters
 
 __all__ = [
+    "LLOYD_VERSION",
     "ClusterMap",
     "Clusters",
     "contiguous",
     "file_clusters",
     "kmeans_clusters",
+    "lloyd_labels",
     "multires_clusters",
 ]

@@ -2,32 +2,43 @@
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
+import healpy as hp
 import numpy as np
 
 from sweep.cache import Cache
 from sweep.clusters.base import ClusterMap, Clusters, check_keys, contiguous
+from sweep.clusters.lloyd import LLOYD_VERSION, lloyd_labels
 from sweep.errors import ConfigError
 from sweep.mask import Mask
 from sweep.types import Parameter
 
+Method = Literal["lloyd", "jax_healpy"]
+"""Who computes them; `clusters.method` of the configuration."""
+
 
 def kmeans_clusters(
-    mask: Mask, counts: Mapping[Parameter, int], seed: int, cache: Cache, clip: bool = False
+    mask: Mask,
+    counts: Mapping[Parameter, int],
+    seed: int,
+    cache: Cache,
+    clip: bool = False,
+    method: Method = "lloyd",
 ) -> Clusters:
-    """Divide the kept pixels anew for each parameter, by jax-healpy's spherical k-means.
+    """Divide the kept pixels anew for each parameter, by spherical k-means.
 
-    Parameters with the same count have the same clusters. A cluster that k-means leaves
-    empty is dropped, so that `ClusterMap.count` may fall below the count asked for.
+    Parameters with the same count have the same clusters. `lloyd` makes as many clusters as
+    asked for. One that jax-healpy leaves empty is dropped, so that `ClusterMap.count` may fall
+    below the count asked for.
 
     Args:
         mask: The kept pixels.
         counts: Number of clusters of each parameter.
         seed: Of the first centres.
-        cache: Where labels are kept, by mask, count and seed.
+        cache: Where labels are kept, by method, mask, count and seed.
         clip: Take as many clusters as there are pixels where more are asked for.
+        method: Who computes them.
 
     Raises:
         ConfigError: A count is below 1, or above the number of pixels without `clip`; a
@@ -36,30 +47,44 @@ def kmeans_clusters(
     check_keys(counts)
     return Clusters(
         **{
-            name: kmeans_map(mask, _count(name, counts[name], mask, clip), seed, cache)
+            name: kmeans_map(mask, _count(name, counts[name], mask, clip), seed, cache, method)
             for name in counts
         }
     )
 
 
-def kmeans_map(mask: Mask, count: int, seed: int, cache: Cache) -> ClusterMap:
+def kmeans_map(mask: Mask, count: int, seed: int, cache: Cache, method: Method) -> ClusterMap:
     """Divide the kept pixels into `count` clusters; 1 <= count <= n_pixels."""
     if count == mask.pixels.size:
         return ClusterMap(np.arange(count, dtype=np.int32))
-    key = {
-        "method": "jax-healpy",
-        "version": version("jax-healpy"),
-        "float": str(jnp.result_type(float)),
-        "nside": mask.nside,
-        "mask": mask.digest,
-        "count": count,
-        "seed": seed,
-    }
-    arrays = cache.get("kmeans", key, lambda: {"labels": _jax_healpy_labels(mask, count, seed)})
+    made_by, labels = _METHODS[method]
+    key = made_by() | {"nside": mask.nside, "mask": mask.digest, "count": count, "seed": seed}
+    arrays = cache.get("kmeans", key, lambda: {"labels": labels(mask, count, seed)})
     return ClusterMap(arrays["labels"])
 
 
+def _lloyd() -> dict[str, Any]:
+    return {"method": "lloyd", "version": LLOYD_VERSION}
+
+
+def _lloyd_labels(mask: Mask, count: int, seed: int) -> np.ndarray:
+    vectors = np.stack(hp.pix2vec(mask.nside, mask.pixels), axis=1)
+    return lloyd_labels(vectors, count, seed)
+
+
+def _jax_healpy() -> dict[str, Any]:
+    import jax.numpy as jnp
+
+    return {
+        "method": "jax-healpy",
+        "version": version("jax-healpy"),
+        "float": str(jnp.result_type(float)),
+    }
+
+
 def _jax_healpy_labels(mask: Mask, count: int, seed: int) -> np.ndarray:
+    import jax
+    import jax.numpy as jnp
     from jax_healpy.clustering import find_kmeans_clusters  # slow to import, often cached away
 
     pixels = mask.pixels
@@ -73,6 +98,9 @@ def _jax_healpy_labels(mask: Mask, count: int, seed: int) -> np.ndarray:
         initial_sample_size=min(3, pixels.size // count),
     )
     return contiguous(np.asarray(labels)[pixels])
+
+
+_METHODS = {"lloyd": (_lloyd, _lloyd_labels), "jax_healpy": (_jax_healpy, _jax_healpy_labels)}
 
 
 def _count(name: str, count: int, mask: Mask, clip: bool) -> int:

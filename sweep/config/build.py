@@ -191,7 +191,7 @@ def _clusters(shared: _Shared) -> Clusters:
     values: dict[Parameter, int] = {p: getattr(conf, p) for p in PARAMETERS}
     if conf.name == "multires":
         return multires_clusters(mask, values)
-    return kmeans_clusters(mask, values, conf.seed, _cache(shared), conf.clip)
+    return kmeans_clusters(mask, values, conf.seed, _cache(shared), conf.clip, conf.method)
 
 
 def _cache(shared: _Shared) -> Cache:

@@ -84,6 +84,9 @@ class KmeansConf:
     beta_pl: int = setting(10, "number of clusters", at_least(1))
     seed: int = setting(0, "seed of the first centres", at_least(0))
     clip: bool = setting(False, "take the number of pixels where more clusters are asked for")
+    method: str = setting(
+        "lloyd", "our own Lloyd iteration, or jax-healpy's", one_of("lloyd", "jax_healpy")
+    )
 
 
 @dataclass

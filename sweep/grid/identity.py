@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.cache import digest, file_digest
+from sweep.clusters import LLOYD_VERSION
 from sweep.config.checks import flatten
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
@@ -29,14 +30,18 @@ def identity(conf: SweepConf) -> str:
     Raises:
         ConfigError: a file that the configuration names does not exist.
     """
-    made_by = {name: _version(name) for name in _makers(conf)}
-    return digest({"version": IDENTITY_VERSION, "made_by": made_by, **scientific(conf)})
+    return digest({"version": IDENTITY_VERSION, "made_by": _made_by(conf), **scientific(conf)})
 
 
-def _makers(conf: SweepConf) -> list[str]:
-    """Packages whose every version may give other clusters, or another sky."""
-    kmeans = ["jax-healpy"] if conf.clusters.name == "kmeans" else []
-    return kmeans + (["pysm3"] if conf.sky.name == "pysm" else [])
+def _made_by(conf: SweepConf) -> dict[str, Any]:
+    """Code whose every version may give other clusters, or another sky: {name: version}."""
+    made_by: dict[str, Any] = {}
+    if conf.clusters.name == "kmeans":
+        lloyd = conf.clusters.method == "lloyd"
+        made_by |= {"lloyd": LLOYD_VERSION} if lloyd else {"jax-healpy": _version("jax-healpy")}
+    if conf.sky.name == "pysm":
+        made_by["pysm3"] = _version("pysm3")
+    return made_by
 
 
 def _version(package: str) -> str:

@@ -117,6 +117,11 @@ WRONG = {
     "unknown mask": (["mask.expression=GAL160"], "unknown name `GAL160`", "Available: ALL, GAL001"),
     "mask no expression": (["mask.expression=ALL+"], "mask `ALL+`", "expected a name"),
     "no cluster": (["clusters.beta_dust=0"], "clusters.beta_dust = 0", "must be at least 1"),
+    "clusters by nobody": (
+        ["clusters.method=sklearn"],
+        "clusters.method = 'sklearn'",
+        "must be one of lloyd, jax_healpy",
+    ),
     "clusters above pixels": (
         ["clusters.beta_pl=200"],
         "`beta_pl`: 200 clusters, 192 pixels",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sweep.clusters.kmeans
 from sweep.cache import Cache
 from sweep.clusters import (
     ClusterMap,
@@ -15,10 +16,12 @@ from sweep.clusters import (
     kmeans_clusters,
     multires_clusters,
 )
+from sweep.clusters.kmeans import Method
 from sweep.errors import ConfigError
 from sweep.mask import Mask, parse_mask
 from sweep.types import PARAMETERS, Parameter
 
+METHODS: tuple[Method, ...] = ("lloyd", "jax_healpy")
 NSIDE = 16
 NPIX = hp.nside2npix(NSIDE)
 
@@ -66,9 +69,10 @@ def test_cluster_map():
         Clusters(one, two, one)
 
 
-def test_kmeans(mask, cache):
+@pytest.mark.parametrize("method", METHODS)
+def test_kmeans(mask, cache, method):
     counts: dict[Parameter, int] = {"beta_dust": 40, "temp_dust": 12, "beta_pl": 1}
-    clusters = kmeans_clusters(mask, counts, 0, cache)
+    clusters = kmeans_clusters(mask, counts, 0, cache, method=method)
     vectors = np.stack(hp.pix2vec(NSIDE, mask.pixels), axis=1)
     for name, count in counts.items():
         labels = getattr(clusters, name).labels
@@ -86,23 +90,40 @@ def test_kmeans(mask, cache):
     )
 
 
-def test_kmeans_is_seeded_and_cached(mask, cache, tmp_path):
-    first = kmeans_clusters(mask, same(20), 0, cache).beta_dust.labels
+@pytest.mark.parametrize("method", METHODS)
+def test_kmeans_is_seeded_and_cached(mask, cache, tmp_path, method):
+    def labels(seed: int, cache: Cache) -> np.ndarray:
+        return kmeans_clusters(mask, same(20), seed, cache, method=method).temp_dust.labels
+
     elsewhere = Cache(tmp_path)
-    np.testing.assert_array_equal(
-        kmeans_clusters(mask, same(20), 0, elsewhere).temp_dust.labels, first
-    )
+    np.testing.assert_array_equal(labels(0, elsewhere), labels(0, cache))
     assert len(list(tmp_path.iterdir())) == 1
-    assert np.any(kmeans_clusters(mask, same(20), 1, elsewhere).beta_pl.labels != first)
+    assert np.any(labels(1, elsewhere) != labels(0, cache))
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_kmeans_many_clusters(mask, cache):
+def test_kmeans_is_cached_by_method_and_version(mask, tmp_path, monkeypatch):
+    cache = Cache(tmp_path)
+    one, other = (kmeans_clusters(mask, same(20), 0, cache, method=m).beta_pl for m in METHODS)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert np.any(one.labels != other.labels)
+    monkeypatch.setattr(sweep.clusters.kmeans, "LLOYD_VERSION", -1)
+    kmeans_clusters(mask, same(20), 0, cache)
+    assert len(list(tmp_path.iterdir())) == 3
+    monkeypatch.setattr(sweep.clusters.kmeans, "version", lambda name: f"another {name}")
+    kmeans_clusters(mask, same(20), 0, cache)
+    assert len(list(tmp_path.iterdir())) == 3
+    kmeans_clusters(mask, same(20), 0, cache, method="jax_healpy")
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_kmeans_many_clusters(mask, cache, method):
     # beyond a third of the pixels jax-healpy's own sample size would be refused
     pixels = mask.pixels.size
-    some = kmeans_clusters(mask, same(pixels // 2), 0, cache).beta_pl
+    some = kmeans_clusters(mask, same(pixels // 2), 0, cache, method=method).beta_pl
     assert pixels // 3 < some.count <= pixels // 2
-    every = kmeans_clusters(mask, same(pixels), 0, cache).beta_pl
+    every = kmeans_clusters(mask, same(pixels), 0, cache, method=method).beta_pl
     np.testing.assert_array_equal(every.labels, np.arange(pixels))
 
 
@@ -110,7 +131,9 @@ def test_kmeans_many_clusters(mask, cache):
 def test_kmeans_tiny_masks(cache, size):
     tiny = Mask(1, np.arange(12) < size, "TINY")
     for count in range(1, size + 1):
-        assert 1 <= kmeans_clusters(tiny, same(count), 0, cache).beta_pl.count <= count
+        assert kmeans_clusters(tiny, same(count), 0, cache).beta_pl.count == count
+        left = kmeans_clusters(tiny, same(count), 0, cache, method="jax_healpy").beta_pl.count
+        assert 1 <= left <= count
 
 
 def test_kmeans_refuses(mask, cache):

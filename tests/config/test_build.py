@@ -40,6 +40,7 @@ def test_domain_classes_have_no_defaults() -> None:
     ("words", "counts"),
     [
         (["clusters.beta_dust=3"], (3, 1, 1)),
+        (["clusters.beta_dust=3", "clusters.method=jax_healpy"], (3, 1, 1)),
         (["clusters.beta_dust=500", "clusters.clip=true"], (192, 1, 1)),
         (["clusters=multires", *(f"clusters.{p}={n}" for p, n in zip(
             ("beta_dust", "temp_dust", "beta_pl"), (4, 1, 0), strict=True))], (192, 12, 1)),
@@ -82,6 +83,7 @@ def test_what_is_the_same_is_shared_and_what_differs_is_not() -> None:
     assert build_mask(one) is build_mask(other)
     assert build_clusters(one) is build_clusters(other)
     assert build_clusters(one) is not build_clusters(small("clusters.seed=1"))
+    assert build_clusters(one) is not build_clusters(small("clusters.method=jax_healpy"))
     assert build_sky(one) is not build_sky(small("sky.seed=1"))
     assert build_mask(one).keep.sum() > build_mask(small("mask.expression=GAL060")).keep.sum()
 

@@ -1,5 +1,6 @@
 """The identity changes with what can change a fitted number, and with nothing else."""
 
+import importlib
 import os
 from pathlib import Path
 
@@ -25,6 +26,7 @@ SCIENTIFIC = [
     "clusters.temp_dust=3",
     "clusters.beta_pl=3",
     "clusters.seed=1",
+    "clusters.method=jax_healpy",
     "noise.ratio=0.5",
     "noise.seed=1",
     "parameters.beta_dust.start=1.6",
@@ -135,10 +137,45 @@ def test_a_file_that_cannot_be_read_is_named_with_its_key(tmp_path: Path) -> Non
         identity(small(f"mask.path={tmp_path}"))
 
 
-def test_identities_are_the_same_in_every_version_and_on_every_machine() -> None:
-    # a change of this value orphans the experiments of every store: raise IDENTITY_VERSION then
-    pinned = "be58b96e90943e8367fccc898bb52f4b845fb8ffd4c755ef2206cfde7ee08604"
-    assert identity(small("clusters=multires")) == pinned
+@pytest.mark.parametrize(
+    ("words", "pinned"),
+    [
+        (
+            ["clusters=multires"],
+            "be58b96e90943e8367fccc898bb52f4b845fb8ffd4c755ef2206cfde7ee08604",
+        ),
+        ([], "90f79884b7a2ef28879055085966564a5ccaf5466829fe8452f5faccf04fc4fe"),
+    ],
+)
+def test_identities_are_the_same_in_every_version_and_on_every_machine(
+    words: list[str], pinned: str
+) -> None:
+    # a change of these values orphans the experiments of every store: raise IDENTITY_VERSION then;
+    # the second one also changes, as it should, with LLOYD_VERSION
+    assert identity(small(*words)) == pinned
+
+
+@pytest.mark.parametrize(
+    ("words", "lloyd", "jax_healpy"),
+    [
+        ([], True, False),
+        (["clusters.method=jax_healpy"], False, True),
+        (["clusters=multires"], False, False),
+    ],
+)
+def test_other_clusters_of_another_version_make_another_experiment(
+    words: list[str], lloyd: bool, jax_healpy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("sweep.grid.identity")
+    conf = small(*words)
+    before = identity(conf)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "LLOYD_VERSION", -1)
+        assert (identity(conf) != before) == lloyd
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "version", lambda name: f"another {name}")
+        assert (identity(conf) != before) == jax_healpy
+    assert identity(conf) == before
 
 
 def test_duplicates_are_one_experiment_that_asks_for_all_realisations() -> None:
