@@ -1,8 +1,7 @@
 """Fit a block of realisations and describe where each fit ended."""
 
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sweep.problem import SpectralProblem, chi_square, components, curvature, gradient, nll
+from sweep.lanes import over_realisations
+from sweep.problem import (
+    Observation,
+    SpectralProblem,
+    chi_square,
+    components,
+    expand,
+    observe_block,
+)
 from sweep.problem.reference import furax_nll
 from sweep.solvers import Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
@@ -28,6 +35,9 @@ class BlockResult(NamedTuple):
         cmb_variance: var Q + var U of `cmb` over the kept pixels, uK_CMB^2.
         nll: -S, furax's convention.
         iterations, evaluations: of the solver.
+        scan_certified: 1 where no cluster alone can go lower, 0 where one can, -1 not scanned.
+        jumps: clusters that a search brought to a lower minimum.
+        unconstrained: clusters whose parameter the data leave free over its whole box.
         gradient_norm: largest slope of a free parameter in units of the square root of its own
             curvature, that is the distance to the minimum along it in its standard deviations.
         seconds: wall time of the solver for the block, shared equally, without compilation.
@@ -40,6 +50,9 @@ class BlockResult(NamedTuple):
     nll: np.ndarray
     iterations: np.ndarray
     evaluations: np.ndarray
+    scan_certified: np.ndarray
+    jumps: np.ndarray
+    unconstrained: np.ndarray
     gradient_norm: np.ndarray
     seconds: np.ndarray
     params: dict[str, np.ndarray]
@@ -55,62 +68,64 @@ def fit_block(
     Nothing here raises for a bad realisation: its status says what happened, and the others of
     the block are what they would have been without it.
     """
-    solve = solver.prepare(objective, problem, maps, bounds)
+    block = observe_block(problem, maps)
+    solve = solver.prepare(objective, problem, block, bounds)
     start = time.perf_counter()
     solution = solve()
     seconds = (time.perf_counter() - start) / len(maps)
 
     params = {p: jnp.asarray(solution.params[p])[:, : problem.counts[p]] for p in PARAMETERS}
-    end = _describe(params, problem, maps, bounds)
+    end = {name: np.asarray(v) for name, v in _describe(params, problem, block, bounds).items()}
     status = np.asarray(solution.status, np.int8).copy()
-    finite = np.isfinite(np.asarray(end["nll"])) & np.isfinite(np.asarray(end["cmb_variance"]))
-    status[~np.asarray(end["inside"])] = Status.OUTSIDE_BOX
-    status[~finite] = Status.NONFINITE
+    status[~end.pop("inside")] = Status.OUTSIDE_BOX
+    status[~(np.isfinite(end["nll"]) & np.isfinite(end["cmb_variance"]))] = Status.NONFINITE
     return BlockResult(
         status=status,
         iterations=np.asarray(solution.iterations),
         evaluations=np.asarray(solution.evaluations),
+        scan_certified=np.broadcast_to(np.int8(solution.certified), status.shape),
+        jumps=np.broadcast_to(np.int32(solution.jumps), status.shape),
         seconds=np.full(len(maps), seconds),
         params={p: np.asarray(v) for p, v in params.items()},
-        **{k: np.asarray(end[k]) for k in ("cmb", "cmb_variance", "nll", "gradient_norm")},
+        **end,
     )
 
 
+def joined(parts: Sequence[BlockResult]) -> BlockResult:
+    """One result of the realisations of several, in their order."""
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
 @jax.jit
-@partial(jax.vmap, in_axes=(0, None, 0, None))
 def _describe(
-    params: Params, problem: SpectralProblem, maps: Array, bounds: Bounds
+    params: Params, problem: SpectralProblem, block: Observation, bounds: Bounds
 ) -> dict[str, Array]:
-    counts = {p: v.shape[0] for p, v in params.items()}
-    low = {p: bounds.low[p][: counts[p]] for p in params}
-    high = {p: bounds.high[p][: counts[p]] for p in params}
-    cmb = components(params, problem, maps)[0]
-    slope = gradient(params, problem, maps)
-    curve = curvature(params, problem, maps)
-    return {
-        "cmb": cmb,
-        "cmb_variance": jnp.sum(jnp.var(cmb, axis=-1)),
-        "nll": nll(params, problem, maps),
-        "gradient_norm": _reduce(
-            jnp.maximum,
-            lambda p: jnp.max(_scaled_slope(params[p], slope[p], curve[p], low[p], high[p])),
-        ),
-        "inside": _reduce(
-            jnp.logical_and,
-            lambda p: jnp.all((params[p] >= low[p]) & (params[p] <= high[p])),
-        ),
-    }
+    low, high = (
+        {p: end[p][: v.shape[1]] for p, v in params.items()} for end in (bounds.low, bounds.high)
+    )
+
+    def one(given: tuple[Params, Observation]) -> dict[str, Array]:
+        x, seen = given
+        cmb = components(x, problem, seen.maps)[0]
+        value, slope, curve = expand(x, problem, seen)
+        width = {p: high[p] - low[p] for p in PARAMETERS}
+        norms = [_norm(x[p], slope[p], curve[p], low[p], high[p]) for p in PARAMETERS]
+        inside = [jnp.all((x[p] >= low[p]) & (x[p] <= high[p])) for p in PARAMETERS]
+        loose = [jnp.sum(~(curve[p] > width[p] ** -2.0)) for p in PARAMETERS]
+        return {
+            "cmb": cmb,
+            "cmb_variance": jnp.sum(jnp.var(cmb, axis=-1)),
+            "nll": value - seen.rows.total,
+            "gradient_norm": jnp.max(jnp.stack(norms)),
+            "unconstrained": jnp.sum(jnp.stack(loose)),
+            "inside": jnp.all(jnp.stack(inside)),
+        }
+
+    return over_realisations(one)((params, block))
 
 
-def _reduce(combine: Callable[[Array, Array], Array], value: Callable[[str], Array]) -> Array:
-    first, *rest = (value(p) for p in PARAMETERS)
-    for other in rest:
-        first = combine(first, other)
-    return first
-
-
-def _scaled_slope(value: Array, slope: Array, curve: Array, low: Array, high: Array) -> Array:
+def _norm(value: Array, slope: Array, curve: Array, low: Array, high: Array) -> Array:
     blocked = ((value <= low) & (slope > 0)) | ((value >= high) & (slope < 0))
     # a parameter that the data do not constrain has the width of its box for a deviation
     scale = jnp.sqrt(jnp.maximum(jnp.abs(curve), (high - low) ** -2.0))
-    return jnp.where(blocked, 0.0, jnp.abs(slope) / scale)
+    return jnp.max(jnp.where(blocked, 0.0, jnp.abs(slope) / scale))

@@ -81,7 +81,7 @@ def launch(
         store,
         experiments,
         geometry=lambda e: geometry[e.identity],
-        block=lambda e, missing: _block(e, missing, engine.workers()),
+        block=lambda e, missing: _block(e, missing, engine.workers(), len(experiments)),
         provenance=provenance(overrides),
     )
     for segment in segments:
@@ -157,12 +157,14 @@ def _geometry(setup: Setup) -> Geometry:
     return Geometry(setup.counts, setup.mask.nside, setup.mask.pixels)
 
 
-def _block(experiment: Experiment, missing: int, workers: int) -> int:
+def _block(experiment: Experiment, missing: int, workers: int, experiments: int) -> int:
     block = experiment.conf.fit.block
-    if block == "auto":
-        setup = build(experiment.conf)
-        return auto_block(setup.objective, setup.problem, setup.bounds, missing, workers)
-    return min(block, missing)
+    if block != "auto":
+        return min(block, missing)
+    setup = build(experiment.conf)
+    fits = auto_block(setup.solver, setup.objective, setup.problem, setup.bounds, missing, workers)
+    # a few experiments are cut into blocks enough for all workers
+    return min(fits, -(-missing // -(-workers // experiments)))
 
 
 def _run(

@@ -1,17 +1,15 @@
 """How many realisations fit in memory, and pay, when fitted together."""
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import psutil
 
-from sweep.problem import SpectralProblem
-from sweep.solvers.base import Bounds, Objective
-
-CPU_BLOCK = 4
-"""Cap on a CPU: lanes of a block wait for the slowest, and gain nothing in arithmetic."""
+from sweep.problem import Observation, SpectralProblem, observe
+from sweep.solvers.base import Bounds, Objective, Solver
 
 SHARE = 0.5
 """Share of the free memory that blocks may take."""
@@ -19,25 +17,30 @@ SHARE = 0.5
 LINE_SEARCH = 2.0
 """A solver keeps about this many times the memory of one value and gradient."""
 
+Part = TypeVar("Part")
+
 
 def auto_block(
-    objective: Objective, problem: SpectralProblem, bounds: Bounds, realisations: int, workers: int
+    solver: Solver,
+    objective: Objective,
+    problem: SpectralProblem,
+    bounds: Bounds,
+    realisations: int,
+    workers: int,
 ) -> int:
     """Realisations a block, from the memory that the compiled objective takes for one."""
     each = LINE_SEARCH * bytes_per_realisation(objective, problem, bounds)
     device = jax.devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats:
-        free = stats["bytes_limit"]
-        cap = realisations
+        free, cap = stats["bytes_limit"], realisations
     else:
-        free = psutil.virtual_memory().available // workers
-        cap = CPU_BLOCK
+        free, cap = psutil.virtual_memory().available // workers, solver.cpu_block
     return max(1, min(realisations, cap, int(SHARE * free / each)))
 
 
 def bytes_per_realisation(objective: Objective, problem: SpectralProblem, bounds: Bounds) -> int:
-    """Peak memory of one value and gradient of the objective with its maps, as compiled."""
+    """Peak memory of one value and gradient of the objective with its data, as compiled."""
     leaves, structure = jax.tree.flatten((bounds.start, problem))
     shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
     return _compiled_bytes(objective, structure, shapes, problem.n_pixels)
@@ -50,7 +53,32 @@ def _compiled_bytes(
     start, problem = jax.tree.unflatten(structure, shapes)
     dtype = problem.inverse_sigma.dtype
     maps = jax.ShapeDtypeStruct((problem.frequency.shape[0], 2, n_pixels), dtype)
-    compiled = jax.jit(jax.value_and_grad(objective)).lower(start, problem, maps).compile()
+    seen: Observation = jax.eval_shape(observe, problem, maps)
+    compiled = jax.jit(jax.value_and_grad(objective)).lower(start, problem, seen).compile()
     analysis = compiled.memory_analysis()
-    size = maps.size * jnp.dtype(dtype).itemsize
-    return size + (analysis.temp_size_in_bytes if analysis is not None else 4 * size)
+    data = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(seen))
+    return data + (analysis.temp_size_in_bytes if analysis is not None else 4 * data)
+
+
+def halving(compute: Callable[[tuple[int, ...]], Part], items: Sequence[int]) -> list[Part]:
+    """Compute `items` together, or where that takes more memory than there is, in halves.
+
+    Raises:
+        MemoryError: a single item does not fit.
+    """
+    items = tuple(items)
+    try:
+        return [compute(items)]
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        if len(items) == 1:
+            raise MemoryError("one realisation alone does not fit in memory") from error
+    # outside of the handler, whose traceback would keep the arrays that did not fit
+    middle = len(items) // 2
+    return halving(compute, items[:middle]) + halving(compute, items[middle:])
+
+
+def _out_of_memory(error: Exception) -> bool:
+    text = str(error)
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "out of memory" in text

@@ -35,3 +35,7 @@ class Status(IntEnum):
     def usable(self) -> bool:
         """Whether statistics may use the fit: it is finite and inside the box."""
         return self in (Status.CONVERGED, Status.MAX_STEPS, Status.STALLED)
+
+
+NOT_ATTEMPTED = -1
+"""`scan_certified` of fits by solvers that do not scan for lower minima."""

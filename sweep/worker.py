@@ -9,8 +9,9 @@ import numpy as np
 from sweep.config.build import build
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError, StoreError
-from sweep.fit import BlockResult, fit_block
+from sweep.fit import BlockResult, fit_block, joined
 from sweep.grid import Package, Task, identity
+from sweep.memory import halving
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.types import PARAMETERS
 
@@ -22,10 +23,10 @@ _SCALARS = (
     "seconds",
     "iterations",
     "evaluations",
+    "scan_certified",
+    "jumps",
+    "unconstrained",
 )
-
-NOT_ATTEMPTED = -1
-"""`scan_certified` of solvers that do not scan for lower minima."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,19 @@ def _check_identity(task: Task, segment: Segment) -> None:
 
 
 def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResult:
-    """Simulate and fit some realisations of an experiment."""
+    """Simulate and fit some realisations of an experiment, in parts where memory is short."""
     setup = build(conf)
-    maps = setup.maps(realisations)
-    return fit_block(setup.solver, setup.objective, setup.problem, maps, setup.bounds)
+
+    def fit(numbers: tuple[int, ...]) -> BlockResult:
+        maps = setup.maps(numbers)
+        return fit_block(setup.solver, setup.objective, setup.problem, maps, setup.bounds)
+
+    return joined(halving(fit, realisations))
 
 
 def unit_arrays(segment: Segment, results: list[BlockResult]) -> dict[str, np.ndarray]:
     """Every variable of a unit, shape (experiment, realisation, ...), clusters padded by NaN."""
     values = {**{name: [getattr(r, name) for r in results] for name in _SCALARS}}
-    values["scan_certified"] = [np.full(r.status.shape, NOT_ATTEMPTED) for r in results]
     values["cmb"] = [r.cmb for r in results]
     for p in PARAMETERS:
         values[p] = [_padded(r.params[p], segment.clusters[p]) for r in results]

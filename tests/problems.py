@@ -27,23 +27,24 @@ def bounds():
     )
 
 
-def problem_and_signal(seed=0):
-    """The problem and its noiseless maps, uK_CMB, shape (frequency, stokes, pixel)."""
-    rng = np.random.default_rng(seed)
+def problem_and_signal(form="auto"):
+    """The problem and its noiseless maps, uK_CMB, shape (frequency, stokes, pixel); their CMB."""
+    rng = np.random.default_rng(0)
     n_pixels = hp.nside2npix(NSIDE)
     labels = {p: jnp.arange(n_pixels) * n // n_pixels for p, n in COUNTS.items()}
-    problem = SpectralProblem(
+    problem = SpectralProblem.create(
         frequency=jnp.asarray(FREQUENCY),
         inverse_sigma=jnp.asarray(1 / np.array([0.7, 0.4, 0.25, 0.15, 0.1, 0.12, 0.3, 0.9])),
         labels={p: v.astype(jnp.int32) for p, v in labels.items()},
         dust_nu0=150.0,
         synchrotron_nu0=20.0,
+        form=form,
     )
     cmb, dust, synchrotron = (
         rng.normal(0, 1.0, (2, n_pixels)),
         rng.normal(0, 3.0, (2, n_pixels)) + 3.0,
         rng.normal(0, 150.0, (2, n_pixels)) + 150.0,
     )
-    columns = mixing(TRUTH, problem)
-    signal = cmb + columns.dust[:, None] * dust + columns.synchrotron[:, None] * synchrotron
+    dust_column, synchrotron_column = mixing(TRUTH, problem)
+    signal = cmb + dust_column[:, None] * dust + synchrotron_column[:, None] * synchrotron
     return problem, jnp.asarray(signal), jnp.asarray(cmb)

@@ -26,7 +26,7 @@ SMALL = (
 )
 
 NUMBERS = ("cmb_variance", "nll", "gradient_norm", "beta_dust", "temp_dust", "beta_pl")
-COUNTS = ("status", "iterations", "evaluations", "scan_certified")
+COUNTS = ("status", "iterations", "evaluations", "scan_certified", "jumps", "unconstrained")
 
 
 def small(*overrides: str, store: Path | str = "runs/sweep.zarr") -> SweepConf:

@@ -21,6 +21,7 @@ ORDER = (
     "mask",
     "clusters",
     "noise",
+    "lanes",
     "problem",
     "solvers",
     "fit",

@@ -7,8 +7,8 @@ import pytest
 
 from sweep.grid import Package
 from sweep.store import Store
-from sweep.types import Status
-from sweep.worker import NOT_ATTEMPTED, device, fit_experiment, run_package, unit_arrays
+from sweep.types import NOT_ATTEMPTED, Status
+from sweep.worker import device, fit_experiment, run_package, unit_arrays
 from tests.engines.contract import packages_of, spoiled
 from tests.small import arrays, run, small
 
@@ -26,6 +26,7 @@ def test_arrays_are_those_of_the_segment_and_padded_by_nan(tmp_path: Path) -> No
         assert values.dtype == segment.layout.dtype(name)
     assert found["cmb"].dtype == np.float32
     assert found["scan_certified"].tolist() == [[NOT_ATTEMPTED]]
+    assert found["jumps"].tolist() == found["unconstrained"].tolist() == [[0]]
 
 
 def test_clusters_that_an_experiment_has_not_read_as_nan(tmp_path: Path) -> None:

@@ -42,9 +42,10 @@ def summary_table(table: Any, title: str, width: int) -> Table:
     settings = [c for c in table.columns if c not in STATISTICS]
     same = [c for c in settings if table[c].nunique(dropna=False) == 1 and table[c].notna().all()]
     varying = telling(table, settings)
-    statuses = [s for s in STATISTICS if s in table and s not in (*_SHOWN, *_HIDDEN)]
+    counts = [c for c in STATISTICS if c in table and c not in (*_SHOWN, *_HIDDEN)]
+    counts = [c for c in counts if table[c].notna().any()]
     figures = _SHOWN if width >= WIDE else _SHOWN[:1]
-    columns = [*varying, *statuses, *figures]
+    columns = [*varying, *counts, *figures]
 
     shown = Table(
         title=Text(title, overflow="fold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
@@ -70,6 +71,8 @@ def _cell(row: Any, column: str) -> str:
         return with_error(row[column], row["cmb_variance_error"])
     if column in METRICS and not math.isnan(row[column]):
         return f"{row[column]:.6g}" if abs(row[column]) < 1e3 else f"{row[column]:.3f}"
+    if column == "certified" and not math.isnan(row[column]):
+        return f"{math.floor(100 * row[column] + 1e-6)} %"  # 100 % only where it is all of them
     return _plain(row[column])
 
 

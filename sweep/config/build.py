@@ -86,7 +86,7 @@ def build(conf: SweepConf) -> Setup:
     counts = {p: getattr(clusters, p).count for p in PARAMETERS}
     pad = padded if solver.ignores_padding else int
     lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
-    problem = SpectralProblem(
+    problem = SpectralProblem.create(
         frequency=jnp.asarray(instrument.frequency, dtype),
         inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside), dtype),
         labels={p: jnp.asarray(getattr(clusters, p).labels) for p in PARAMETERS},

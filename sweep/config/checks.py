@@ -82,6 +82,25 @@ def check(conf: Any, prefix: str = "") -> None:
             raise ConfigError(f"{key} = {value!r}: {problem}")
 
 
+def check_newton(conf: Any) -> None:
+    """Check what the choice of `solver=newton` asks of the group `fit`.
+
+    Raises:
+        ConfigError: naming the key, its value and what to choose instead.
+    """
+    needs = {
+        "likelihood": ("direct", "newton knows the derivatives of the closed form only"),
+        "precision": ("float64", "the tolerance of newton is below single precision"),
+    }
+    if conf.solver.name != "newton":
+        return
+    for key, (needed, reason) in needs.items():
+        value = getattr(conf.fit, key)
+        if value != needed:
+            remedy = f"choose solver=optax_lbfgs or fit.{key}={needed}"
+            raise ConfigError(f"fit.{key} = {value!r}: {reason}; {remedy}")
+
+
 def _not_finite(value: Any) -> str | None:
     numbers = value if isinstance(value, list) else [value]
     bad = any(isinstance(number, float) and not isfinite(number) for number in numbers)

@@ -10,7 +10,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from sweep.config.checks import check
+from sweep.config.checks import check, check_newton
 from sweep.config.explain import explain, unknown_key
 from sweep.config.schema import SweepConf, register
 from sweep.errors import ConfigError
@@ -48,7 +48,8 @@ def to_conf(composed: DictConfig) -> SweepConf:
     """A composed configuration as checked dataclasses, its paths made absolute.
 
     Raises:
-        ConfigError: a required value is absent, or a value is out of bounds.
+        ConfigError: a required value is absent, a value is out of bounds, or two do not go
+            together.
     """
     try:
         _check_keys(composed)
@@ -59,6 +60,7 @@ def to_conf(composed: DictConfig) -> SweepConf:
     except Exception as error:
         raise ConfigError(explain(error)) from error
     check(conf)
+    check_newton(conf)
     if conf.store.cache is None:
         conf.store.cache = os.environ.get("SKYSWEEP_CACHE") or "~/.cache/skysweep"
     for item in fields(conf):

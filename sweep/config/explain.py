@@ -90,7 +90,8 @@ def unknown_key(key: str) -> str:
         return f"unknown key `{key}`{hint}; the groups are {', '.join(top)}"
     owners = [name for name, schema in GROUPS[group].items() if key in _keys(schema, f"{group}.")]
     if owners:
-        return f"`{key}` is a key of {group}={' or '.join(owners)} only: choose that too"
+        some = "the solvers of " if group == "solver" and "newton" not in owners else f"{group}="
+        return f"`{key}` is a key of {some}{' or '.join(owners)} only: choose that too"
     keys = known_keys(group)
     return f"unknown key `{key}`{_hint(key, keys)}; {group} has {', '.join(keys)}"
 

@@ -139,7 +139,20 @@ class ParametersConf:
 
 
 @dataclass
-class SolverConf:
+class NewtonConf:
+    """Newton's method with the structure of the likelihood, and a search of lower minima."""
+
+    name: str = chosen("newton")
+    max_steps: int = setting(1000, "cap on the Newton steps of a realisation", at_least(1))
+    tolerance: float = setting(
+        1e-6, "largest free gradient, in units of the root of its own curvature", positive
+    )
+    nodes: int = setting(32, "places in its box where a scan tries a cluster", at_least(8))
+    max_scans: int = setting(50, "cap on the scans of a realisation", at_least(1))
+
+
+@dataclass
+class LibraryConf:
     """A minimiser; tolerances are those of the library it comes from, on chi_square."""
 
     name: str = MISSING
@@ -149,7 +162,7 @@ class SolverConf:
 
 
 @dataclass
-class CadreConf(SolverConf):
+class CadreConf(LibraryConf):
     """A solver of jax-cadre: ADABK, active set, optax or optimistix."""
 
     max_linesearch_steps: int = setting(50, "cap on the evaluations of a line search", at_least(1))
@@ -216,7 +229,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "clusters": {"kmeans": KmeansConf, "multires": MultiresConf, "file": ClusterFileConf},
     "noise": {"white": WhiteNoiseConf},
     "parameters": {"parameters": ParametersConf},
-    "solver": {"cadre": CadreConf, "scipy": SolverConf},
+    "solver": {"newton": NewtonConf, "cadre": CadreConf, "scipy": LibraryConf},
     "fit": {"fit": FitConf},
     "store": {"store": StoreConf},
 }

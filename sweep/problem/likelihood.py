@@ -1,10 +1,10 @@
-"""The spectral likelihood in closed form, pixel by pixel.
+"""The spectral likelihood in closed form.
 
 With d the whitened maps of a pixel (noise covariance diagonal) and B the whitened mixing matrix
 (bands x {cmb, dust, synchrotron}), S = d^T B (B^T B)^-1 B^T d summed over pixels, Q and U, and
 nll = -S (Stompor et al. 2009, arXiv:0804.2645, eq. 6; the convention of furax). Solvers minimise
-chi_square = d^T d - S, summed as squared residuals: it differs from nll by a constant but keeps
-the digits that decide (nll is of order 1e9, its differences of 1e-3).
+chi_square = d^T d - S, summed row by row: it differs from nll by a constant but keeps the digits
+that decide (nll is of order 1e9, its differences of 1e-3).
 """
 
 from typing import NamedTuple
@@ -13,119 +13,112 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
-from sweep.problem.sed import Mixing, SpectralProblem, mixing
-from sweep.types import FrequencyMaps, Params
+from sweep.lanes import over_realisations
+from sweep.problem.cells import Rows, reduce
+from sweep.problem.derivatives import TRIANGLE, derivatives
+from sweep.problem.sed import SpectralProblem, coordinates, tables
+from sweep.types import PARAMETERS, FrequencyMaps, Params
 
 Components = Float[Array, "component stokes pixel"]
 
-
-class _Projection(NamedTuple):
-    """The whitened maps split into the part that the mixing matrix spans and the rest."""
-
-    mixing: Mixing
-    whitened: FrequencyMaps
-    z: Components
-    """B^T d in the basis that the Cholesky factor of B^T B makes orthonormal."""
-    components: Components
+_DIAGONAL = tuple(TRIANGLE.index((i, i)) for i in range(3))
 
 
-def _project(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> _Projection:
-    columns = mixing(params, problem)
-    cmb = problem.inverse_sigma
-    dust = cmb[:, None] * columns.dust
-    synchrotron = cmb[:, None] * columns.synchrotron
-    whitened = cmb[:, None, None] * maps
+class Observation(NamedTuple):
+    """One realisation as the likelihoods take it; see `observe`.
 
-    # Cholesky factor of B^T B, 3 x 3 at each pixel, written out: it fuses, a batched one does not
-    l00 = jnp.sqrt(jnp.sum(cmb**2))
-    l10 = (cmb @ dust) / l00
-    l20 = (cmb @ synchrotron) / l00
-    l11 = jnp.sqrt(jnp.sum(dust**2, axis=0) - l10**2)
-    l21 = (jnp.sum(dust * synchrotron, axis=0) - l20 * l10) / l11
-    l22 = jnp.sqrt(jnp.sum(synchrotron**2, axis=0) - l20**2 - l21**2)
+    Attributes:
+        maps: uK_CMB, shape (frequency, stokes, pixel).
+        rows: the same, whitened and reduced to the cells of the problem.
+    """
 
-    z0 = jnp.sum(cmb[:, None, None] * whitened, axis=0) / l00
-    z1 = (jnp.sum(dust[:, None] * whitened, axis=0) - l10 * z0) / l11
-    z2 = (jnp.sum(synchrotron[:, None] * whitened, axis=0) - l20 * z0 - l21 * z1) / l22
-    s2 = z2 / l22
-    s1 = (z1 - l21 * s2) / l11
-    s0 = (z0 - l10 * s1 - l20 * s2) / l00
-    return _Projection(columns, whitened, jnp.stack([z0, z1, z2]), jnp.stack([s0, s1, s2]))
+    maps: FrequencyMaps
+    rows: Rows
 
 
-def nll(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Scalar:
-    """Negative log likelihood -S, furax's `negative_log_likelihood`."""
-    return -jnp.sum(_project(params, problem, maps).z ** 2)
+class Expansion(NamedTuple):
+    """chi_square to second order; the leaves of `gradient` and `curvature` are as the parameters.
+
+    Attributes:
+        value: chi_square.
+        gradient: its gradient.
+        curvature: the diagonal of its Hessian. Within one parameter it is all of the Hessian,
+            since clusters of one parameter share no pixel.
+    """
+
+    value: Scalar
+    gradient: Params
+    curvature: Params
 
 
-def components(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Components:
-    """Maximum likelihood (cmb, dust, synchrotron), uK_CMB, the last two at their references."""
-    return _project(params, problem, maps).components
+def observe(problem: SpectralProblem, maps: FrequencyMaps) -> Observation:
+    """Reduce the maps of one realisation, shape (frequency, stokes, pixel), uK_CMB."""
+    return Observation(maps, reduce(problem.cells, problem.inverse_sigma, maps))
 
 
-def _residual(problem: SpectralProblem, projection: _Projection) -> FrequencyMaps:
-    columns = projection.mixing
-    cmb, dust, synchrotron = projection.components
-    model = (
-        cmb[None] + columns.dust[:, None] * dust[None] + columns.synchrotron[:, None] * synchrotron
-    )
-    return projection.whitened - problem.inverse_sigma[:, None, None] * model
+@jax.jit
+def observe_block(problem: SpectralProblem, maps: Float[Array, "realisation ..."]) -> Observation:
+    """`observe` for every realisation of a block."""
+    return Observation(maps, over_realisations(lambda one: observe(problem, one).rows)(maps))
 
 
 @jax.custom_jvp
-def chi_square(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Scalar:
+def chi_square(params: Params, problem: SpectralProblem, observation: Observation) -> Scalar:
     """Whitened squared residual d^T d - S, with an analytic derivative for `params`."""
-    return jnp.sum(_residual(problem, _project(params, problem, maps)) ** 2)
+    return expand(params, problem, observation).value
 
 
 @chi_square.defjvp
 def _chi_square_jvp(primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
-    params, problem, maps = primals
-    value, slope = value_and_gradient(params, problem, maps)
-    return value, sum(jnp.vdot(slope[p], tangents[0][p]) for p in slope)  # pyright: ignore
+    expansion = expand(*primals)
+    slopes = (jnp.vdot(expansion.gradient[p], tangents[0][p]) for p in PARAMETERS)
+    return expansion.value, sum(slopes, start=jnp.zeros_like(expansion.value))
 
 
-def value_and_gradient(
-    params: Params, problem: SpectralProblem, maps: FrequencyMaps
-) -> tuple[Scalar, Params]:
-    """`chi_square` and its gradient, shapes as `params`.
+def nll(params: Params, problem: SpectralProblem, observation: Observation) -> Scalar:
+    """Negative log likelihood -S, furax's `negative_log_likelihood`."""
+    return expand(params, problem, observation).value - observation.rows.total
 
-    With s at its optimum the gradient is -2 r^T (dB/dtheta) s: only the explicit derivative of
-    the mixing matrix counts (envelope theorem).
-    """
-    projection = _project(params, problem, maps)
-    columns = projection.mixing
-    residual = _residual(problem, projection)
-    weighted = problem.inverse_sigma[:, None, None] * residual
-    dust = jnp.sum(weighted * projection.components[1], axis=1) * columns.dust
-    synchrotron = jnp.sum(weighted * projection.components[2], axis=1) * columns.synchrotron
+
+def expand(params: Params, problem: SpectralProblem, observation: Observation) -> Expansion:
+    """`chi_square`, its gradient and the diagonal of its Hessian."""
+    of_rows = derivatives(problem, observation.rows, coordinates(params))
+    index = problem.cells.flat_index
+    sums = {
+        p: jax.ops.segment_sum(
+            jnp.stack([of_rows.gradient[i], of_rows.hessian[_DIAGONAL[i]]], axis=-1),
+            index[i],
+            num_segments=params[p].shape[0],
+        ).T
+        for i, p in enumerate(PARAMETERS)
+    }
+    slope, curve = ({p: sums[p][k] for p in PARAMETERS} for k in (0, 1))
+    # from coldness to temperature: c = 1/T
+    t, g, h = params["temp_dust"], slope["temp_dust"], curve["temp_dust"]
+    slope["temp_dust"] = -g / t**2
+    curve["temp_dust"] = h / t**4 + 2.0 * g / t**3
+    return Expansion(jnp.sum(of_rows.chi_square), slope, curve)
+
+
+def components(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Components:
+    """Maximum likelihood (cmb, dust, synchrotron), uK_CMB, the last two at their references."""
+    t = tables(problem, coordinates(params))
     labels = problem.labels
-    per_pixel = {
-        "beta_dust": columns.log_dust @ dust,
-        "temp_dust": jnp.sum(columns.dust_temperature[:, labels["temp_dust"]] * dust, axis=0),
-        "beta_pl": columns.log_synchrotron @ synchrotron,
-    }
-    slope = {
-        p: -2.0 * jax.ops.segment_sum(per_pixel[p], labels[p], num_segments=params[p].shape[0])
-        for p in params
-    }
-    return jnp.sum(residual**2), slope
+    cmb = t.cmb[:, None]
+    dust = t.power[labels["beta_dust"]].T * t.planck[labels["temp_dust"]].T
+    synchrotron = t.synchrotron[labels["beta_pl"]].T
+    whitened = cmb[:, None] * maps
 
+    # Cholesky factor of B^T B, 3 x 3 at each pixel, written out: it fuses, a batched one does not
+    l00 = jnp.linalg.norm(t.cmb)
+    l10, l20 = jnp.sum(cmb * dust, axis=0) / l00, jnp.sum(cmb * synchrotron, axis=0) / l00
+    l11 = jnp.sqrt(jnp.sum(dust**2, axis=0) - l10**2)
+    l21 = (jnp.sum(dust * synchrotron, axis=0) - l20 * l10) / l11
+    l22 = jnp.sqrt(jnp.sum(synchrotron**2, axis=0) - l20**2 - l21**2)
 
-def gradient(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Params:
-    """Gradient of `chi_square` (and of `nll`), shapes as `params`."""
-    return value_and_gradient(params, problem, maps)[1]
-
-
-def curvature(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Params:
-    """Diagonal of the Hessian of `chi_square`, shapes as `params`.
-
-    Clusters of one parameter share no pixel, so the Hessian times the vector of ones of that
-    parameter is its exact diagonal.
-    """
-
-    def diagonal(name: str) -> Array:
-        ones = {p: jnp.full_like(v, p == name) for p, v in params.items()}
-        return jax.jvp(lambda q: gradient(q, problem, maps), (params,), (ones,))[1][name]
-
-    return {p: diagonal(p) for p in params}
+    z0 = jnp.sum(cmb[:, None] * whitened, axis=0) / l00
+    z1 = (jnp.sum(dust[:, None] * whitened, axis=0) - l10 * z0) / l11
+    z2 = (jnp.sum(synchrotron[:, None] * whitened, axis=0) - l20 * z0 - l21 * z1) / l22
+    s2 = z2 / l22
+    s1 = (z1 - l21 * s2) / l11
+    return jnp.stack([(z0 - l10 * s1 - l20 * s2) / l00, s1, s2])

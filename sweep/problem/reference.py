@@ -11,6 +11,7 @@ from furax.obs import negative_log_likelihood, sky_signal
 from furax.obs.stokes import Stokes
 from jaxtyping import Scalar
 
+from sweep.problem.likelihood import Observation
 from sweep.problem.sed import SpectralProblem
 from sweep.types import FrequencyMaps, Params, StokesMap
 
@@ -34,10 +35,10 @@ def _arguments(params: Params, problem: SpectralProblem, maps: FrequencyMaps) ->
     }
 
 
-def furax_nll(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Scalar:
+def furax_nll(params: Params, problem: SpectralProblem, observation: Observation) -> Scalar:
     """Furax's `negative_log_likelihood`, with its analytic gradient."""
     with Config(solver=_SOLVER):
-        return negative_log_likelihood(**_arguments(params, problem, maps))
+        return negative_log_likelihood(**_arguments(params, problem, observation.maps))
 
 
 def furax_cmb(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> StokesMap:

@@ -7,11 +7,22 @@ from collections.abc import Mapping
 
 from sweep.solvers.base import Bounds, Objective, Solution, Solver
 from sweep.solvers.cadre import CADRE_NAMES, CadreSolver
+from sweep.solvers.newton import NewtonSolver
 from sweep.solvers.scipy import SCIPY_METHODS, ScipySolver
 
 SOLVERS: Mapping[str, type[Solver]] = {
+    "newton": NewtonSolver,
     **dict.fromkeys(CADRE_NAMES, CadreSolver),
     **dict.fromkeys(SCIPY_METHODS, ScipySolver),
 }
 
-__all__ = ["SOLVERS", "Bounds", "CadreSolver", "Objective", "ScipySolver", "Solution", "Solver"]
+__all__ = [
+    "SOLVERS",
+    "Bounds",
+    "CadreSolver",
+    "NewtonSolver",
+    "Objective",
+    "ScipySolver",
+    "Solution",
+    "Solver",
+]

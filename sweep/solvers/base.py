@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
-from sweep.problem import SpectralProblem, curvature
-from sweep.types import Params
+from sweep.lanes import over_realisations
+from sweep.problem import Observation, SpectralProblem, expand
+from sweep.types import NOT_ATTEMPTED, Params
 
-Objective = Callable[[Params, SpectralProblem, Array], Scalar]
-"""(params, problem, maps of one realisation) to the value that is minimised."""
+Objective = Callable[[Params, SpectralProblem, Observation], Scalar]
+"""(params, problem, one realisation) to the value that is minimised."""
 
 BlockMaps = Float[Array, "realisation frequency stokes pixel"]
 
@@ -36,12 +37,17 @@ class Solution(NamedTuple):
         status: `sweep.types.Status` codes.
         iterations: steps taken.
         evaluations: evaluations of the objective, with or without its gradient.
+        certified: whether a scan of every cluster over its box found nothing lower: 1 yes, 0 no,
+            -1 where the solver does not scan.
+        jumps: clusters that such a scan, or a hop, brought to a lower minimum.
     """
 
     params: Params
     status: Int[Array, " realisation"]
     iterations: Int[Array, " realisation"]
     evaluations: Int[Array, " realisation"]
+    certified: Int[Array, " realisation"] | int = NOT_ATTEMPTED
+    jumps: Int[Array, " realisation"] | int = 0
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,15 @@ class Solver(ABC):
     Attributes:
         name: the name users choose it by, e.g. `adabk0`.
         max_steps: cap on the number of steps.
-        rtol, atol: tolerances, as the wrapped library defines them, on chi_square.
     """
 
     name: str
     max_steps: int
-    rtol: float
-    atol: float
+
+    @property
+    def cpu_block(self) -> int:
+        """Realisations of a block on a CPU, where more gain nothing and a kill costs them all."""
+        return 4
 
     @property
     def ignores_padding(self) -> bool:
@@ -66,14 +74,28 @@ class Solver(ABC):
 
     @abstractmethod
     def prepare(
-        self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
+        self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Callable[[], Solution]:
-        """Compile for the shapes of the arguments; the returned call only computes."""
+        """Compile for the shapes of the arguments; the returned call only computes.
+
+        Args:
+            objective: what is minimised.
+            problem: the likelihood.
+            block: the realisations; every leaf leads with their axis.
+            bounds: start and box.
+        """
 
 
 @dataclass(frozen=True)
 class TracedSolver(Solver):
-    """A solver written in JAX: one realisation is traced, a block is its vmap."""
+    """A solver written in JAX: one realisation is traced, a block is its map.
+
+    Attributes:
+        rtol, atol: tolerances, as the wrapped library defines them, on chi_square.
+    """
+
+    rtol: float
+    atol: float
 
     @abstractmethod
     def minimise(
@@ -88,22 +110,22 @@ class TracedSolver(Solver):
         """
 
     def prepare(
-        self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
+        self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Callable[[], Solution]:
         """See `Solver.prepare`; the executable is kept for the next block of these shapes."""
-        arguments = (problem, maps, bounds)
+        arguments = (problem, block, bounds)
         leaves, structure = jax.tree.flatten(arguments)
         shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
         executable = _compile(self, objective, structure, shapes)
         return lambda: jax.block_until_ready(executable(*arguments))
 
 
-def natural_scale(problem: SpectralProblem, maps: Array, bounds: Bounds) -> Params:
+def natural_scale(problem: SpectralProblem, observation: Observation, bounds: Bounds) -> Params:
     """Length over which chi_square changes by about one at the start: curvature^-1/2.
 
     Never longer than the box, which is what a parameter has that the data do not constrain.
     """
-    curve = curvature(bounds.start, problem, maps)
+    curve = expand(bounds.start, problem, observation).curvature
     return {
         p: jnp.minimum(jnp.abs(curve[p]) ** -0.5, bounds.high[p] - bounds.low[p]) for p in curve
     }
@@ -116,13 +138,13 @@ def _compile(
     structure: Any,
     shapes: tuple[jax.ShapeDtypeStruct, ...],
 ) -> jax.stages.Compiled:
-    def block(problem: SpectralProblem, maps: BlockMaps, bounds: Bounds) -> Solution:
-        def one(realisation: Array) -> Solution:
+    def of_block(problem: SpectralProblem, block: Observation, bounds: Bounds) -> Solution:
+        def one(realisation: Observation) -> Solution:
             scale = natural_scale(problem, realisation, bounds)
             return solver.minimise(lambda p: objective(p, problem, realisation), bounds, scale)
 
-        return jax.vmap(one)(maps)
+        return over_realisations(one)(block)
 
     with redirect_stdout(None):  # jax-cadre prints while it is traced; our output may be read
-        lowered = jax.jit(block).lower(*jax.tree.unflatten(structure, shapes))
+        lowered = jax.jit(of_block).lower(*jax.tree.unflatten(structure, shapes))
     return lowered.compile()

@@ -14,10 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array
 
-from sweep.problem import SpectralProblem
-from sweep.solvers.base import BlockMaps, Bounds, Objective, Solution, Solver
+from sweep.problem import Observation, SpectralProblem
+from sweep.solvers.base import Bounds, Objective, Solution, Solver
 from sweep.types import Params, Status
 
 SCIPY_METHODS = {"scipy_tnc": "TNC", "scipy_cobyqa": "COBYQA"}
@@ -28,25 +27,39 @@ _EVALUATIONS_A_STEP = 10
 
 @dataclass(frozen=True)
 class ScipySolver(Solver):
-    """One of `SCIPY_METHODS`, on parameters scaled to their box."""
+    """One of `SCIPY_METHODS`, on parameters scaled to their box.
+
+    Attributes:
+        rtol, atol: scipy's `ftol` and `gtol` (`scipy_tnc`); `final_tr_radius` (`scipy_cobyqa`).
+    """
+
+    rtol: float
+    atol: float
 
     def prepare(
-        self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
+        self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Callable[[], Solution]:
         """See `Solver.prepare`."""
         # parameters that only pad the shapes have no pixels and would burden the minimiser
         bounds = Bounds(*({p: v[: problem.counts[p]] for p, v in part.items()} for part in bounds))
-        _value_and_gradient(objective)(bounds.start, problem, maps[0])
-        return lambda: self._solve(objective, problem, maps, bounds)
+        _value_and_gradient(objective)(bounds.start, problem, _one(block, 0))
+        return lambda: self._solve(objective, problem, block, bounds)
 
     def _solve(
-        self, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
+        self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Solution:
-        solutions = [self._minimise(objective, problem, one, bounds) for one in maps]
+        solutions = [
+            self._minimise(objective, problem, _one(block, i), bounds)
+            for i in range(len(block.maps))
+        ]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *solutions)
 
     def _minimise(
-        self, objective: Objective, problem: SpectralProblem, maps: Array, bounds: Bounds
+        self,
+        objective: Objective,
+        problem: SpectralProblem,
+        observation: Observation,
+        bounds: Bounds,
     ) -> Solution:
         start, unravel = ravel_pytree(bounds.start)
         low, high = (np.asarray(ravel_pytree(b)[0]) for b in bounds[1:])
@@ -57,7 +70,7 @@ class ScipySolver(Solver):
             return unravel(jnp.asarray(low + width * unit))
 
         def value_and_gradient(unit: np.ndarray) -> tuple[float, np.ndarray]:
-            value, slope = evaluate(to_box(unit), problem, maps)
+            value, slope = evaluate(to_box(unit), problem, observation)
             if not np.isfinite(value):
                 raise FloatingPointError
             return float(value), np.asarray(ravel_pytree(slope)[0]) * width
@@ -89,6 +102,10 @@ class ScipySolver(Solver):
         if self.name == "scipy_cobyqa":
             return {"maxiter": self.max_steps, "maxfev": cap, "final_tr_radius": self.atol}
         return {"maxfun": cap, "ftol": self.rtol, "gtol": self.atol, "xtol": 0.0}
+
+
+def _one(block: Observation, i: int) -> Observation:
+    return jax.tree.map(lambda leaf: leaf[i], block)
 
 
 @lru_cache(maxsize=8)

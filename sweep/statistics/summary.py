@@ -8,7 +8,7 @@ import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.statistics.moments import Moments
-from sweep.types import Status
+from sweep.types import NOT_ATTEMPTED, Status
 
 METRICS = ("cmb_variance", "nll")
 """What experiments are ranked by; lower is better."""
@@ -19,6 +19,7 @@ STATISTICS = (
     "realisations",
     "usable",
     *(s.name.lower() for s in Status if s is not Status.PENDING),
+    "certified",
     "cmb_variance",
     "cmb_variance_error",
     "cmb_variance_variance",
@@ -36,9 +37,10 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     Returns:
         One row an experiment: the settings that tell experiments apart; the number of
         realisations, usable ones and every status that occurs (a recorded noise-free fit is not
-        counted); mean, standard error and variance of `cmb_variance` (uK^2, uK^2, uK^4); means of
-        `nll`, `iterations`, `evaluations`, `gradient_norm` and `seconds`. NaN where no fit, or
-        for an error only one, is usable.
+        counted); the share of the usable fits that are `certified`; mean, standard error and
+        variance of `cmb_variance` (uK^2, uK^2, uK^4); means of `nll`, `iterations`,
+        `evaluations`, `gradient_norm` and `seconds`. NaN where no fit, or for an error only one,
+        is usable, and for `certified` where no fit was scanned.
     """
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
     status = noisy["status"].values
@@ -50,6 +52,9 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     for code in Status:
         if code is not Status.PENDING and np.any(status == code):
             table[code.name.lower()] = np.sum(status == code, axis=1)
+    scanned = noisy["scan_certified"].values
+    attempted = np.any(usable & (scanned != NOT_ATTEMPTED), axis=1)
+    table["certified"] = np.where(attempted, Moments.of(scanned == 1, usable).mean, np.nan)
     variance = Moments.of(noisy["cmb_variance"].values, usable)
     table["cmb_variance"] = variance.mean
     table["cmb_variance_error"] = variance.standard_error

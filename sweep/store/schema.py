@@ -63,6 +63,12 @@ VARIABLES: dict[str, Variable] = {
     "scan_certified": Variable(
         FIT, "int8", -1, "1", "no single-cluster scan goes lower: 1 yes, 0 no, -1 not attempted"
     ),
+    "jumps": Variable(
+        FIT, "int32", -1, "1", "clusters that a search of lower minima brought elsewhere"
+    ),
+    "unconstrained": Variable(
+        FIT, "int32", -1, "1", "clusters whose parameter the data leave free over its box"
+    ),
     "beta_dust": Variable((*FIT, "cluster_beta_dust"), "float64", NAN, "1", "dust spectral index"),
     "temp_dust": Variable((*FIT, "cluster_temp_dust"), "float64", NAN, "K", "dust temperature"),
     "beta_pl": Variable(

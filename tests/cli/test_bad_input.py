@@ -59,8 +59,11 @@ def refused(command: Sweep, folder: Path, code: int, *arguments: str) -> str:
     return err
 
 
+NEWTON = ("solver=newton", "solver.max_steps=20")
+
 WRONG = {
-    "unknown solver": (["solver=newtn"], "unknown solver `newtn`", "choose from active_set"),
+    "unknown solver": (["solver=cmaes"], "unknown solver `cmaes`", "choose from active_set"),
+    "solver misspelt": (["solver=newtn"], "did you mean `newton`?", "choose from"),
     "solver almost": (["solver=adabk00"], "did you mean `adabk0`?", "choose from"),
     "unknown key": (["sky.nsied=8"], "unknown key `sky.nsied`", "did you mean `sky.nside`?"),
     "unknown top key": (["skyy.nside=8"], "unknown key `skyy.nside`", "did you mean `sky`?"),
@@ -98,8 +101,29 @@ WRONG = {
     "deleted key": (["~noise.seed"], "~noise.seed: ", "does not support deletion"),
     "name of no sky": (["sky.name=pysm"], "sky.name = 'pysm'", "must be synthetic"),
     "name of no rule": (["clusters.name=kmean"], "clusters.name = 'kmean'", "must be kmeans"),
-    "name of no solver": (["solver.name=newton"], "solver.name = 'newton'", "choose by solver=..."),
+    "name of no solver": (["solver.name=cmaes"], "solver.name = 'cmaes'", "choose by solver=..."),
     "name of another kind of solver": (["solver.name=adabk0"], "solver.name = 'adabk0'"),
+    "name of the default solver": (["solver.name=newton"], "solver.name = 'newton'", "choose by"),
+    "newton by another name": ([*NEWTON, "solver.name=adam"], "'adam'", "must be newton"),
+    "newton with furax": (
+        [*NEWTON, "fit.likelihood=furax"],
+        "fit.likelihood = 'furax': newton knows the derivatives of the closed form only",
+        "choose solver=optax_lbfgs or fit.likelihood=direct",
+    ),
+    "newton in single precision": (
+        [*NEWTON, "fit.precision=float32"],
+        "fit.precision = 'float32': the tolerance of newton is below single precision",
+        "choose solver=optax_lbfgs or fit.precision=float64",
+    ),
+    "newton with furax in a sweep": (
+        ["-m", "solver=scipy_tnc,newton", "fit.likelihood=furax"],
+        "fit.likelihood = 'furax': newton",
+    ),
+    "key of another solver": (
+        ["solver.nodes=9"],
+        "`solver.nodes` is a key of solver=newton only",
+    ),
+    "key that newton has not": ([*NEWTON, "solver.rtol=1"], "the solvers of cadre or scipy only"),
     "several values without -m": (
         ["noise.seed=1,2"],
         "noise.seed=1,2: expected one value",

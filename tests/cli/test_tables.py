@@ -22,14 +22,16 @@ def test_a_value_has_the_digits_of_its_error(value: float, error: float, text: s
     assert with_error(value, error) == text
 
 
-def test_settings_that_do_not_differ_stand_below_the_table() -> None:
-    table = pd.DataFrame(
+def summed_up(**columns: object) -> pd.DataFrame:
+    """What `sweep.statistics.summary` gives for two experiments."""
+    return pd.DataFrame(
         {
             "solver": ["a", "a"],
             "noise.ratio": [1.0, 2.0],
             "realisations": 3,
             "usable": 3,
             "converged": 3,
+            "certified": float("nan"),
             "cmb_variance": [1.0, float("nan")],
             "cmb_variance_error": [0.1, float("nan")],
             "cmb_variance_variance": 0.03,
@@ -38,13 +40,35 @@ def test_settings_that_do_not_differ_stand_below_the_table() -> None:
             "evaluations": 5.0,
             "gradient_norm": 1e-9,
             "seconds": 0.5,
-        },
+        }
+        | columns,
         index=pd.Index(["aa", "bb"], name="experiment"),
     )
+
+
+def shown(table: pd.DataFrame) -> str:
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(summary_table(table, "title[red]", width=200))
-    text = console.export_text()
+    return console.export_text()
+
+
+def test_settings_that_do_not_differ_stand_below_the_table() -> None:
+    text = shown(summed_up())
     assert "all: solver=a" in text
     assert "title[red]" in text
     assert "1.00 ± 0.10" in text
     assert "-1000000000.000" in text
+
+
+def test_certified_is_shown_where_a_solver_scans() -> None:
+    assert "certified" not in shown(summed_up())
+    text = shown(summed_up(certified=[0.29, float("nan")]))
+    assert "certified" in text
+    aa, bb = (
+        next(line for line in text.splitlines() if line.startswith(k)) for k in (" aa", " bb")
+    )
+    assert " 29 % " in aa
+    assert "%" not in bb
+    assert bb.split()[4] == "-"
+    assert " 99 % " in shown(summed_up(certified=[0.9999, 0.0]))
+    assert " 100 % " in shown(summed_up(certified=[1.0, 0.0]))

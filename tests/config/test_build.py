@@ -26,9 +26,10 @@ def test_every_instrument_builds(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SOLVERS))
 def test_every_solver_builds_with_its_settings(name: str) -> None:
-    solver = build(small(f"solver={name}", "solver.rtol=0.125", "solver.max_steps=7")).solver
+    key = "tolerance" if name == "newton" else "rtol"
+    solver = build(small(f"solver={name}", f"solver.{key}=0.125", "solver.max_steps=7")).solver
     assert type(solver) is SOLVERS[name]
-    assert (solver.name, solver.rtol, solver.max_steps) == (name, 0.125, 7)
+    assert (solver.name, getattr(solver, key), solver.max_steps) == (name, 0.125, 7)
 
 
 def test_domain_classes_have_no_defaults() -> None:

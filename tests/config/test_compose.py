@@ -140,7 +140,10 @@ def test_the_cache_is_the_one_of_the_environment(monkeypatch: pytest.MonkeyPatch
     [
         (["sky.nside=48"], "sky.nside = 48: must be a power of two: use 32 or 64"),
         (["sky.nside=-8"], "sky.nside = -8: must be a power of two: use 64"),
-        (["solver.atol=-1"], "solver.atol = -1.0: must be positive"),
+        (["solver.tolerance=0"], "solver.tolerance = 0.0: must be positive"),
+        (["solver=adabk0", "solver.atol=-1"], "solver.atol = -1.0: must be positive"),
+        (["solver.rtol=1e-3"], "`solver.rtol` is a key of the solvers of cadre or scipy only"),
+        (["solver=adam", "solver.nodes=9"], "`solver.nodes` is a key of solver=newton only"),
         (["clusters.beta_dust=1.5"], "clusters.beta_dust = '1.5': expected an integer"),
         (["solver=adabk10"], "unknown solver `adabk10`; did you mean `adabk1`?"),
         (["+_target_=os.system"], "unknown key `_target_`"),

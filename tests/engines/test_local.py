@@ -53,9 +53,10 @@ class TestThreeWorkers(EngineContract):
         return LocalEngine(3)
 
 
-def test_a_vmapped_block_gives_what_its_realisations_give_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("solver", ["newton", "optax_lbfgs"])
+def test_a_block_gives_what_its_realisations_give_alone(solver: str, tmp_path: Path) -> None:
     for block in (1, 4):
-        run(grid(tmp_path / f"{block}.zarr", f"{POINTS[0]} solver=optax_lbfgs fit.block={block}"))
+        run(grid(tmp_path / f"{block}.zarr", f"{POINTS[0]} solver={solver} fit.block={block}"))
     alone, together = (arrays(tmp_path / f"{block}.zarr") for block in (1, 4))
     np.testing.assert_array_equal(alone["status"], together["status"])
     # cmb_variance was seen to differ by 1.2e-8 on a 2-core x86: the sums of another length are

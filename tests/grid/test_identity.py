@@ -34,6 +34,7 @@ SCIENTIFIC = [
     "parameters.beta_pl.high=-1",
     "parameters.dust_nu0=353",
     "parameters.synchrotron_nu0=23",
+    "solver=newton",
     "solver=scipy_cobyqa",
     "solver.max_steps=11",
     "solver.rtol=1e-3",
@@ -41,6 +42,8 @@ SCIENTIFIC = [
     "fit.precision=float32",
     "fit.likelihood=furax",
 ]
+
+OF_NEWTON = ["solver.tolerance=1e-3", "solver.nodes=9", "solver.max_scans=2", "solver.max_steps=9"]
 
 OPERATIONAL = [
     "noise.realisations=99",
@@ -60,6 +63,13 @@ def test_every_scientific_setting_makes_another_experiment() -> None:
     found = [identity(small(word)) for word in [*SCIENTIFIC, "noise.ratio=1"]]
     assert len(set(found)) == len(found)
     assert identity(small()) == found[-1]
+
+
+def test_every_setting_of_the_default_solver_makes_another_experiment() -> None:
+    found = [identity(small("solver=newton", *words)) for words in ([], *([w] for w in OF_NEWTON))]
+    assert len(set(found)) == len(found)
+    known = {key for key in flatten(small("solver=newton")) if key.startswith("solver.")}
+    assert {word.split("=")[0] for word in OF_NEWTON} == known - {"solver.name"}
 
 
 @pytest.mark.parametrize("word", OPERATIONAL)
@@ -145,6 +155,10 @@ def test_a_file_that_cannot_be_read_is_named_with_its_key(tmp_path: Path) -> Non
             "be58b96e90943e8367fccc898bb52f4b845fb8ffd4c755ef2206cfde7ee08604",
         ),
         ([], "90f79884b7a2ef28879055085966564a5ccaf5466829fe8452f5faccf04fc4fe"),
+        (
+            ["clusters=multires", "solver=newton"],
+            "3e51556477b5ea3edc5b9e0f4ae315d78c931e566790f14c6c374144d3f65604",
+        ),
     ],
 )
 def test_identities_are_the_same_in_every_version_and_on_every_machine(

@@ -8,7 +8,7 @@ import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.statistics import METRICS, best, summary
-from sweep.types import Status
+from sweep.types import NOT_ATTEMPTED, Status
 
 S = Status
 
@@ -28,6 +28,7 @@ def dataset(
         "seconds": np.where(recorded, 2.0, np.nan),
         "iterations": np.where(recorded, 4, -1).astype(np.int32),
         "evaluations": np.where(recorded, 9, -1).astype(np.int32),
+        "scan_certified": np.full(status.shape, NOT_ATTEMPTED, np.int8),
     }
     return xr.Dataset(
         {"status": (dims, status), **{k: (dims, v) for k, v in values.items()}},
@@ -59,11 +60,33 @@ def test_every_status_is_counted_and_unusable_fits_are_left_out() -> None:
     assert row["nll"] == -1e9 - 0.5
 
 
+@pytest.mark.parametrize(
+    ("statuses", "scanned", "share"),
+    [
+        ([S.CONVERGED] * 4, [1, 1, 1, 0], 0.75),
+        ([S.CONVERGED] * 4, [1, 1, 1, 1], 1.0),
+        # a fit that stopped before its scan is not certified; one of no use is not asked
+        ([S.CONVERGED, S.MAX_STEPS, S.NONFINITE, S.PENDING], [1, -1, 1, -1], 0.5),
+        ([S.CONVERGED] * 4, [-1, -1, -1, -1], None),
+        ([S.NONFINITE] * 4, [-1, -1, -1, -1], None),
+    ],
+)
+def test_certified_is_a_share_of_the_usable_fits(
+    statuses: list[int], scanned: list[int], share: float | None
+) -> None:
+    ds = dataset([statuses], [0, 1, 2, 3])
+    ds["scan_certified"][0] = scanned
+    found = summary(ds).iloc[0]["certified"]
+    assert np.isnan(found) if share is None else found == share
+
+
 def test_the_noise_free_slot_takes_no_part() -> None:
     ds = dataset([[S.CONVERGED] * 3], [-1, 0, 1])
     ds["cmb_variance"][0, 0] = 1e6
+    ds["scan_certified"][0] = [0, 1, 1]
     row = summary(ds).iloc[0]
     assert (row["realisations"], row["usable"], row["converged"]) == (2, 2, 2)
+    assert row["certified"] == 1.0
     assert row["cmb_variance"] == 0.5
 
 

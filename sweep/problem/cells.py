@@ -1,0 +1,124 @@
+"""Cells: the pixels that share the clusters of all three parameters.
+
+The likelihood knows the pixels of a cell only through the sum of d d^T over them, which is exact,
+not an approximation. Where cells hold hardly more than a pixel, the two vectors Q and U of a pixel
+are less than their matrix; then the rows of the likelihood are pixels.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Scalar
+
+from sweep.types import FrequencyMaps
+
+PIXELS_A_CELL = 2.2
+"""From this many pixels a cell on, cells are cheaper: a cell takes 1.4 us, a pixel 0.65 us."""
+
+TILE = 128
+"""Rows that a CPU works on at a time, so that a dozen arrays of them stay in its cache."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cells:
+    """Rows of the likelihood, in tiles; rows that fill up the last tile have no data.
+
+    Attributes:
+        index: cluster of every parameter, shape (parameter, tile, row).
+        row: row of every pixel, shape (pixel,).
+        lengths: axes of the tables of the three parameters; problems of like size share them.
+        form: `cells` or `pixels`: what a row is.
+    """
+
+    index: Int[Array, "parameter tile row"]
+    row: Int[Array, " pixel"]
+    lengths: tuple[int, ...] = field(metadata={"static": True})
+    form: str = field(metadata={"static": True})
+
+    @property
+    def flat_index(self) -> Int[Array, "parameter row"]:
+        """`index` without tiles."""
+        return self.index.reshape(3, -1)
+
+
+class Rows(NamedTuple):
+    """One realisation, whitened and without what the CMB column spans.
+
+    Attributes:
+        data: sum of d d^T over a cell, shape (tile, row, frequency, frequency), or the vectors of
+            a pixel, shape (tile, frequency, stokes, row).
+        power: d^T d of every row, shape (tile, row).
+        total: d^T d of the realisation before the projection; nll = chi_square - total.
+    """
+
+    data: Float[Array, "tile ..."]
+    power: Float[Array, "tile row"]
+    total: Scalar
+
+
+def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
+    """Group pixels by their labels, one array of cluster numbers a parameter; on the host."""
+    counts = [int(v.max()) + 1 for v in labels]
+    key = np.ravel_multi_index([v.astype(np.int64) for v in labels], counts)
+    _, first, row = np.unique(key, return_index=True, return_inverse=True)
+    if form == "auto":
+        form = "cells" if key.size >= PIXELS_A_CELL * first.size else "pixels"
+    if form == "pixels":
+        first = row = np.arange(key.size)
+    n_rows = bucket(first.size) if form == "cells" else -(-first.size // TILE) * TILE
+    tile = TILE if jax.default_backend() == "cpu" else n_rows
+    index = np.zeros((3, n_rows), np.int32)
+    index[:, : first.size] = [v[first] for v in labels]
+    coarse = min(n_rows, 8 ** max(2, math.ceil(math.log(max(counts[1:]), 8))))
+    return Cells(
+        index=jnp.asarray(index.reshape(3, -1, tile)),
+        row=jnp.asarray(row, jnp.int32),
+        lengths=(n_rows, coarse, coarse),
+        form=form,
+    )
+
+
+def bucket(count: int) -> int:
+    """The next of 512, 1024, 2048, 3072, 4096, 6144, ...: lengths that like problems share."""
+    power = 1 << (max(count, 512) - 1).bit_length()
+    return 3 * power // 4 if power > 2048 and count <= 3 * power // 4 else power
+
+
+def reduce(cells: Cells, inverse_sigma: Float[Array, " frequency"], maps: FrequencyMaps) -> Rows:
+    """Whiten the maps of one realisation, take the CMB column out, and sum over cells."""
+    whitened = inverse_sigma[:, None, None] * maps
+    cmb = inverse_sigma / jnp.linalg.norm(inverse_sigma)
+    d = whitened - cmb[:, None, None] * jnp.tensordot(cmb, whitened, 1)
+    tiles, tile = cells.index.shape[1:]
+    n_frequency, _, n_pixels = maps.shape
+    total = jnp.sum(whitened**2)
+    if cells.form == "pixels":
+        d = jnp.pad(d, ((0, 0), (0, 0), (0, tiles * tile - n_pixels)))
+        data = d.reshape(n_frequency, 2, tiles, tile).transpose(2, 0, 1, 3)
+        return Rows(data, jnp.sum(data**2, axis=(1, 2)), total)
+    data = _moments(d, cells.row, tiles * tile)
+    power = jnp.einsum("rff->r", data)
+    return Rows(
+        data.reshape(tiles, tile, n_frequency, n_frequency), power.reshape(tiles, tile), total
+    )
+
+
+def _moments(d: FrequencyMaps, row: Int[Array, " pixel"], n_rows: int) -> Array:
+    """Sum of d d^T over the pixels of every row, a tile of pixels at a time."""
+    n_frequency, _, n_pixels = d.shape
+    pad = -n_pixels % TILE
+    d = jnp.pad(d, ((0, 0), (0, 0), (0, pad))).transpose(2, 0, 1)
+    tiles = (d.reshape(-1, TILE, n_frequency, 2), jnp.pad(row, (0, pad)).reshape(-1, TILE))
+
+    def add(moments: Array, tile: tuple[Array, Array]) -> tuple[Array, None]:
+        vectors, rows = tile
+        outer = vectors[..., 0][:, :, None] * vectors[..., 0][:, None, :]
+        outer += vectors[..., 1][:, :, None] * vectors[..., 1][:, None, :]
+        return moments.at[rows].add(outer), None
+
+    return jax.lax.scan(add, jnp.zeros((n_rows, n_frequency, n_frequency), d.dtype), tiles)[0]

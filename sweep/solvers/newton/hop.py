@@ -1,0 +1,108 @@
+"""The hop: synchrotron clusters tried far away, with everything around them free to follow.
+
+A scan holds all other clusters still, and misses minima in which dust takes another value too. A
+hop moves every weakly constrained beta_pl cluster at once, descends for a few steps, and keeps the
+regions of the sky that ended lower: regions that moved apart from each other are judged apart.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Scalar
+
+from sweep.problem.sed import Spectral
+from sweep.solvers.newton.scan import BETA_PL, Scan, local_minima
+from sweep.solvers.newton.system import System
+
+VALLEY = 40.0
+"""A hop is tried to another minimum of a cluster, the others held, if it is higher by less."""
+
+SHELF, MARGIN = 6.0, 2.0
+"""Or to where chi_square rises by less than the first, and should by the second more than that."""
+
+HOPS = 3
+"""Number of hops from a minimum: see `alternatives`."""
+
+_REACH = 3
+"""A region reaches this many shared clusters away from what moved."""
+
+
+def alternatives(
+    x: Spectral, scanned: Scan, system: System, index: Int[Array, "parameter row"]
+) -> Float[Array, "try cluster"]:
+    """Where to try each beta_pl cluster, hop by hop; NaN where there is nothing to try.
+
+    On either side that is the lowest valley, or else the far end of a shelf: where chi_square is
+    far lower than the curvature at the minimum would have it. Neighbours take turns, the more
+    promising first: two that dust clusters join would spoil each other's hop.
+    """
+    nodes, rise = scanned.nodes, scanned.rise
+    count, length = rise.shape[0], x.shape[1]
+    here, curvature = x[BETA_PL, :count], system.curvature[BETA_PL, :count]
+    distance = nodes - here[:, None]
+    parabola = 0.5 * jnp.maximum(curvature, 0.0)[:, None] * distance**2
+    seen = jnp.max(rise, axis=1, keepdims=True) > 0.0  # clusters that only pad have no rows
+    shelf = seen & (rise < SHELF) & (parabola > rise + MARGIN)
+    valley = seen & (rise < VALLEY) & local_minima(nodes, rise, here)
+    preference = jnp.where(valley, VALLEY - rise + nodes[-1] - nodes[0], jnp.abs(distance))
+
+    def best(side: int) -> tuple[Array, Array]:
+        allowed = (valley | shelf) & (side * distance > 0)
+        chosen = jnp.argmax(jnp.where(allowed, preference, -1.0), axis=1)
+        cluster = jnp.arange(count)
+        there = allowed[cluster, chosen]
+        price = jnp.where(there, rise[cluster, chosen], jnp.inf)
+        return jnp.where(there, nodes[chosen], jnp.nan), price
+
+    (above, price_above), (below, price_below) = best(1), best(-1)
+    up = price_above <= price_below
+    first, second = jnp.where(up, above, below), jnp.where(up, below, above)
+    price = jnp.pad(jnp.minimum(price_above, price_below), (0, length - count))
+    leads = (price == _lowest_around(price, index))[:count]
+    turns = [jnp.where(leads, first, jnp.nan), jnp.where(leads, jnp.nan, first), second]
+    return jnp.pad(jnp.stack(turns), ((0, 0), (0, length - count)), constant_values=jnp.nan)
+
+
+def _lowest_around(price: Float[Array, " cluster"], index: Array) -> Float[Array, " cluster"]:
+    """The lowest price among the beta_pl clusters that share a dust cluster with each."""
+    length = price.shape[0]
+    of_rows = price[index[BETA_PL]]
+    around = [jax.ops.segment_min(of_rows, index[i], num_segments=length)[index[i]] for i in (0, 1)]
+    lowest = jnp.minimum(*around)
+    return jax.ops.segment_min(lowest, index[BETA_PL], num_segments=length)
+
+
+def regions(
+    moved: Bool[Array, " cluster"], index: Int[Array, "parameter row"]
+) -> tuple[Int[Array, " row"], Int[Array, "parameter cluster"]]:
+    """Which moved beta_pl cluster each row and each cluster belongs to; -1 is far from all."""
+    length = moved.shape[0]
+    own = jnp.where(moved, jnp.arange(length, dtype=jnp.int32), -1)
+    of_clusters = [jnp.full(length, -1, jnp.int32), jnp.full(length, -1, jnp.int32), own]
+    of_rows = own[index[BETA_PL]]
+    for _ in range(_REACH):
+        for i in range(3):
+            reached = jax.ops.segment_max(of_rows, index[i], num_segments=length)
+            of_clusters[i] = jnp.where(of_clusters[i] >= 0, of_clusters[i], reached)
+        neighbours = jnp.stack([of_clusters[i][index[i]] for i in range(3)])
+        of_rows = jnp.where(of_rows >= 0, of_rows, jnp.max(neighbours, axis=0))
+    return of_rows, jnp.maximum(jnp.stack(of_clusters), -1)
+
+
+def lower_regions(
+    moved: Array, candidates: Array, change: Float[Array, " row"], index: Array, tolerance: Scalar
+) -> tuple[Bool[Array, " cluster"], Bool[Array, "parameter cluster"]]:
+    """Regions of `candidates` where chi_square fell; also the clusters that belong to them.
+
+    Args:
+        moved: beta_pl clusters that the hop moved.
+        candidates: those still in question.
+        change: of chi_square, row by row.
+        index: cluster of every row.
+        tolerance: a region fell by more than this.
+    """
+    of_rows, of_clusters = regions(moved, index)
+    length = moved.shape[0]
+    change = jnp.where(of_rows >= 0, change, 0.0)
+    summed = jax.ops.segment_sum(change, jnp.maximum(of_rows, 0), num_segments=length)
+    lower = candidates & (summed < -tolerance)
+    return lower, (of_clusters >= 0) & lower[jnp.maximum(of_clusters, 0)]

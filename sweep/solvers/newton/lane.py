@@ -1,0 +1,341 @@
+"""One realisation on its way to its minimum, as a machine that evaluates once a tick.
+
+descend    Newton steps from the start, or from a jump, until the gradient is small
+             then a scan: jumps -> descend; none -> a hop, or the end
+hop        Newton steps from where a hop went, the place it left in memory
+             then its regions are judged: none lower -> the next hop, or the end
+check      the lower regions of a hop with all else as before
+             lower -> descend; else a few more steps of hop
+
+Every tick evaluates one point, whatever the lane is about, so that lanes under vmap share the
+work; only scans and judgements are waited for.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Scalar
+
+from sweep.problem.cells import Rows
+from sweep.problem.derivatives import Derivatives, derivatives
+from sweep.problem.sed import Spectral, SpectralProblem
+from sweep.solvers.newton.hop import HOPS, alternatives, lower_regions
+from sweep.solvers.newton.scan import BETA_PL, scan
+from sweep.solvers.newton.system import Box, assemble, newton_step
+from sweep.types import NOT_ATTEMPTED, Status
+
+HOP_STEPS = 8
+HOP_ATTEMPTS = 3
+HOP_PROMISE = 0.02
+HOP_PROMISE = 0.02
+"""A hop is judged when its last step lowered chi_square by less than this."""
+_ROUNDING = 1e-16
+"""Share of d^T d that differences of chi_square are lost in."""
+
+_LOST_STEPS = 6
+"""So many steps below rounding end a descent."""
+
+_JUMP = 1e-4
+"""A jump or a hop lowers chi_square by more than this, and a thousand roundings."""
+
+_FIRST_DAMPING, _LEAST_RAISED = 1e-5, 1e-3
+"""Of Levenberg and Marquardt, in units of the Gauss-Newton diagonal."""
+
+
+class Phase(IntEnum):
+    """What a lane is about; see the head of this file."""
+
+    DESCEND = 0
+    HOP = 1
+    CHECK = 2
+    DONE = 3
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Settings:
+    """What `NewtonSolver` was told; only the number of nodes shapes the program."""
+
+    max_steps: int
+    tolerance: float
+    max_scans: int
+    nodes: int = field(metadata={"static": True})
+
+
+class Base(NamedTuple):
+    """The minimum that hops start from and return to."""
+
+    x: Spectral
+    values: Float[Array, " row"]
+    norm: Scalar
+
+
+class Lane(NamedTuple):
+    """The state of one realisation.
+
+    Attributes:
+        x, at: the lowest point of this descent, and the likelihood about it.
+        trial: the point that is evaluated next.
+        predicted: decrease that the step to `trial` promises; infinite where it must be taken.
+        phase: see `Phase`.
+        settled: whether `x` is a minimum, or rounding ends the descent.
+        damping: of the next step.
+        norm: gradient norm at `x`.
+        last_gain: decrease of chi_square in the last step that was taken.
+        lost: steps in a row whose decrease is below rounding.
+        steps, evaluations, scans, jumps: counts of the whole fit.
+        certified: whether the last scan found nothing lower; -1 before there was one.
+        status: `Status`, once done.
+        base: the minimum in memory while hopping.
+        goals: where each hop takes beta_pl clusters; NaN stays.
+        moved, candidates: clusters that this hop moved, and those not yet rejected.
+        hop_steps, attempts, hop: of this hop, and which it is.
+    """
+
+    x: Spectral
+    at: Derivatives
+    trial: Spectral
+    predicted: Scalar
+    phase: Int[Array, ""]
+    settled: Bool[Array, ""]
+    damping: Scalar
+    norm: Scalar
+    last_gain: Scalar
+    lost: Int[Array, ""]
+    steps: Int[Array, ""]
+    evaluations: Int[Array, ""]
+    scans: Int[Array, ""]
+    jumps: Int[Array, ""]
+    certified: Int[Array, ""]
+    status: Int[Array, ""]
+    base: Base
+    goals: Float[Array, "try cluster"]
+    moved: Bool[Array, " cluster"]
+    candidates: Bool[Array, " cluster"]
+    hop_steps: Int[Array, ""]
+    attempts: Int[Array, ""]
+    hop: Int[Array, ""]
+
+
+def begin(start: Spectral, n_rows: int) -> Lane:
+    """A lane that is about to evaluate the start."""
+    length = start.shape[1]
+    dtype = start.dtype
+    zero, count = jnp.zeros((), dtype), jnp.int32(0)
+    values = jnp.zeros(n_rows, dtype)
+    nobody = jnp.zeros(length, bool)
+    return Lane(
+        x=start,
+        at=Derivatives(values, *(jnp.zeros((k, n_rows), dtype) for k in (3, 6, 6))),
+        trial=start,
+        predicted=zero + jnp.inf,
+        phase=jnp.int32(Phase.DESCEND),
+        settled=jnp.bool_(False),
+        damping=zero + _FIRST_DAMPING,
+        norm=zero,
+        last_gain=zero,
+        lost=count,
+        steps=count,
+        evaluations=count,
+        scans=count,
+        jumps=count,
+        certified=jnp.int32(NOT_ATTEMPTED),
+        status=jnp.int32(Status.PENDING),
+        base=Base(start, values, zero),
+        goals=jnp.full((HOPS, length), jnp.nan, dtype),
+        moved=nobody,
+        candidates=nobody,
+        hop_steps=count,
+        attempts=count,
+        hop=count,
+    )
+
+
+def evaluate(
+    lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: Settings
+) -> Lane:
+    """Evaluate the trial point, and take it if it is as good as promised, or must be taken."""
+    new = derivatives(problem, rows, lane.trial)
+    decrease = jnp.sum(lane.at.chi_square - new.chi_square)
+    rounding = _ROUNDING * jnp.sum(rows.power)
+    forced = jnp.isinf(lane.predicted)
+    lost = ~forced & (jnp.abs(lane.predicted) < rounding)
+    good = (lane.predicted > 0) & (decrease > 1e-4 * lane.predicted)
+    take = forced | lost | good
+    ratio = jnp.where(good, decrease / lane.predicted, 0.0)
+    raised = 10.0 * jnp.maximum(lane.damping, _LEAST_RAISED)
+    damping = jnp.select(
+        [forced, lost, ratio < 0.25, ratio > 0.9, ratio > 0.75],
+        [_FIRST_DAMPING, 0.1 * lane.damping, raised, 0.01 * lane.damping, 0.1 * lane.damping],
+        lane.damping,
+    )
+    at = jax.tree.map(lambda a, b: jnp.where(take, a, b), new, lane.at)
+    x = jnp.where(take, lane.trial, lane.x)
+    norm = assemble(at, x, problem.cells.flat_index, box).norm
+    many = jnp.where(lost, lane.lost + 1, 0)
+    return lane._replace(
+        x=x,
+        at=at,
+        damping=damping,
+        norm=norm,
+        last_gain=jnp.where(forced | ~take, jnp.inf, decrease),
+        lost=many,
+        settled=(norm < settings.tolerance) | (many > _LOST_STEPS),
+        steps=lane.steps + ~forced,
+        hop_steps=lane.hop_steps + 1,
+        evaluations=lane.evaluations + 1,
+    )
+
+
+def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:
+    """Whether the lane waits for `decide` rather than for its next Newton step."""
+    spent = (lane.steps >= settings.max_steps) | ~jnp.isfinite(jnp.sum(lane.at.chi_square))
+    hopped = (lane.phase == Phase.HOP) & (
+        lane.settled | (lane.hop_steps > HOP_STEPS) | (lane.last_gain < HOP_PROMISE)
+    )
+    descended = (lane.phase == Phase.DESCEND) & lane.settled
+    return (lane.phase != Phase.DONE) & (spent | hopped | descended | (lane.phase == Phase.CHECK))
+
+
+def descend(lane: Lane, problem: SpectralProblem, box: Box) -> Lane:
+    """Choose the next point by a Newton step."""
+    index = problem.cells.flat_index
+    system = assemble(lane.at, lane.x, index, box)
+    step = newton_step(lane.at, system, lane.x, index, box, lane.damping)
+    trial = jnp.clip(lane.x + step.change, box.low, box.high)
+    return lane._replace(trial=trial, predicted=step.predicted)
+
+
+def decide(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: Settings) -> Lane:
+    """Choose the next point of a lane that waits: after a descent, a hop, or a check."""
+    tolerance = _JUMP + 1e3 * _ROUNDING * jnp.sum(rows.power)
+    finite = jnp.isfinite(jnp.sum(lane.at.chi_square))
+    spent = (lane.steps >= settings.max_steps) | ~finite
+    hopping = (lane.phase == Phase.HOP) | (lane.phase == Phase.CHECK)
+    return jax.lax.cond(
+        spent,
+        lambda: _end(_back(lane, hopping)),
+        lambda: jax.lax.cond(
+            hopping,
+            lambda: _judge(lane, problem, tolerance),
+            lambda: _look(lane, rows, problem, box, settings, tolerance),
+        ),
+    )
+
+
+def _look(
+    lane: Lane,
+    rows: Rows,
+    problem: SpectralProblem,
+    box: Box,
+    settings: Settings,
+    tolerance: Scalar,
+) -> Lane:
+    """At a minimum: scan; jump, or hop, or end."""
+    values = lane.at.chi_square
+    found = scan(problem, rows, lane.x, values, box, settings.nodes, tolerance)
+    system = assemble(lane.at, lane.x, problem.cells.flat_index, box)
+    jumping = (found.jumps > 0) & (lane.scans + 1 < settings.max_scans)
+    seen = lane._replace(
+        scans=lane.scans + 1, certified=(found.jumps == 0).astype(jnp.int32), lost=jnp.int32(0)
+    )
+    jumped = seen._replace(
+        trial=found.jumped,
+        predicted=jnp.full_like(lane.predicted, jnp.inf),
+        jumps=lane.jumps + found.jumps,
+    )
+    rested = seen._replace(
+        base=Base(lane.x, values, lane.norm),
+        goals=alternatives(lane.x, found, system, problem.cells.flat_index),
+        hop=jnp.int32(-1),
+    )
+    rested = _next_hop(rested, allowed=lane.scans + 1 < settings.max_scans)
+    return jax.tree.map(lambda a, b: jnp.where(jumping, a, b), jumped, rested)
+
+
+def _next_hop(lane: Lane, allowed: Bool[Array, ""] | bool = True) -> Lane:
+    """From the base: take the next hop that goes anywhere, or end."""
+    some = jnp.any(jnp.isfinite(lane.goals), axis=1) & (jnp.arange(HOPS) > lane.hop)
+    hop = jnp.argmax(some).astype(jnp.int32)
+    goal = lane.goals[hop]
+    moved = jnp.isfinite(goal)
+    beta_pl = jnp.where(moved, goal, lane.base.x[BETA_PL])
+    hopped = lane._replace(
+        trial=lane.base.x.at[BETA_PL].set(beta_pl),
+        predicted=jnp.full_like(lane.predicted, jnp.inf),
+        phase=jnp.int32(Phase.HOP),
+        hop=hop,
+        moved=moved,
+        candidates=moved,
+        hop_steps=jnp.int32(0),
+        attempts=jnp.int32(0),
+        lost=jnp.int32(0),
+    )
+    ended = _end(_back(lane, jnp.bool_(True)))
+    go = jnp.any(some) & allowed
+    return jax.tree.map(lambda a, b: jnp.where(go, a, b), hopped, ended)
+
+
+def _judge(lane: Lane, problem: SpectralProblem, tolerance: Scalar) -> Lane:
+    """After a hop or a check: keep what is lower, try on, or go back."""
+    index = problem.cells.flat_index
+    change = lane.at.chi_square - lane.base.values
+    checking = lane.phase == Phase.CHECK
+    won = checking & (jnp.sum(change) < -tolerance)
+    lower, theirs = lower_regions(lane.moved, lane.candidates, change, index, tolerance)
+    mixed = lane._replace(
+        trial=jnp.where(theirs, lane.x, lane.base.x),
+        predicted=jnp.full_like(lane.predicted, jnp.inf),
+        phase=jnp.int32(Phase.CHECK),
+        candidates=lower,
+        lost=jnp.int32(0),
+    )
+    kept = lane._replace(
+        trial=lane.x,
+        predicted=jnp.full_like(lane.predicted, jnp.inf),
+        phase=jnp.int32(Phase.DESCEND),
+        jumps=lane.jumps + jnp.sum(lane.candidates, dtype=jnp.int32),
+    )
+    again = lane._replace(
+        trial=lane.x,
+        predicted=jnp.full_like(lane.predicted, jnp.inf),
+        phase=jnp.int32(Phase.HOP),
+        hop_steps=jnp.int32(0),
+        attempts=lane.attempts + 1,
+    )
+    over = jnp.where(checking, lane.attempts + 1 >= HOP_ATTEMPTS, ~jnp.any(lower))
+    elsewhere = _next_hop(lane)
+    return jax.tree.map(
+        lambda win, stop, more, mix: jnp.where(
+            won, win, jnp.where(over, stop, jnp.where(checking, more, mix))
+        ),
+        kept,
+        elsewhere,
+        again,
+        mixed,
+    )
+
+
+def _back(lane: Lane, hopping: Bool[Array, ""]) -> Lane:
+    """Return to the base, if there is one."""
+    return lane._replace(
+        x=jnp.where(hopping, lane.base.x, lane.x),
+        norm=jnp.where(hopping, lane.base.norm, lane.norm),
+        at=lane.at._replace(chi_square=jnp.where(hopping, lane.base.values, lane.at.chi_square)),
+        settled=lane.settled | hopping,
+    )
+
+
+def _end(lane: Lane) -> Lane:
+    finite = jnp.isfinite(jnp.sum(lane.at.chi_square))
+    return lane._replace(
+        phase=jnp.int32(Phase.DONE),
+        status=jnp.where(
+            finite,
+            jnp.where(lane.settled, Status.STALLED, Status.MAX_STEPS),
+            Status.NONFINITE,
+        ).astype(jnp.int32),
+    )

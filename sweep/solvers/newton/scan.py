@@ -1,0 +1,190 @@
+"""The scan: the likelihood of every cluster over its whole box, the others as they are.
+
+Clusters of one parameter share no row, so all of them are scanned at once. For one parameter the
+varied column is a table over the nodes times a factor of the row: the products with the data of
+all rows and all nodes are one matrix product.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Scalar
+
+from sweep.problem.cells import Rows
+from sweep.problem.derivatives import row_values
+from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
+from sweep.solvers.newton.system import Box, gather, total
+
+BETA_PL = 2
+
+
+class Scan(NamedTuple):
+    """What single clusters can do.
+
+    Attributes:
+        nodes: where beta_pl was tried, shape (node,).
+        rise: chi_square of the beta_pl clusters there less where they are, shape (cluster, node);
+            as many clusters as `Cells.lengths` has.
+        jumped: the point with all jumps that lower chi_square and touch no other jump.
+        jumps: number of them.
+    """
+
+    nodes: Float[Array, " node"]
+    rise: Float[Array, "cluster node"]
+    jumped: Spectral
+    jumps: Int[Array, ""]
+
+
+def scan(
+    problem: SpectralProblem,
+    rows: Rows,
+    x: Spectral,
+    values: Float[Array, " row"],
+    box: Box,
+    nodes: int,
+    tolerance: Scalar,
+) -> Scan:
+    """Try `nodes` values in the box for every cluster, and the best minimum between them.
+
+    Args:
+        problem: the likelihood.
+        rows: one realisation.
+        x: the point.
+        values: chi_square of the rows at `x`.
+        box: the box; its ends are nodes.
+        nodes: number of nodes.
+        tolerance: a jump lowers chi_square by more than this.
+    """
+    share = jnp.linspace(0.0, 1.0, nodes, dtype=x.dtype)
+    # the nodes of every cluster are those of the first: boxes are one a parameter
+    places = box.low[:, :1] + share * (box.high - box.low)[:, :1]
+    rise, goal, gain = [], x, jnp.zeros_like(x)
+    for i, length in enumerate(problem.cells.lengths):
+        here = x[i, :length]
+        rise.append(_rise(problem, rows, x, values, places, i)[:length])
+        place, estimate, at_node = _lowest_elsewhere(places[i], rise[i], here)
+        there = row_values(problem, rows, x.at[i, :length].set(place))
+        index = problem.cells.flat_index[i][None]
+        exact = total((there - values)[None], index, length)[0]
+        use_node = ~(jnp.isfinite(estimate) & (exact <= at_node[1]))
+        goal = goal.at[i, :length].set(jnp.where(use_node, at_node[0], place))
+        gain = gain.at[i, :length].set(jnp.where(use_node, at_node[1], exact))
+    jump = _apart(gain < -tolerance, gain, problem.cells.flat_index)
+    return Scan(
+        places[BETA_PL], rise[BETA_PL], jnp.where(jump, goal, x), jnp.sum(jump, dtype=jnp.int32)
+    )
+
+
+def _beside(nodes: Array, x: Array) -> Bool[Array, "cluster node"]:
+    """Whether a node is next to where the cluster is: a minimum there is its own."""
+    return jnp.abs(nodes - x[:, None]) < nodes[1] - nodes[0]
+
+
+def local_minima(nodes: Array, rise: Array, x: Array) -> Bool[Array, "cluster node"]:
+    """Nodes below their neighbours, ends included, that are not the cluster's own minimum."""
+    fence = jnp.full_like(rise[:, :1], jnp.inf)
+    left = jnp.concatenate([fence, rise[:, :-1]], axis=1)
+    right = jnp.concatenate([rise[:, 1:], fence], axis=1)
+    return (rise <= left) & (rise <= right) & ~_beside(nodes, x)
+
+
+def _lowest_elsewhere(
+    nodes: Float[Array, " node"], rise: Float[Array, "cluster node"], x: Float[Array, " cluster"]
+) -> tuple[Array, Array, tuple[Array, Array]]:
+    """The deepest other minimum by parabolas through three nodes: its place and estimated depth.
+
+    Also place and depth of the lowest other node, which is exact.
+    """
+    left, middle, right = rise[:, :-2], rise[:, 1:-1], rise[:, 2:]
+    bend = left - 2.0 * middle + right
+    convex = bend > 0
+    slope = 0.5 * (left - right)
+    shift = jnp.where(convex, slope / jnp.where(convex, bend, 1.0), 0.0)
+    depth = jnp.where(convex, middle - 0.5 * slope * shift, middle)
+    estimate = jnp.where(local_minima(nodes, rise, x)[:, 1:-1], depth, jnp.inf)
+    best = jnp.argmin(estimate, axis=1)
+    cluster = jnp.arange(x.shape[0])
+    spacing = nodes[1] - nodes[0]
+    place = nodes[1 + best] + jnp.clip(shift[cluster, best], -1.0, 1.0) * spacing
+    others = jnp.where(_beside(nodes, x), jnp.inf, rise)
+    node = jnp.argmin(others, axis=1)
+    return place, estimate[cluster, best], (nodes[node], others[cluster, node])
+
+
+def _apart(jump: Array, gain: Array, index: Array) -> Bool[Array, "parameter cluster"]:
+    """Keep the jumps that are the best of every row they touch, so that their gains add up."""
+    wish = jnp.where(jump, gain, 0.0)
+    of_rows = gather(wish, index)
+    best = jnp.min(of_rows, axis=0)
+    spoilt = total((of_rows > best).astype(gain.dtype), index, gain.shape[1])
+    return jump & (spoilt == 0)
+
+
+def _rise(
+    problem: SpectralProblem,
+    rows: Rows,
+    x: Spectral,
+    values: Array,
+    nodes: Float[Array, "parameter node"],
+    parameter: int,
+) -> Float[Array, "cluster node"]:
+    """chi_square of every cluster of one parameter at the nodes, less where it is."""
+    t, at_nodes = tables(problem, x), tables(problem, nodes)
+    index = problem.cells.index
+    tile = index.shape[2]
+
+    def of_tile(given: tuple[Array, Array, Array, Array]) -> Array:
+        i, data, power, value = given
+        rise = _tile_values(problem.cells.form, t, at_nodes, i, data, power, parameter) - value
+        return rise.T
+
+    tiles = (index.swapaxes(0, 1), rows.data, rows.power, values.reshape(-1, tile))
+    rise = jax.lax.map(of_tile, tiles).reshape(values.size, -1)
+    clusters = problem.cells.flat_index[parameter]
+    return jax.ops.segment_sum(rise, clusters, num_segments=x.shape[1])
+
+
+def _tile_values(
+    form: str,
+    t: Tables,
+    at_nodes: Tables,
+    index: Array,
+    data: Array,
+    power: Array,
+    parameter: int,
+) -> Float[Array, "node row"]:
+    """chi_square of the rows of a tile at every node."""
+    cmb = t.cmb / jnp.linalg.norm(t.cmb)
+    dust, planck = t.power[index[0]].T, t.planck[index[1]].T
+    synchrotron = t.synchrotron[index[2]].T
+    # the varied column is table[node] * factor[row]
+    table, factor, other = (
+        (at_nodes.power, planck, synchrotron),
+        (at_nodes.planck, dust, synchrotron),
+        (at_nodes.synchrotron, None, dust * planck),
+    )[parameter]
+    along_other = cmb @ other
+    if factor is None:  # one for every row; products with ones XLA gets wrong (jaxlib 0.10.2, CPU)
+        along, power_of = (table @ cmb)[:, None], jnp.sum(table**2, axis=1)[:, None]
+        vv = power_of - along**2
+        factor = jnp.ones((cmb.size, 1), cmb.dtype)
+    else:
+        along = (table * cmb) @ factor
+        vv = table**2 @ factor**2 - along**2
+    vo = table @ (factor * other) - along * along_other
+    oo = jnp.sum(other**2, axis=0) - along_other**2
+    if form == "cells":
+        seen = jnp.einsum("rfg,gr->fr", data, other)
+        m_oo = jnp.sum(other * seen, axis=0)
+        m_vo = table @ (factor * seen)
+        scaled = data * factor.T[:, :, None] * factor.T[:, None, :]
+        squares = (table[:, :, None] * table[:, None, :]).reshape(table.shape[0], -1)
+        m_vv = squares @ scaled.reshape(scaled.shape[0], -1).T
+    else:
+        y = jnp.sum(other[:, None] * data, axis=0)
+        m_oo = jnp.sum(y**2, axis=0)
+        y_v = [table @ (factor * data[:, stokes]) for stokes in (0, 1)]
+        m_vo = y_v[0] * y[0] + y_v[1] * y[1]
+        m_vv = y_v[0] ** 2 + y_v[1] ** 2
+    return power - (oo * m_vv - 2.0 * vo * m_vo + vv * m_oo) / (vv * oo - vo**2)

@@ -1,0 +1,402 @@
+"""The Newton fit: every fast part against a dense twin, and the fit where it is hard."""
+
+from dataclasses import asdict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sweep
+from sweep.fit import fit_block
+from sweep.problem import SpectralProblem, chi_square, observe, observe_block
+from sweep.problem import derivatives as forms
+from sweep.problem.sed import Tables, coordinates
+from sweep.solvers import SOLVERS, Bounds, NewtonSolver, Solver
+from sweep.solvers.newton import scan as scanning
+from sweep.solvers.newton import system as systems
+from sweep.solvers.newton.hop import lower_regions, regions
+from sweep.solvers.newton.lane import Settings
+from sweep.solvers.newton.pool import fit_pool
+from sweep.solvers.newton.solver import internal_box
+from sweep.types import PARAMETERS, Params, Status
+from tests.problems import BOX, COUNTS, TRUTH, bounds, problem_and_signal
+
+derivatives, row_values = jax.jit(forms.derivatives), jax.jit(forms.row_values)
+assemble, newton_step = jax.jit(systems.assemble), jax.jit(systems.newton_step)
+scan = jax.jit(scanning.scan, static_argnums=5)
+value_of = jax.jit(chi_square)
+
+SETTINGS = Settings(max_steps=1000, tolerance=1e-6, max_scans=50, nodes=32)
+
+
+def make(name: str = "newton", *overrides: str) -> Solver:
+    conf = sweep.compose([f"solver={name}", *overrides]).solver
+    return SOLVERS[name](**asdict(conf))
+
+
+def noisy(problem: SpectralProblem, signal: jax.Array, count: int, seed: int = 7) -> jax.Array:
+    noise = np.random.default_rng(seed).normal(size=(count, *signal.shape))
+    return signal + noise / np.asarray(problem.inverse_sigma)[:, None, None]
+
+
+def regrouped(problem: SpectralProblem, counts: dict[str, int], form: str = "auto"):
+    """The same pixels in other clusters, dealt like cards, so that cells are small and many."""
+    labels = {p: jnp.arange(problem.n_pixels, dtype=jnp.int32) % n for p, n in counts.items()}
+    return SpectralProblem.create(
+        problem.frequency, problem.inverse_sigma, labels, 150.0, 20.0, form
+    )
+
+
+def box(counts: dict[str, int]) -> Bounds:
+    parts = zip(*BOX.values(), strict=True)
+    return Bounds(
+        *({p: jnp.full(counts[p], v) for p, v in zip(BOX, part, strict=True)} for part in parts)
+    )
+
+
+@pytest.fixture(scope="module", name="small", params=["cells", "pixels"])
+def _small(request: pytest.FixtureRequest):
+    """A noisy realisation, a point near its minimum, and what is known about it."""
+    problem, signal, _ = problem_and_signal()
+    counts = {"beta_dust": 7, "temp_dust": 5, "beta_pl": 3}
+    problem = regrouped(problem, counts, request.param)
+    rows = observe(problem, noisy(problem, signal, 1)[0]).rows
+    start, ends = internal_box(box(counts), problem.cells.lengths[0])
+    rng = np.random.default_rng(3)
+    x = start.at[0, :7].add(rng.normal(0, 0.02, 7)).at[1, :5].add(rng.normal(0, 1e-3, 5))
+    x = x.at[2, :3].add(rng.normal(0, 0.05, 3))
+    return problem, counts, rows, x, ends
+
+
+def dense_hessian(problem, counts, rows, x) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and Hessian over all clusters, by automatic differentiation of the value."""
+    sizes = [counts[p] for p in PARAMETERS]
+
+    def value(flat):
+        point = x
+        for i, part in enumerate(jnp.split(flat, np.cumsum(sizes)[:-1])):
+            point = point.at[i, : sizes[i]].set(part)
+        return jnp.sum(row_values(problem, rows, point))
+
+    flat = jnp.concatenate([x[i, :n] for i, n in enumerate(sizes)])
+    return np.asarray(jax.grad(value)(flat)), np.asarray(jax.hessian(value)(flat))
+
+
+def test_the_undamped_step_is_the_dense_newton_step(small):
+    problem, counts, rows, x, ends = small
+    index = problem.cells.flat_index
+    at = derivatives(problem, rows, x)
+    system = assemble(at, x, index, ends)
+    # tight inner tolerance: conjugate gradients stop at the square of what `norm` asks for
+    step = newton_step(at, system._replace(norm=1e-6), x, index, ends, jnp.float64(0.0))
+    gradient, hessian = dense_hessian(problem, counts, rows, x)
+    assert np.linalg.eigvalsh(hessian)[0] > 0
+    expected = -np.linalg.solve(hessian, gradient)
+    ours = np.concatenate([step.change[i, : counts[p]] for i, p in enumerate(PARAMETERS)])
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    predicted = -gradient @ expected - 0.5 * expected @ hessian @ expected
+    np.testing.assert_allclose(step.predicted, predicted, rtol=1e-5)
+    assert np.all(np.asarray(step.change[0, counts["beta_dust"] :]) == 0.0)
+
+
+def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small):
+    problem, counts, rows, x, ends = small
+    index = problem.cells.flat_index
+    at = derivatives(problem, rows, x)
+    free = newton_step(
+        at, assemble(at, x, index, ends)._replace(norm=1e-6), x, index, ends, jnp.float64(0.0)
+    )
+    wall = x[0, 0] + 0.5 * free.change[0, 0]
+    towards = free.change[0, 0] > 0
+    ends = ends._replace(
+        low=ends.low.at[0, 0].set(jnp.where(towards, ends.low[0, 0], wall)),
+        high=ends.high.at[0, 0].set(jnp.where(towards, wall, ends.high[0, 0])),
+    )
+    system = assemble(at, x, index, ends)._replace(norm=1e-6)
+    step = newton_step(at, system, x, index, ends, jnp.float64(0.0))
+    gradient, hessian = dense_hessian(problem, counts, rows, x)
+    held = float(wall - x[0, 0])
+    rest = np.arange(1, gradient.size)
+    expected = -np.linalg.solve(
+        hessian[np.ix_(rest, rest)], gradient[rest] + hessian[rest, 0] * held
+    )
+    ours = np.concatenate([step.change[i, : counts[p]] for i, p in enumerate(PARAMETERS)])
+    np.testing.assert_allclose(ours[0], held, rtol=1e-12)
+    np.testing.assert_allclose(ours[1:], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_negative_curvature_still_gives_a_descent(small):
+    problem, counts, rows, x, ends = small
+    index = problem.cells.flat_index
+    at = derivatives(problem, rows, x)
+    at = at._replace(hessian=-at.hessian)
+    step = newton_step(at, assemble(at, x, index, ends), x, index, ends, jnp.float64(0.1))
+    gradient, _ = dense_hessian(problem, counts, rows, x)
+    ours = np.concatenate([step.change[i, : counts[p]] for i, p in enumerate(PARAMETERS)])
+    assert step.predicted > 0
+    assert gradient @ ours < 0
+
+
+def test_the_scan_is_the_value_with_one_cluster_moved(small):
+    problem, counts, rows, x, ends = small
+    values = derivatives(problem, rows, x).chi_square
+    found = scan(problem, rows, x, values, ends, 16, jnp.float64(1e-4))
+    for cluster in range(counts["beta_pl"]):
+        for node in range(0, 16, 3):
+            moved = x.at[2, cluster].set(found.nodes[node])
+            rise = jnp.sum(row_values(problem, rows, moved) - values)
+            np.testing.assert_allclose(found.rise[cluster, node], rise, rtol=1e-8, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["cells", "pixels"])
+@pytest.mark.parametrize("parameter", range(3))
+def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int):
+    """A tile of thousands, as on an accelerator: XLA once multiplied by ones wrongly there."""
+    rng, n, frequencies = np.random.default_rng(0), 4096, 8
+    table = lambda rows: jnp.asarray(rng.uniform(0.5, 2.0, (rows, frequencies)))  # noqa: E731
+    weights = jnp.asarray(rng.uniform(0.5, 2.0, frequencies))
+    here, nodes = (
+        Tables(
+            cmb=weights,
+            power=table(rows),
+            planck=table(rows),
+            planck_1=table(rows),
+            planck_2=table(rows),
+            synchrotron=table(rows),
+            log_dust=weights,
+            log_synchrotron=weights,
+        )
+        for rows in (9, 32)
+    )
+    index = jnp.asarray(rng.integers(0, 9, (3, n)), jnp.int32)
+    shape = (n, frequencies, frequencies) if form == "cells" else (frequencies, 2, n)
+    arguments = (here, nodes, index, jnp.asarray(rng.normal(size=shape)), jnp.zeros(n), parameter)
+    compiled = jax.jit(scanning._tile_values, static_argnums=(0, 6))(form, *arguments)
+    plain = scanning._tile_values(form, *arguments)
+    np.testing.assert_allclose(compiled, plain, rtol=1e-8, atol=1e-8 * float(jnp.std(plain)))
+
+
+def test_jumps_lower_chi_square_by_at_least_what_the_best_node_gives(small):
+    """One cluster of each parameter put far off: the scan brings back what it sees alone."""
+    problem, counts, rows, x, ends = small
+    for parameter, far in ((0, 4.5), (1, 1 / 7.0), (2, -6.5)):
+        lost = x.at[parameter, 1].set(far)
+        values = row_values(problem, rows, lost)
+        found = scan(problem, rows, lost, values, ends, 32, jnp.float64(1e-4))
+        assert found.jumps >= 1
+        gained = jnp.sum(values - row_values(problem, rows, found.jumped))
+        nodes = jnp.linspace(ends.low[parameter, 0], ends.high[parameter, 0], 32)
+        alone = max(
+            float(jnp.sum(values - row_values(problem, rows, lost.at[parameter, 1].set(node))))
+            for node in nodes
+        )
+        assert gained >= alone - 1e-6
+
+
+def test_regions_reach_out_from_what_moved():
+    """A chain: beta_pl clusters of two rows, beta_dust clusters that bridge them."""
+    rows = np.arange(12)
+    index = jnp.asarray(np.stack([(rows + 1) // 2, rows // 6, rows // 2]), jnp.int32)
+    moved = jnp.zeros(7, bool).at[jnp.array([0, 5])].set(True)
+    of_rows, of_clusters = regions(moved, index)
+    assert set(np.asarray(of_rows[:6])) == {0}  # temp_dust joins the first six rows to cluster 0
+    assert set(np.asarray(of_rows[7:])) == {5}
+    change = jnp.where(rows < 6, -1.0, 1.0)
+    lower, theirs = lower_regions(moved, moved, change, index, jnp.float64(1e-4))
+    assert np.flatnonzero(np.asarray(lower)).tolist() == [0]
+    assert bool(theirs[1, 0])
+    assert not bool(theirs[1, 1])
+    assert np.all(np.asarray(of_clusters) >= -1)
+
+
+GROUPINGS = {
+    "one cluster for all": {"beta_dust": 1, "temp_dust": 1, "beta_pl": 1},
+    "few": {"beta_dust": 11, "temp_dust": 4, "beta_pl": 2},
+    "more synchrotron than dust": {"beta_dust": 3, "temp_dust": 2, "beta_pl": 20},
+    "one cluster a pixel": {"beta_dust": 192, "temp_dust": 192, "beta_pl": 192},
+}
+
+
+@pytest.mark.parametrize("form", ["cells", "pixels"])
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_it_converges_at_a_minimum_that_no_scan_improves(grouping: str, form: str):
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS[grouping]
+    problem = regrouped(problem, counts, form)
+    maps = noisy(problem, signal, 3)
+    result = fit_block(make(), chi_square, problem, maps, box(counts))
+    assert np.all(result.status == Status.CONVERGED)
+    assert np.all(result.scan_certified == 1)
+    assert np.all(result.gradient_norm < 1e-5)
+    for i in range(len(maps)):
+        seen = observe(problem, maps[i])
+        params = {p: jnp.asarray(result.params[p][i]) for p in PARAMETERS}
+        best = value_of(params, problem, seen)
+        for p, n in counts.items():
+            _, low, high = BOX[p]
+            for k in range(0, n, max(1, n // 4)):
+                for value in np.linspace(low, high, 25):
+                    moved = {**params, p: params[p].at[k].set(value)}
+                    assert value_of(moved, problem, seen) > best - 1e-3
+
+
+def test_cells_and_pixels_end_at_the_same_minimum():
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["few"]
+    maps = noisy(problem, signal, 2)
+    cells, pixels = (
+        fit_block(make(), chi_square, regrouped(problem, counts, form), maps, box(counts))
+        for form in ("cells", "pixels")
+    )
+    np.testing.assert_allclose(cells.nll, pixels.nll, rtol=1e-13)
+    for p in PARAMETERS:
+        np.testing.assert_allclose(cells.params[p], pixels.params[p], rtol=1e-7)
+
+
+@pytest.mark.parametrize("other", ["optax_lbfgs", "scipy_tnc"])
+def test_never_above_another_solver(other: str):
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["more synchrotron than dust"]
+    problem = regrouped(problem, counts)
+    maps = noisy(problem, signal, 4)
+    ours = fit_block(make(), chi_square, problem, maps, box(counts))
+    theirs = fit_block(make(other), chi_square, problem, maps, box(counts))
+    assert np.all(ours.nll <= theirs.nll + 1e-6)
+
+
+def test_lanes_side_by_side_end_where_a_single_one_does():
+    """Five realisations through pools of one, two and five lanes: refilled, and all at once."""
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["few"]
+    problem = regrouped(problem, counts)
+    rows = observe_block(problem, noisy(problem, signal, 5)).rows
+    start, ends = internal_box(box(counts), problem.cells.lengths[0])
+    one, two, five = (
+        jax.jit(fit_pool, static_argnums=5)(problem, rows, start, ends, SETTINGS, width)
+        for width in (1, 2, 5)
+    )
+    for other in (two, five):
+        np.testing.assert_array_equal(one.status, other.status)
+        np.testing.assert_array_equal(one.certified, other.certified)
+        np.testing.assert_allclose(one.x, other.x, rtol=1e-7)
+
+
+def test_a_realisation_that_is_not_finite_leaves_the_others_alone():
+    problem, signal, _ = problem_and_signal()
+    maps = np.array(noisy(problem, signal, 3))
+    good = fit_block(make(), chi_square, problem, jnp.asarray(maps), bounds())
+    maps[1, 2, 0, 5] = np.nan
+    spoilt = fit_block(make(), chi_square, problem, jnp.asarray(maps), bounds())
+    assert spoilt.status.tolist() == [Status.CONVERGED, Status.NONFINITE, Status.CONVERGED]
+    np.testing.assert_array_equal(spoilt.nll[[0, 2]], good.nll[[0, 2]])
+
+
+def test_a_cap_on_steps_is_a_status():
+    problem, signal, _ = problem_and_signal()
+    result = fit_block(
+        make("newton", "solver.max_steps=2"), chi_square, problem, signal[None], bounds()
+    )
+    assert result.status[0] == Status.MAX_STEPS
+    assert result.iterations[0] == 2
+
+
+def test_a_cap_on_scans_is_not_a_certificate():
+    """At low signal the first scan finds jumps; with no second one nothing is certified."""
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["one cluster a pixel"]
+    problem = regrouped(problem, counts)
+    maps = noisy(problem, 0.02 * signal, 1)
+    result = fit_block(make("newton", "solver.max_scans=1"), chi_square, problem, maps, box(counts))
+    assert result.scan_certified[0] == 0
+    through = fit_block(make(), chi_square, problem, maps, box(counts))
+    assert through.scan_certified[0] == 1
+    assert through.jumps[0] > 0
+    assert through.nll[0] < result.nll[0]
+
+
+def test_a_truth_outside_the_box_ends_exactly_at_its_wall():
+    problem, signal, _ = problem_and_signal()
+    ends = bounds()
+    high = {**ends.high, "beta_dust": jnp.full(COUNTS["beta_dust"], 1.6)}
+    low = {**ends.low, "temp_dust": jnp.full(COUNTS["temp_dust"], 18.0)}
+    ends = ends._replace(high=high, low=low)
+    result = fit_block(make(), chi_square, problem, signal[None], ends)
+    assert result.status[0] == Status.CONVERGED
+    assert result.params["beta_dust"][0, -1] == 1.6
+    assert result.params["temp_dust"][0, 0] == 18.0
+    for p in PARAMETERS:
+        assert np.all(result.params[p] >= low.get(p, ends.low[p]))
+        assert np.all(result.params[p] <= high.get(p, ends.high[p]))
+
+
+def test_what_the_data_leave_free_is_finite_inside_and_reported():
+    """Maps of nothing but CMB say nothing of any spectral parameter."""
+    problem, _, cmb = problem_and_signal()
+    maps = jnp.broadcast_to(cmb, (1, problem.frequency.size, *cmb.shape))
+    result = fit_block(make(), chi_square, problem, maps, bounds())
+    assert Status(result.status[0]).usable
+    assert result.unconstrained[0] == sum(COUNTS.values())
+    for p, (_, low, high) in BOX.items():
+        assert np.all((result.params[p] >= low) & (result.params[p] <= high))
+    np.testing.assert_allclose(result.cmb[0], cmb, atol=1e-6)
+    sky, signal, _ = problem_and_signal()
+    seen = fit_block(make(), chi_square, sky, noisy(sky, signal, 1), bounds())
+    assert seen.unconstrained[0] == 0
+
+
+def test_the_start_does_not_matter():
+    problem, signal, _ = problem_and_signal()
+    maps = noisy(problem, signal, 4)
+    usual = fit_block(make(), chi_square, problem, maps, bounds())
+    rng = np.random.default_rng(5)
+    near = {p: jnp.asarray(v * rng.uniform(0.9, 1.1, v.size)) for p, v in bounds().start.items()}
+    other = fit_block(make(), chi_square, problem, maps, bounds()._replace(start=near))
+    np.testing.assert_allclose(usual.nll, other.nll, rtol=1e-13)
+    for p in PARAMETERS:  # both stop within 1e-6 standard deviations, along each parameter
+        np.testing.assert_allclose(usual.params[p], other.params[p], rtol=1e-6)
+
+
+def pulls(result, problem: SpectralProblem, maps: jax.Array) -> Params:
+    """Estimate minus truth over the error, from the inverse of the dense Hessian."""
+    sizes = np.cumsum([COUNTS[p] for p in PARAMETERS])[:-1]
+
+    def covariance(params: Params, realisation: jax.Array) -> jax.Array:
+        index = problem.cells.flat_index
+        at = derivatives(problem, observe(problem, realisation).rows, coordinates(params))
+        offset = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.asarray(sizes, jnp.int32)])
+        place = index + offset[:, None]
+        total = sum(COUNTS.values())
+        hessian = jnp.zeros((total, total))
+        for (i, j), block in zip(forms.TRIANGLE, at.hessian, strict=True):
+            hessian = hessian.at[place[i], place[j]].add(block)
+            if i != j:
+                hessian = hessian.at[place[j], place[i]].add(block)
+        return jnp.diag(2.0 * jnp.linalg.inv(hessian))  # chi_square = -2 ln L
+
+    params = {p: jnp.asarray(result.params[p]) for p in PARAMETERS}
+    variance = jax.lax.map(lambda given: covariance(*given), (params, maps))
+    parts = dict(zip(PARAMETERS, jnp.split(variance, sizes, axis=1), strict=True))
+    truth = {**TRUTH, "temp_dust": 1.0 / TRUTH["temp_dust"]}
+    found = {**params, "temp_dust": 1.0 / params["temp_dust"]}
+    return {p: (found[p] - truth[p]) / jnp.sqrt(parts[p]) for p in PARAMETERS}
+
+
+def test_pulls_have_mean_0_and_variance_1():
+    problem, signal, _ = problem_and_signal()
+    maps = noisy(problem, signal, 600, seed=11)
+    result = fit_block(make(), chi_square, problem, maps, bounds())
+    assert np.all(result.status == Status.CONVERGED)
+    for p, pull in pulls(result, problem, maps).items():
+        n = pull.shape[0]
+        mean, variance = np.mean(pull, axis=0), np.var(pull, axis=0, ddof=1)
+        print(p, "mean", np.round(mean, 3), "variance", np.round(variance, 3))
+        # eleven parameters: the largest of eleven normal deviates passes 3.5 once in 200 seeds
+        assert np.all(np.abs(mean) < 3.5 / np.sqrt(n))
+        assert np.all(np.abs(variance - 1.0) < 3.5 * np.sqrt(2.0 / (n - 1)))
+
+
+def test_the_settings_are_those_of_the_configuration():
+    solver = make()
+    assert isinstance(solver, NewtonSolver)
+    assert (solver.tolerance, solver.max_steps) == (1e-6, 1000)
