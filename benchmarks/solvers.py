@@ -7,7 +7,7 @@ from benchmarks.record import keep
 from sweep.config.build import build
 from sweep.fit import fit_block
 
-SOLVERS = ("optax_lbfgs", "optimistix_lbfgs", "scipy_tnc", "active_set", "adabk0")
+SOLVERS = ("newton", "optax_lbfgs", "optimistix_lbfgs", "scipy_tnc", "active_set", "adabk0")
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
                 "iterations": int(result.iterations[0]),
                 "evaluations": int(result.evaluations[0]),
                 "gradient norm": float(result.gradient_norm[0]),
+                "certified": int(result.scan_certified[0]),
                 "nll": f"{result.nll[0]:.4f}",
             }
         )
