@@ -345,6 +345,18 @@ def test_what_the_data_leave_free_is_finite_inside_and_reported():
     assert seen.unconstrained[0] == 0
 
 
+def test_axes_padded_beyond_the_rows_change_nothing():
+    """Cluster axes go by powers of two and may be longer than there are rows."""
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["one cluster a pixel"]
+    problem = regrouped(problem, counts)
+    maps = noisy(problem, signal, 1)
+    exact = fit_block(make(), chi_square, problem, maps, box(counts))
+    padded = fit_block(make(), chi_square, problem, maps, box(dict.fromkeys(counts, 1024)))
+    for p in PARAMETERS:
+        np.testing.assert_array_equal(exact.params[p], padded.params[p])
+
+
 def test_the_start_does_not_matter():
     problem, signal, _ = problem_and_signal()
     maps = noisy(problem, signal, 4)

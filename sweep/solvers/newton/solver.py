@@ -93,11 +93,11 @@ def _parameters(x: Array, bounds: Bounds, box: Box) -> Params:
     beta_dust, coldness, beta_pl = np.moveaxis(np.asarray(x), 1, 0)
     counts = {p: v.shape[0] for p, v in bounds.start.items()}
     warm, cold = coldness <= low[1], coldness >= high[1]
-    n = counts["temp_dust"]
+    n = min(counts["temp_dust"], x.shape[2])  # axes padded beyond the rows have no clusters there
     temperature = np.where(
         warm[:, :n],
-        bounds.high["temp_dust"],
-        np.where(cold[:, :n], bounds.low["temp_dust"], 1.0 / coldness[:, :n]),
+        bounds.high["temp_dust"][:n],
+        np.where(cold[:, :n], bounds.low["temp_dust"][:n], 1.0 / coldness[:, :n]),
     )
     params: dict[str, Any] = {
         "beta_dust": beta_dust[:, : counts["beta_dust"]],
