@@ -1,15 +1,13 @@
 """Fits per second on an accelerator by block size, and the share of time in each phase."""
 
+import json
 import time
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from benchmarks.record import keep
-from benchmarks.throughput import PROBLEMS, best, phases, problem
-from sweep.fit import fit_block
-from sweep.problem import observe_block
+from benchmarks.throughput import PROBLEMS, bandwidth, fit, pass_bytes, phases, problem
 
 BLOCKS = (1, 4, 16, 64, 256, 512)
 
@@ -20,36 +18,36 @@ def main() -> None:
     if device.platform == "cpu":
         print("skipped: jax finds no accelerator")
         return
-    big = jnp.ones(2**28)
-    bandwidth = big.nbytes / best(jax.jit(jnp.sum), big)
-    rows = []
-    for name, choice in PROBLEMS.items():
-        setup = problem(*choice)
-        for block in BLOCKS:
-            maps = setup.maps(tuple(range(block)))
-            arguments = (setup.solver, setup.objective, setup.problem, maps, setup.bounds)
-            fit_block(*arguments)
-            start = time.perf_counter()
-            result = fit_block(*arguments)
-            total = time.perf_counter() - start
-            seen = observe_block(setup.problem, maps)
-            data = sum(leaf.nbytes for leaf in jax.tree.leaves(seen.rows)) / block
-            ticks = float(np.mean(result.evaluations))
-            rows.append(
-                {
-                    "device": device.device_kind,
-                    "problem": name,
-                    "block": block,
-                    "fits a second": block / total,
-                    "solver share": float(result.seconds.sum()) / total,
-                    "evaluations": ticks,
-                    "bound fits a second": bandwidth / (data * ticks),
-                    "of the bound": (block / total) * data * ticks / bandwidth,
-                    "certified": int((result.scan_certified == 1).sum()),
-                    **{f"{k} ms": round(v, 3) for k, v in phases(setup).items()},
-                }
-            )
-    keep("gpu", rows)
+    keep("gpu", [measure(name, block) for name in PROBLEMS for block in BLOCKS])
+
+
+def measure(name: str, block: int) -> dict[str, Any]:
+    """A block of one problem."""
+    setup = problem(*PROBLEMS[name])
+    fit(setup, range(block))
+    start = time.perf_counter()
+    result = fit(setup, range(block))
+    total = time.perf_counter() - start
+    parts = phases(setup, block)
+    ticks, steps = result.evaluations.max(), result.iterations.max()
+    times = {"evaluate": ticks, "sums": ticks, "step": steps, "scan": 1 + result.jumps.max()}
+    bound = bandwidth(2**28) / (pass_bytes(setup) * float(result.evaluations.mean()))
+    row = {
+        "device": jax.devices()[0].device_kind,
+        "problem": name,
+        "block": block,
+        "fits/s": round(block / total, 2),
+        "solver share": round(float(result.seconds.sum()) / total, 2),
+        "evaluations": round(float(result.evaluations.mean()), 1),
+        "bound fits/s": round(bound, 1),
+        "of the bound": round(block / total / bound, 4),
+        "certified": int((result.scan_certified == 1).sum()),
+        **{f"{k} ms": round(v, 3) for k, v in parts.items()},
+        # at most: every lane of a block as often as the one that takes longest
+        **{f"{k} share": round(v * times.get(k, 1) / 1e3 / total, 2) for k, v in parts.items()},
+    }
+    print(json.dumps(row), flush=True)
+    return row
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def keep(name: str, rows: list[dict[str, Any]]) -> None:
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_processor()}",
+        "machine": f"{platform.machine()}, {_cores()}, {_processor()}",
         "versions": versions(),
         "peak_memory_MB": peak_megabytes(),
         "rows": rows,
@@ -38,6 +38,10 @@ def peak_megabytes() -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) // 1024
     raise RuntimeError("no VmHWM in /proc/self/status: peak memory is measured on Linux only")
+
+
+def _cores() -> str:
+    return f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores"
 
 
 def _text(value: Any) -> str:

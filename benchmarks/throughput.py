@@ -1,6 +1,8 @@
-"""Fits per second and core, what a fit spends its time on, and the published grid on paper."""
+"""Fits per second and core, and what a fit spends its time on."""
 
+import os
 import time
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,8 @@ import numpy as np
 from benchmarks.real import real_sky
 from benchmarks.record import keep, peak_megabytes
 from sweep.config.build import Setup, build
-from sweep.fit import fit_block
+from sweep.fit import BlockResult, fit_block
+from sweep.lanes import over_realisations
 from sweep.problem import components, observe_block
 from sweep.problem.derivatives import derivatives
 from sweep.solvers.newton.scan import scan
@@ -22,18 +25,6 @@ PROBLEMS = {
 }
 REALISATIONS = 32
 BLOCK = 16
-
-BETA_DUST = (100, 500, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 10000)
-TEMP_DUST = (10, 50, 100, 200, 300, 400, 500)
-BETA_PL = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 500)
-GRID_MASKS = ("GAL020", "GAL040-GAL020", "GAL060-GAL040", "GAL060")
-GRID_REALISATIONS = 100
-
-
-def main() -> None:
-    """Throughput of two problems, then the cost of the published grid from a sample of it."""
-    throughput()
-    paper_grid()
 
 
 def problem(mask: str, *counts: int) -> Setup:
@@ -48,36 +39,34 @@ def problem(mask: str, *counts: int) -> Setup:
     )
 
 
-def throughput() -> None:
-    """All of a unit: noise, reduction to cells, fit, CMB map and its statistics."""
+def main() -> None:
+    """All of a unit on one core: noise, reduction to cells, fit, CMB map and its statistics."""
+    one_core()
     rows = []
     for name, choice in PROBLEMS.items():
         setup = problem(*choice)
-        _fit(setup, range(BLOCK))  # compiles
-        start = time.process_time()
+        fit(setup, range(BLOCK))  # compiles
+        start = time.perf_counter()
         results = [
-            _fit(setup, range(first, first + BLOCK)) for first in range(0, REALISATIONS, BLOCK)
+            fit(setup, range(first, first + BLOCK)) for first in range(0, REALISATIONS, BLOCK)
         ]
-        total = (time.process_time() - start) / REALISATIONS
+        total = (time.perf_counter() - start) / REALISATIONS
         solver = float(np.mean([r.seconds.mean() for r in results]))
         evaluations = np.concatenate([r.evaluations for r in results])
         ticks = float(evaluations.mean())
-        parts = phases(setup)
-        big = jnp.ones(2**25)
-        bandwidth = big.nbytes / best(jax.jit(jnp.sum), big)
-        data = int(sum(leaf.nbytes for leaf in jax.tree.leaves(_rows(setup))))
         rows.append(
             {
                 "problem": name,
+                "form": setup.problem.cells.form,
                 "rows": setup.problem.cells.flat_index.shape[1],
-                "core seconds a fit": round(total, 4),
-                "fits a core second": round(1 / total, 2),
+                "seconds a fit": round(total, 4),
+                "fits/s": round(1 / total, 2),
                 "solver share": round(solver / total, 2),
                 "evaluations": round(ticks, 1),
-                **{f"{k} ms": round(v, 2) for k, v in parts.items()},
-                "pass MB": round(data / 1e6, 1),
-                "GB/s": round(bandwidth / 1e9, 1),
-                "bound fits/s": round(bandwidth / (data * ticks), 1),
+                **{f"{k} ms": round(v, 2) for k, v in phases(setup, 1).items()},
+                "pass MB": round(pass_bytes(setup) / 1e6, 1),
+                "GB/s": round(bandwidth(2**25) / 1e9, 1),
+                "bound fits/s": round(bandwidth(2**25) / (pass_bytes(setup) * ticks), 1),
                 # of the ticks of lanes side by side, those that work: all at once, or refilled
                 "busy in lockstep": round(ticks / float(evaluations.max()), 2),
                 "busy if refilled": round(busy(evaluations, REALISATIONS // 4), 2),
@@ -88,6 +77,23 @@ def throughput() -> None:
     keep("throughput", rows)
 
 
+def one_core() -> None:
+    """Keep this process on one core, as one of the many that a node runs."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def bandwidth(length: int) -> float:
+    """Bytes a second that a sum over an array of so many numbers reads."""
+    big = jnp.ones(length)
+    return big.nbytes / best(jax.jit(jnp.sum), big)
+
+
+def pass_bytes(setup: Setup) -> int:
+    """Bytes of the rows of one realisation, which every evaluation reads."""
+    block = observe_block(setup.problem, setup.maps((0,)))
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(block.rows))
+
+
 def busy(evaluations: np.ndarray, width: int) -> float:
     """Share of the ticks of `width` lanes that work, a lane that is done taking the next fit."""
     ends = np.zeros(width)
@@ -96,42 +102,38 @@ def busy(evaluations: np.ndarray, width: int) -> float:
     return float(evaluations.sum() / (width * ends.max()))
 
 
-def _fit(setup: Setup, numbers):  # noqa: ANN001, ANN202
+def fit(setup: Setup, numbers: Iterable[int]) -> BlockResult:
+    """A block from its noise on."""
     maps = setup.maps(tuple(numbers))
     return fit_block(setup.solver, setup.objective, setup.problem, maps, setup.bounds)
 
 
-def _rows(setup: Setup):  # noqa: ANN202
-    block = observe_block(setup.problem, setup.maps((0,)))
-    return jax.tree.map(lambda leaf: leaf[0], block.rows)
-
-
-def phases(setup: Setup) -> dict[str, float]:
-    """Milliseconds of the parts of a fit, each alone."""
-    p, maps = setup.problem, setup.maps((0,))
-    rows = _rows(setup)
-    x, box = internal_box(setup.bounds, p.cells.lengths[0])
+def phases(setup: Setup, block: int) -> dict[str, float]:
+    """Milliseconds of the parts of a fit, each alone, for a block of realisations together."""
+    p, maps = setup.problem, setup.maps(tuple(range(block)))
+    rows = observe_block(p, maps).rows
+    start, box = internal_box(setup.bounds, p.cells.lengths[0])
     index = p.cells.flat_index
-    at = jax.jit(derivatives)(p, rows, x)
-    system = assemble(at, x, index, box)
-    params = setup.bounds.start
+    x = jnp.stack([start] * block)
+    params = {name: jnp.stack([v] * block) for name, v in setup.bounds.start.items()}
+
+    def block_of(one: Callable) -> Callable:
+        return jax.jit(lambda *given: over_realisations(lambda a: one(*a))(given))
+
+    evaluate = block_of(lambda r, x: derivatives(p, r, x))
+    sums = block_of(lambda at, x: assemble(at, x, index, box))
+    at = evaluate(rows, x)
+    system = sums(at, x)
+    step = block_of(lambda a, s, x: newton_step(a, s, x, index, box, jnp.float64(1e-5)))
+    scanned = block_of(lambda r, x, v: scan(p, r, x, v, box, 32, jnp.float64(1e-4)))
     parts = {
-        "noise": (lambda: setup.maps((1,)),),
-        "reduce": (lambda: observe_block(p, maps),),
-        "evaluate": (jax.jit(derivatives), p, rows, x),
-        "step": (
-            jax.jit(lambda a, s, x: newton_step(a, s, x, index, box, jnp.float64(1e-5))),
-            at,
-            system,
-            x,
-        ),
-        "scan": (
-            jax.jit(lambda r, x, v: scan(p, r, x, v, box, 32, jnp.float64(1e-4))),
-            rows,
-            x,
-            at.chi_square,
-        ),
-        "cmb": (jax.jit(components), params, p, maps[0]),
+        "noise": (lambda: setup.maps(tuple(range(block))),),
+        "reduce": (observe_block, p, maps),
+        "evaluate": (evaluate, rows, x),
+        "sums": (sums, at, x),
+        "step": (step, at, system, x),
+        "scan": (scanned, rows, x, at.chi_square),
+        "cmb": (block_of(lambda q, m: components(q, p, m)), params, maps),
     }
     return {name: 1e3 * best(*part) for name, part in parts.items()}
 
@@ -145,36 +147,3 @@ def best(call, *arguments) -> float:  # noqa: ANN001, ANN002
         jax.block_until_ready(call(*arguments))
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def paper_grid() -> None:
-    """11 x 7 x 11 counts x 4 masks x 100 realisations, from 9 of its points a mask."""
-    rows = []
-    for mask in GRID_MASKS:
-        costs = []
-        for choice in np.random.default_rng(0).permuted(
-            np.stack([BETA_DUST[::5], TEMP_DUST[::3], BETA_PL[::5]]), axis=1
-        ).T.tolist() + [[10000, 500, 500], [100, 10, 10], [3000, 200, 50], [6000, 100, 100]]:
-            setup = problem(mask, *choice)
-            _fit(setup, range(2))
-            start = time.process_time()
-            _fit(setup, range(2, 6))
-            costs.append((time.process_time() - start) / 4)
-        rows.append(
-            {
-                "mask": mask,
-                "points": len(costs),
-                "cheapest s": min(costs),
-                "mean s": float(np.mean(costs)),
-                "dearest s": max(costs),
-                "core hours": float(np.mean(costs))
-                * len(BETA_DUST)
-                * len(TEMP_DUST)
-                * len(BETA_PL)
-                * GRID_REALISATIONS
-                / 3600,
-            }
-        )
-    total = sum(row["core hours"] for row in rows)
-    print(f"the published grid: {total:.0f} core hours (published: about 640 GPU hours)")
-    keep("paper_grid", rows)

@@ -6,8 +6,9 @@ are less than their matrix; then the rows of the likelihood are pixels.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,12 +32,14 @@ class Cells:
     Attributes:
         index: cluster of every parameter, shape (parameter, tile, row).
         row: row of every pixel, shape (pixel,).
+        filled: number of tiles that hold any row.
         lengths: axes of the tables of the three parameters; problems of like size share them.
         form: `cells` or `pixels`: what a row is.
     """
 
     index: Int[Array, "parameter tile row"]
     row: Int[Array, " pixel"]
+    filled: Int[Array, ""]
     lengths: tuple[int, ...] = field(metadata={"static": True})
     form: str = field(metadata={"static": True})
 
@@ -44,6 +47,19 @@ class Cells:
     def flat_index(self) -> Int[Array, "parameter row"]:
         """`index` without tiles."""
         return self.index.reshape(3, -1)
+
+    def over_tiles(self, one: Callable, *tiles: Array) -> Any:
+        """Map over the leading axis of `tiles`; where no rows are filled, the result is zero."""
+        if self.index.shape[1] == 1:
+            return jax.tree.map(lambda leaf: leaf[None], one(*(x[0] for x in tiles)))
+
+        def body(i: Array, out: Any) -> Any:
+            new = one(*(x[i] for x in tiles))
+            return jax.tree.map(lambda all_, leaf: all_.at[i].set(leaf), out, new)
+
+        shapes = jax.eval_shape(one, *(x[0] for x in tiles))
+        empty = jax.tree.map(lambda x: jnp.zeros((self.index.shape[1], *x.shape), x.dtype), shapes)
+        return jax.lax.fori_loop(0, self.filled, body, empty)
 
 
 class Rows(NamedTuple):
@@ -78,6 +94,7 @@ def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
     return Cells(
         index=jnp.asarray(index.reshape(3, -1, tile)),
         row=jnp.asarray(row, jnp.int32),
+        filled=jnp.int32(-(-first.size // tile)),
         lengths=(n_rows, coarse, coarse),
         form=form,
     )

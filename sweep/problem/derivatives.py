@@ -14,7 +14,7 @@ matrix, which is never indefinite.
 """
 
 from collections.abc import Callable, Iterable
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import NamedTuple
 
@@ -61,9 +61,8 @@ def derivatives(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Der
     """Evaluate every row of one realisation."""
     t = tables(problem, spectral)
     of_tile = _of_cells if problem.cells.form == "cells" else _of_pixels
-    tiles = jax.lax.map(
-        lambda tile: of_tile(t, *tile), (problem.cells.index.swapaxes(0, 1), rows.data, rows.power)
-    )
+    cells = problem.cells
+    tiles = cells.over_tiles(partial(of_tile, t), cells.index.swapaxes(0, 1), rows.data, rows.power)
     return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], -1), tiles)
 
 
@@ -71,8 +70,7 @@ def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Floa
     """Evaluate `chi_square` only."""
     t = tables(problem, spectral)
 
-    def of_tile(tile: tuple[Array, Array, Array]) -> Array:
-        index, data, power = tile
+    def of_tile(index: Array, data: Array, power: Array) -> Array:
         u, w = t.power[index[0]].T * t.planck[index[1]].T, t.synchrotron[index[2]].T
         gram = _gram(t, [u, w])
         if problem.cells.form == "cells":
@@ -83,8 +81,9 @@ def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Floa
         c = _inverse(gram)
         return power - c[0] * m[0, 0] - 2 * c[1] * m[0, 1] - c[2] * m[1, 1]
 
-    tiles = (problem.cells.index.swapaxes(0, 1), rows.data, rows.power)
-    return jax.lax.map(of_tile, tiles).reshape(-1)
+    cells = problem.cells
+    tiles = cells.over_tiles(of_tile, cells.index.swapaxes(0, 1), rows.data, rows.power)
+    return tiles.reshape(-1)
 
 
 def _vectors(t: Tables, index: Array) -> list[Array]:

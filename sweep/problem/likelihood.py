@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Scalar
+from jaxtyping import Array, Float, Int, Scalar
 
-from sweep.lanes import over_realisations
-from sweep.problem.cells import Rows, reduce
+from sweep.lanes import over_realisations, side_by_side
+from sweep.problem.cells import TILE, Rows, reduce
 from sweep.problem.derivatives import TRIANGLE, derivatives
-from sweep.problem.sed import SpectralProblem, coordinates, tables
+from sweep.problem.sed import SpectralProblem, Tables, coordinates, tables
 from sweep.types import PARAMETERS, FrequencyMaps, Params
 
 Components = Float[Array, "component stokes pixel"]
@@ -103,10 +103,24 @@ def expand(params: Params, problem: SpectralProblem, observation: Observation) -
 def components(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Components:
     """Maximum likelihood (cmb, dust, synchrotron), uK_CMB, the last two at their references."""
     t = tables(problem, coordinates(params))
-    labels = problem.labels
+    n_pixels = problem.n_pixels
+    pad = 0 if side_by_side() else -n_pixels % TILE
+    tile = n_pixels if side_by_side() else TILE
+    labels = jnp.pad(jnp.stack([problem.labels[p] for p in PARAMETERS]), ((0, 0), (0, pad)))
+    padded = jnp.pad(maps, ((0, 0), (0, 0), (0, pad)))
+    tiles = (
+        labels.reshape(3, -1, tile).swapaxes(0, 1),
+        padded.reshape(*maps.shape[:2], -1, tile).transpose(2, 0, 1, 3),
+    )
+    solved = jax.lax.map(lambda given: _components_of(t, *given), tiles)
+    return jnp.moveaxis(solved, 0, 2).reshape(3, 2, -1)[..., :n_pixels]
+
+
+def _components_of(t: Tables, labels: Int[Array, "parameter pixel"], maps: Array) -> Components:
+    """Solve B^T B s = B^T d at every pixel of a tile."""
     cmb = t.cmb[:, None]
-    dust = t.power[labels["beta_dust"]].T * t.planck[labels["temp_dust"]].T
-    synchrotron = t.synchrotron[labels["beta_pl"]].T
+    dust = t.power[labels[0]].T * t.planck[labels[1]].T
+    synchrotron = t.synchrotron[labels[2]].T
     whitened = cmb[:, None] * maps
 
     # Cholesky factor of B^T B, 3 x 3 at each pixel, written out: it fuses, a batched one does not

@@ -15,7 +15,7 @@ from sweep.problem.sed import Tables, coordinates
 from sweep.solvers import SOLVERS, Bounds, NewtonSolver, Solver
 from sweep.solvers.newton import scan as scanning
 from sweep.solvers.newton import system as systems
-from sweep.solvers.newton.hop import lower_regions, regions
+from sweep.solvers.newton.hop import among, lower_regions, regions
 from sweep.solvers.newton.lane import Settings
 from sweep.solvers.newton.pool import fit_pool
 from sweep.solvers.newton.solver import internal_box
@@ -80,7 +80,8 @@ def dense_hessian(problem, counts, rows, x) -> tuple[np.ndarray, np.ndarray]:
         return jnp.sum(row_values(problem, rows, point))
 
     flat = jnp.concatenate([x[i, :n] for i, n in enumerate(sizes)])
-    return np.asarray(jax.grad(value)(flat)), np.asarray(jax.hessian(value)(flat))
+    forward = jax.jacfwd(value)
+    return np.asarray(forward(flat)), np.asarray(jax.jacfwd(forward)(flat))
 
 
 def test_the_undamped_step_is_the_dense_newton_step(small):
@@ -203,7 +204,8 @@ def test_regions_reach_out_from_what_moved():
     assert set(np.asarray(of_rows[:6])) == {0}  # temp_dust joins the first six rows to cluster 0
     assert set(np.asarray(of_rows[7:])) == {5}
     change = jnp.where(rows < 6, -1.0, 1.0)
-    lower, theirs = lower_regions(moved, moved, change, index, jnp.float64(1e-4))
+    lower = lower_regions(of_rows, moved, change, jnp.float64(1e-4))
+    theirs = among(of_clusters, lower)
     assert np.flatnonzero(np.asarray(lower)).tolist() == [0]
     assert bool(theirs[1, 0])
     assert not bool(theirs[1, 1])

@@ -89,20 +89,16 @@ def regions(
 
 
 def lower_regions(
-    moved: Array, candidates: Array, change: Float[Array, " row"], index: Array, tolerance: Scalar
-) -> tuple[Bool[Array, " cluster"], Bool[Array, "parameter cluster"]]:
-    """Regions of `candidates` where chi_square fell; also the clusters that belong to them.
+    of_rows: Int[Array, " row"], candidates: Array, change: Float[Array, " row"], tolerance: Scalar
+) -> Bool[Array, " cluster"]:
+    """Those of `candidates` in whose region chi_square changed by less than -tolerance."""
+    within = jnp.where(of_rows >= 0, change, 0.0)
+    summed = jax.ops.segment_sum(within, jnp.maximum(of_rows, 0), num_segments=candidates.size)
+    return candidates & (summed < -tolerance)
 
-    Args:
-        moved: beta_pl clusters that the hop moved.
-        candidates: those still in question.
-        change: of chi_square, row by row.
-        index: cluster of every row.
-        tolerance: a region fell by more than this.
-    """
-    of_rows, of_clusters = regions(moved, index)
-    length = moved.shape[0]
-    change = jnp.where(of_rows >= 0, change, 0.0)
-    summed = jax.ops.segment_sum(change, jnp.maximum(of_rows, 0), num_segments=length)
-    lower = candidates & (summed < -tolerance)
-    return lower, (of_clusters >= 0) & lower[jnp.maximum(of_clusters, 0)]
+
+def among(
+    of_clusters: Int[Array, "parameter cluster"], chosen: Bool[Array, " cluster"]
+) -> Bool[Array, "parameter cluster"]:
+    """Clusters that belong to the region of a chosen beta_pl cluster."""
+    return (of_clusters >= 0) & chosen[jnp.maximum(of_clusters, 0)]

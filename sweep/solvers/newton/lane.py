@@ -22,14 +22,13 @@ from jaxtyping import Array, Bool, Float, Int, Scalar
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import Derivatives, derivatives
 from sweep.problem.sed import Spectral, SpectralProblem
-from sweep.solvers.newton.hop import HOPS, alternatives, lower_regions
+from sweep.solvers.newton.hop import HOPS, alternatives, among, lower_regions, regions
 from sweep.solvers.newton.scan import BETA_PL, scan
-from sweep.solvers.newton.system import Box, assemble, newton_step
+from sweep.solvers.newton.system import Box, System, assemble, newton_step
 from sweep.types import NOT_ATTEMPTED, Status
 
-HOP_STEPS = 8
+HOP_STEPS = 6
 HOP_ATTEMPTS = 3
-HOP_PROMISE = 0.02
 HOP_PROMISE = 0.02
 """A hop is judged when its last step lowered chi_square by less than this."""
 _ROUNDING = 1e-16
@@ -41,7 +40,7 @@ _LOST_STEPS = 6
 _JUMP = 1e-4
 """A jump or a hop lowers chi_square by more than this, and a thousand roundings."""
 
-_FIRST_DAMPING, _LEAST_RAISED = 1e-5, 1e-3
+_FIRST_DAMPING, _LEAST_RAISED = 1e-5, 1e-2
 """Of Levenberg and Marquardt, in units of the Gauss-Newton diagonal."""
 
 
@@ -78,12 +77,13 @@ class Lane(NamedTuple):
 
     Attributes:
         x, at: the lowest point of this descent, and the likelihood about it.
+        system: the sums of `at` over clusters.
         trial: the point that is evaluated next.
-        predicted: decrease that the step to `trial` promises; infinite where it must be taken.
+        predicted: decrease that the step to `trial` promises; infinite where it must be taken,
+            NaN where no trial has been chosen.
         phase: see `Phase`.
         settled: whether `x` is a minimum, or rounding ends the descent.
         damping: of the next step.
-        norm: gradient norm at `x`.
         last_gain: decrease of chi_square in the last step that was taken.
         lost: steps in a row whose decrease is below rounding.
         steps, evaluations, scans, jumps: counts of the whole fit.
@@ -91,18 +91,19 @@ class Lane(NamedTuple):
         status: `Status`, once done.
         base: the minimum in memory while hopping.
         goals: where each hop takes beta_pl clusters; NaN stays.
+        refused: goals that led nowhere lower, and would not now.
         moved, candidates: clusters that this hop moved, and those not yet rejected.
         hop_steps, attempts, hop: of this hop, and which it is.
     """
 
     x: Spectral
     at: Derivatives
+    system: System
     trial: Spectral
     predicted: Scalar
     phase: Int[Array, ""]
     settled: Bool[Array, ""]
     damping: Scalar
-    norm: Scalar
     last_gain: Scalar
     lost: Int[Array, ""]
     steps: Int[Array, ""]
@@ -113,6 +114,7 @@ class Lane(NamedTuple):
     status: Int[Array, ""]
     base: Base
     goals: Float[Array, "try cluster"]
+    refused: Float[Array, "try cluster"]
     moved: Bool[Array, " cluster"]
     candidates: Bool[Array, " cluster"]
     hop_steps: Int[Array, ""]
@@ -127,15 +129,16 @@ def begin(start: Spectral, n_rows: int) -> Lane:
     zero, count = jnp.zeros((), dtype), jnp.int32(0)
     values = jnp.zeros(n_rows, dtype)
     nobody = jnp.zeros(length, bool)
+    flat = jnp.zeros_like(start)
     return Lane(
         x=start,
         at=Derivatives(values, *(jnp.zeros((k, n_rows), dtype) for k in (3, 6, 6))),
+        system=System(flat, flat, flat, jnp.zeros(start.shape, bool), zero),
         trial=start,
         predicted=zero + jnp.inf,
         phase=jnp.int32(Phase.DESCEND),
         settled=jnp.bool_(False),
         damping=zero + _FIRST_DAMPING,
-        norm=zero,
         last_gain=zero,
         lost=count,
         steps=count,
@@ -146,6 +149,7 @@ def begin(start: Spectral, n_rows: int) -> Lane:
         status=jnp.int32(Status.PENDING),
         base=Base(start, values, zero),
         goals=jnp.full((HOPS, length), jnp.nan, dtype),
+        refused=jnp.full((HOPS, length), jnp.nan, dtype),
         moved=nobody,
         candidates=nobody,
         hop_steps=count,
@@ -174,16 +178,16 @@ def evaluate(
     )
     at = jax.tree.map(lambda a, b: jnp.where(take, a, b), new, lane.at)
     x = jnp.where(take, lane.trial, lane.x)
-    norm = assemble(at, x, problem.cells.flat_index, box).norm
+    system = assemble(at, x, problem.cells.flat_index, box)
     many = jnp.where(lost, lane.lost + 1, 0)
     return lane._replace(
         x=x,
         at=at,
+        system=system,
         damping=damping,
-        norm=norm,
         last_gain=jnp.where(forced | ~take, jnp.inf, decrease),
         lost=many,
-        settled=(norm < settings.tolerance) | (many > _LOST_STEPS),
+        settled=(system.norm < settings.tolerance) | (many > _LOST_STEPS),
         steps=lane.steps + ~forced,
         hop_steps=lane.hop_steps + 1,
         evaluations=lane.evaluations + 1,
@@ -203,8 +207,7 @@ def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:
 def descend(lane: Lane, problem: SpectralProblem, box: Box) -> Lane:
     """Choose the next point by a Newton step."""
     index = problem.cells.flat_index
-    system = assemble(lane.at, lane.x, index, box)
-    step = newton_step(lane.at, system, lane.x, index, box, lane.damping)
+    step = newton_step(lane.at, lane.system, lane.x, index, box, lane.damping)
     trial = jnp.clip(lane.x + step.change, box.low, box.high)
     return lane._replace(trial=trial, predicted=step.predicted)
 
@@ -237,7 +240,6 @@ def _look(
     """At a minimum: scan; jump, or hop, or end."""
     values = lane.at.chi_square
     found = scan(problem, rows, lane.x, values, box, settings.nodes, tolerance)
-    system = assemble(lane.at, lane.x, problem.cells.flat_index, box)
     jumping = (found.jumps > 0) & (lane.scans + 1 < settings.max_scans)
     seen = lane._replace(
         scans=lane.scans + 1, certified=(found.jumps == 0).astype(jnp.int32), lost=jnp.int32(0)
@@ -246,10 +248,13 @@ def _look(
         trial=found.jumped,
         predicted=jnp.full_like(lane.predicted, jnp.inf),
         jumps=lane.jumps + found.jumps,
+        refused=jnp.full_like(lane.refused, jnp.nan),
     )
+    goals = alternatives(lane.x, found, lane.system, problem.cells.flat_index)
+    known = jnp.any(goals[:, None] == lane.refused, axis=1)
     rested = seen._replace(
-        base=Base(lane.x, values, lane.norm),
-        goals=alternatives(lane.x, found, system, problem.cells.flat_index),
+        base=Base(lane.x, values, lane.system.norm),
+        goals=jnp.where(known, jnp.nan, goals),
         hop=jnp.int32(-1),
     )
     rested = _next_hop(rested, allowed=lane.scans + 1 < settings.max_scans)
@@ -281,32 +286,38 @@ def _next_hop(lane: Lane, allowed: Bool[Array, ""] | bool = True) -> Lane:
 
 def _judge(lane: Lane, problem: SpectralProblem, tolerance: Scalar) -> Lane:
     """After a hop or a check: keep what is lower, try on, or go back."""
-    index = problem.cells.flat_index
     change = lane.at.chi_square - lane.base.values
     checking = lane.phase == Phase.CHECK
-    won = checking & (jnp.sum(change) < -tolerance)
-    lower, theirs = lower_regions(lane.moved, lane.candidates, change, index, tolerance)
+    # past the first attempt all that has moved is in question together
+    won = (checking | (lane.attempts > 0)) & (jnp.sum(change) < -tolerance)
+    of_rows, of_clusters = regions(lane.moved, problem.cells.flat_index)
+    lower = lower_regions(of_rows, lane.candidates, change, tolerance)
     mixed = lane._replace(
-        trial=jnp.where(theirs, lane.x, lane.base.x),
+        trial=jnp.where(among(of_clusters, lower), lane.x, lane.base.x),
         predicted=jnp.full_like(lane.predicted, jnp.inf),
         phase=jnp.int32(Phase.CHECK),
         candidates=lower,
         lost=jnp.int32(0),
     )
+    near = among(of_clusters, lane.candidates)[BETA_PL]
+    tried = jnp.where(jnp.arange(HOPS)[:, None] <= lane.hop, lane.goals, jnp.nan)
     kept = lane._replace(
-        trial=lane.x,
-        predicted=jnp.full_like(lane.predicted, jnp.inf),
+        predicted=jnp.full_like(lane.predicted, jnp.nan),
         phase=jnp.int32(Phase.DESCEND),
         jumps=lane.jumps + jnp.sum(lane.candidates, dtype=jnp.int32),
+        refused=jnp.where(near, jnp.nan, jnp.where(jnp.isnan(tried), lane.refused, tried)),
     )
     again = lane._replace(
-        trial=lane.x,
-        predicted=jnp.full_like(lane.predicted, jnp.inf),
+        predicted=jnp.full_like(lane.predicted, jnp.nan),
         phase=jnp.int32(Phase.HOP),
         hop_steps=jnp.int32(0),
         attempts=lane.attempts + 1,
     )
-    over = jnp.where(checking, lane.attempts + 1 >= HOP_ATTEMPTS, ~jnp.any(lower))
+    same = (lane.attempts > 0) & jnp.all(lower == lane.candidates)
+    at_rest = lane.settled | (lane.last_gain < HOP_PROMISE)
+    over = jnp.where(
+        checking, lane.attempts + 1 >= HOP_ATTEMPTS, ~jnp.any(lower) | (same & at_rest)
+    )
     elsewhere = _next_hop(lane)
     return jax.tree.map(
         lambda win, stop, more, mix: jnp.where(
@@ -323,7 +334,7 @@ def _back(lane: Lane, hopping: Bool[Array, ""]) -> Lane:
     """Return to the base, if there is one."""
     return lane._replace(
         x=jnp.where(hopping, lane.base.x, lane.x),
-        norm=jnp.where(hopping, lane.base.norm, lane.norm),
+        system=lane.system._replace(norm=jnp.where(hopping, lane.base.norm, lane.system.norm)),
         at=lane.at._replace(chi_square=jnp.where(hopping, lane.base.values, lane.at.chi_square)),
         settled=lane.settled | hopping,
     )

@@ -39,7 +39,15 @@ class Ended(NamedTuple):
     @classmethod
     def of(cls, lane: Lane) -> "Ended":
         """What remains of a lane."""
-        return cls(*(getattr(lane, name) for name in cls._fields))
+        return cls(
+            lane.x,
+            lane.system.norm,
+            lane.status,
+            lane.steps,
+            lane.evaluations,
+            lane.jumps,
+            lane.certified,
+        )
 
 
 class _Pool(NamedTuple):
@@ -64,7 +72,6 @@ def fit_pool(
     def choose(lanes: Lane, own: Rows) -> Lane:
         """The next point of every lane; a branch that no lane takes costs nothing."""
         waiting = _each(lambda lane: is_waiting(lane, settings), width)(lanes)
-        stepping = (lanes.phase != Phase.DONE) & ~waiting
 
         def decided(lane: Lane, rows: Rows) -> Lane:
             return decide(lane, rows, problem, box, settings)
@@ -73,6 +80,7 @@ def fit_pool(
             return descend(lane, problem, box)
 
         lanes = _where_any(waiting, decided, lanes, own)
+        stepping = (lanes.phase != Phase.DONE) & (~waiting | jnp.isnan(lanes.predicted))
         return _where_any(stepping, stepped, lanes)
 
     def refill(state: _Pool) -> _Pool:

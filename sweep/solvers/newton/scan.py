@@ -131,17 +131,16 @@ def _rise(
 ) -> Float[Array, "cluster node"]:
     """chi_square of every cluster of one parameter at the nodes, less where it is."""
     t, at_nodes = tables(problem, x), tables(problem, nodes)
-    index = problem.cells.index
-    tile = index.shape[2]
+    cells = problem.cells
+    index = cells.index.swapaxes(0, 1)
 
-    def of_tile(given: tuple[Array, Array, Array, Array]) -> Array:
-        i, data, power, value = given
+    def of_tile(i: Array, data: Array, power: Array, value: Array) -> Array:
         rise = _tile_values(problem.cells.form, t, at_nodes, i, data, power, parameter) - value
         return rise.T
 
-    tiles = (index.swapaxes(0, 1), rows.data, rows.power, values.reshape(-1, tile))
-    rise = jax.lax.map(of_tile, tiles).reshape(values.size, -1)
-    clusters = problem.cells.flat_index[parameter]
+    tiles = (index, rows.data, rows.power, values.reshape(rows.power.shape))
+    rise = cells.over_tiles(of_tile, *tiles).reshape(values.size, -1)
+    clusters = cells.flat_index[parameter]
     return jax.ops.segment_sum(rise, clusters, num_segments=x.shape[1])
 
 

@@ -1,0 +1,75 @@
+"""What the published grid would cost here, and on paper on one GPU."""
+
+import time
+
+import numpy as np
+
+from benchmarks.record import keep
+from benchmarks.throughput import bandwidth, fit, one_core, pass_bytes, problem
+
+BETA_DUST = (100, 500, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 10000)
+TEMP_DUST = (10, 50, 100, 200, 300, 400, 500)
+BETA_PL = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 500)
+MASKS = ("GAL020", "GAL040-GAL020", "GAL060-GAL040", "GAL060")
+REALISATIONS = 100
+
+POINTS, FITS = 9, 4
+"""Points of the grid a mask that are measured, and fits of each."""
+
+H200_BANDWIDTH = 4.8e12
+"""Bytes a second, of its data sheet."""
+
+
+def main() -> None:
+    """Points drawn as a Latin square would: every axis is covered evenly."""
+    one_core()
+    rows = []
+    points = len(BETA_DUST) * len(TEMP_DUST) * len(BETA_PL) * REALISATIONS
+    for seed, mask in enumerate(MASKS):
+        seconds, read = np.array([_cost(mask, *counts) for counts in sample(seed)]).T
+        rows.append(
+            {
+                "mask": mask,
+                "points": POINTS,
+                "cheapest s": seconds.min(),
+                "mean s": seconds.mean(),
+                "dearest s": seconds.max(),
+                "core hours": seconds.mean() * points / 3600,
+                "error": seconds.std(ddof=1) / np.sqrt(POINTS) * points / 3600,
+                "TB read": read.mean() * points / 1e12,
+            }
+        )
+        print(rows[-1], flush=True)
+    hours, terabytes = (sum(row[k] for row in rows) for k in ("core hours", "TB read"))
+    here = bandwidth(2**25)
+    share = terabytes * 1e12 / (hours * 3600 * here)
+    bound = terabytes * 1e12 / H200_BANDWIDTH / 60
+    rows.append({**dict.fromkeys(rows[0], ""), "mask": "all", "core hours": hours})
+    rows[-1] |= {"TB read": terabytes}
+    keep("paper_grid", rows)
+    print(
+        f"the published grid: {hours:.0f} core hours here (published: about 640 GPU hours)\n"
+        f"a core reads {here / 1e9:.0f} GB/s, fits use {100 * share:.1f} % of that; "
+        f"an H200 by its bandwidth alone: {bound:.1f} minutes, with the same share of it as a "
+        f"core here: {bound / share:.0f} minutes (not measured)"
+    )
+
+
+def sample(seed: int) -> list[list[int]]:
+    """Points of the grid: each axis in even steps, in an order of its own."""
+    rng = np.random.default_rng(seed)
+    axes = [
+        rng.permutation(np.array(axis)[np.linspace(0, len(axis) - 1, POINTS).round().astype(int)])
+        for axis in (BETA_DUST, TEMP_DUST, BETA_PL)
+    ]
+    return np.stack(axes, axis=1).tolist()
+
+
+def _cost(mask: str, *counts: int) -> tuple[float, float]:
+    """Seconds of a fit once compiled, and bytes that its evaluations read."""
+    setup = problem(mask, *counts)
+    fit(setup, range(FITS))
+    start = time.perf_counter()
+    result = fit(setup, range(FITS))
+    seconds = (time.perf_counter() - start) / FITS
+    return seconds, pass_bytes(setup) * float(result.evaluations.mean())
