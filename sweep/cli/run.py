@@ -21,7 +21,7 @@ def main() -> None:
     err = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         _refuse_targets(sys.argv[1:])
-        _compose_and_run()
+        _run(sys.argv[1:])
     except SweepError as error:
         err.print(f"sweep: {error}", markup=False)
         sys.exit(error.exit_code)
@@ -33,6 +33,19 @@ def main() -> None:
             raise
         err.print(f"sweep: {explain(error)}", markup=False)
         sys.exit(ConfigError.exit_code)
+
+
+def _run(arguments: list[str]) -> None:
+    from sweep.engines.mpi import rank_count, ranks
+
+    if "hydra/launcher=mpi" in arguments:
+        with ranks() as launches:
+            if launches:
+                _compose_and_run()
+        return
+    if (count := rank_count()) > 1:
+        raise ConfigError(f"started as {count} MPI ranks: add hydra/launcher=mpi, or start one")
+    _compose_and_run()
 
 
 def _refuse_targets(arguments: list[str]) -> None:
@@ -49,14 +62,13 @@ def _compose_and_run() -> None:
     def single(composed: DictConfig) -> None:
         """One experiment, where there is no `--multirun`; else the launcher runs them all."""
         from sweep.cli.session import run_session
-        from sweep.engines import LocalEngine
 
         run = HydraConfig.get()
         try:
             if run.sweeper.params:
                 keys = ", ".join(run.sweeper.params)
                 raise ConfigError(f"this experiment sweeps {keys}: run it with `sweep -m`")
-            engine = LocalEngine(run.launcher.processes)
+            engine = hydra.utils.instantiate(run.launcher).engine()
             run_session([to_conf(composed)], engine, overrides=[run.overrides.task])
         except SweepError as error:  # Hydra would print lines of its own about it
             caught.append(error)

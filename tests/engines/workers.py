@@ -69,12 +69,18 @@ def die_always(job: Any) -> list[Any]:
     return [f"done {job.name}"]
 
 
+def die_loudly(job: Any) -> list[Any]:
+    job.attempt()
+    raise ValueError("two\nlines")
+
+
 def describe(job: Any) -> list[Any]:
     """What this worker may use."""
     job.attempt()
     time.sleep(job.seconds)
     names = ("OMP_NUM_THREADS", "JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES")
-    shared = {name: os.environ.get(name) for name in names}
+    shared: dict[str, Any] = {name: os.environ.get(name) for name in names}
+    shared["pid"] = os.getpid()
     return [{"cores": sorted(os.sched_getaffinity(0)), "jax": "jax" in sys.modules, **shared}]
 
 

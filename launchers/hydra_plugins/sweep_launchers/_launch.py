@@ -1,31 +1,50 @@
 """What every launcher does: compose the jobs, launch them together, answer Hydra."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from sweep.cli.session import run_session
-from sweep.config.compose import to_conf
 from sweep.engines import Engine
 
 
-def launch_jobs(
-    context: HydraContext,
-    config: DictConfig,
-    job_overrides: Sequence[Sequence[str]],
-    engine: Engine,
-) -> list[JobReturn]:
-    """One launch for all jobs; each job's return value is the identity of its experiment."""
-    confs = []
-    for overrides in job_overrides:
-        composed = context.config_loader.load_sweep_config(config, list(overrides))
-        with open_dict(composed):
-            del composed["hydra"]
-        confs.append(to_conf(composed))
-    identities = run_session(confs, engine, overrides=job_overrides)
-    return [
-        JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=identity)
-        for overrides, identity in zip(job_overrides, identities, strict=True)
-    ]
+class SweepLauncher(Launcher):
+    """All experiments of a multirun as one launch of an engine."""
+
+    @abstractmethod
+    def engine(self) -> Engine:
+        """What computes; imported here, since Hydra imports every plugin at its start."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Remember what composes the experiments."""
+        self.hydra_context = hydra_context
+        self.config = config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Compose every experiment, check all of them, then run what is missing.
+
+        Each job's return value is the identity of its experiment.
+        """
+        from sweep.cli.session import run_session
+        from sweep.config.compose import to_conf
+
+        confs = []
+        for overrides in job_overrides:
+            composed = self.hydra_context.config_loader.load_sweep_config(
+                self.config, list(overrides)
+            )
+            with open_dict(composed):
+                del composed["hydra"]
+            confs.append(to_conf(composed))
+        identities = run_session(confs, self.engine(), overrides=job_overrides)
+        return [
+            JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=identity)
+            for overrides, identity in zip(job_overrides, identities, strict=True)
+        ]

@@ -21,6 +21,13 @@ class LocalLauncherConf:
 
 
 @dataclass
+class MpiLauncherConf:
+    """The ranks of an MPI job: `mpiexec -n 5 sweep ...` has four that compute."""
+
+    _target_: str = f"{_PLUGINS}.mpi.MpiLauncher"
+
+
+@dataclass
 class GridSweeperConf:
     """The plain product of all swept values.
 
@@ -32,9 +39,10 @@ class GridSweeperConf:
     params: dict[str, Any] | None = field(default_factory=dict)
 
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="local", node=LocalLauncherConf, provider="skysweep"
-)
+for _name, _node in {"local": LocalLauncherConf, "mpi": MpiLauncherConf}.items():
+    ConfigStore.instance().store(
+        group="hydra/launcher", name=_name, node=_node, provider="skysweep"
+    )
 ConfigStore.instance().store(
     group="hydra/sweeper", name="grid", node=GridSweeperConf, provider="skysweep"
 )

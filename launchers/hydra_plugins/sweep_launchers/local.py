@@ -1,37 +1,21 @@
 """`hydra/launcher=local`: the default, processes on this machine."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from sweep.engines import Engine
 
+from ._launch import SweepLauncher
 from .config import LocalLauncherConf  # noqa: F401 (registers the settings)
 
 
-class LocalLauncher(Launcher):
-    """All experiments of a multirun as one launch of the local engine."""
+class LocalLauncher(SweepLauncher):
+    """One worker an accelerator, or a core."""
 
     def __init__(self, processes: Any) -> None:
         self.processes = processes
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Remember what composes the experiments."""
-        self.hydra_context = hydra_context
-        self.config = config
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Compose every experiment, check all of them, then run what is missing."""
+    def engine(self) -> Engine:
+        """See `SweepLauncher.engine`."""
         from sweep.engines import LocalEngine
 
-        from ._launch import launch_jobs
-
-        return launch_jobs(
-            self.hydra_context, self.config, job_overrides, LocalEngine(self.processes)
-        )
+        return LocalEngine(self.processes)

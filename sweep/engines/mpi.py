@@ -1,0 +1,119 @@
+"""Ranks of an MPI job: rank 0 launches and hands out, the others take a package as they get free.
+
+Everything is mpi4py.futures; this says who serves, and which share of its node a rank takes.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from sweep.engines.base import Engine, Worker
+from sweep.engines.devices import slots
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sweep.grid.plan import Package
+    from sweep.worker import Outcome
+
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+"""Variables by which launchers of MPI ranks tell how many there are."""
+
+_MISSING = (
+    "hydra/launcher=mpi needs mpi4py: pip install 'skysweep[mpi]', or on a cluster mpi4py only"
+)
+
+_pool: Any = None
+"""The executor of this job, on rank 0 between `ranks` and its end."""
+
+
+def rank_count() -> int:
+    """Number of MPI ranks that this process was started as one of; 1 where it was not."""
+    return max((int(os.environ[name]) for name in _SIZES if name in os.environ), default=1)
+
+
+@contextmanager
+def ranks() -> Iterator[bool]:
+    """Join the ranks of the job: true on rank 0, which launches; the others serve it, then false.
+
+    Raises:
+        ConfigError: mpi4py is not installed.
+    """
+    global _pool
+    if find_spec("mpi4py") is None:
+        raise ConfigError(_MISSING)
+    from mpi4py import MPI
+    from mpi4py.futures import MPICommExecutor
+
+    comm = MPI.COMM_WORLD
+    if comm.Get_size() == 1:
+        yield True
+        return
+    try:
+        _occupy_slot(comm)
+        with MPICommExecutor(comm, root=0) as pool:
+            if pool is not None:
+                _pool = pool
+                yield True
+        if comm.Get_rank() > 0:
+            yield False
+    except Exception:
+        if comm.Get_rank() == 0:
+            raise  # the others have been released by then
+        traceback.print_exc()
+        sys.stderr.flush()
+        comm.Abort(1)  # or all would wait for this rank
+    finally:
+        _pool = None
+
+
+def _occupy_slot(comm: Any) -> None:
+    """Share the node between its serving ranks, unless the launcher of the ranks did."""
+    from mpi4py import MPI
+
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    serving = comm.Get_rank() > 0
+    before = node.scan(int(serving)) - int(serving)
+    count = node.allreduce(int(serving))
+    masks = set(node.allgather(tuple(sorted(os.sched_getaffinity(0)))))
+    shares = slots(count if len(masks) == 1 else 1)
+    if serving:
+        shares[before % len(shares)].occupy()
+
+
+class MpiEngine(Engine):
+    """The other ranks of this job; alone, this process."""
+
+    def workers(self) -> int:
+        """See `Engine.workers`."""
+        return _pool.num_workers if _pool is not None else 1
+
+    def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
+        """See `Engine.run`. MPI ends the job where a rank dies, so nothing is tried again here."""
+        from sweep.worker import Outcome
+
+        if _pool is None:
+            yield from map(worker, packages)
+            return
+        todo = iter(packages)
+        running: dict[Future, Package] = {}
+        while True:
+            # one package more than workers, so that none waits for rank 0
+            for package in todo:
+                running[_pool.submit(worker, package)] = package
+                if len(running) > self.workers():
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                package = running.pop(future)
+                try:
+                    ended = future.result()
+                except Exception as error:
+                    message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                    ended = [Outcome(task, {}, message, died=True) for task in package.tasks]
+                yield ended

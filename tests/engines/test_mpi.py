@@ -1,0 +1,116 @@
+"""The MPI engine with real ranks, and alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sweep.engines import Engine
+from sweep.engines.mpi import MpiEngine
+from sweep.store import Store, verify
+from tests.engines.contract import POINTS, EngineContract
+from tests.small import SMALL, assert_same_results
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+class TestAlone(EngineContract):
+    """`sweep hydra/launcher=mpi` without mpiexec."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls) -> Engine:
+        return MpiEngine()
+
+
+def mpiexec(ranks: int, *command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [BIN / "mpiexec", "-n", str(ranks), *command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+def sweep_under(ranks: int, folder: Path, *overrides: str) -> subprocess.CompletedProcess:
+    return mpiexec(ranks, BIN / "sweep", "-m", *SMALL, *overrides, cwd=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_the_ranks_hold_the_contract(ranks: int) -> None:
+    done = mpiexec(ranks, sys.executable, "-m", "tests.engines.under_mpi")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "8 passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_command_gives_what_any_engine_gives(tmp_path: Path, reference: Path) -> None:
+    given = ["noise.ratio=1,2", "noise.realisations=4", "store.path=a.zarr", "hydra/launcher=mpi"]
+    done = sweep_under(3, tmp_path, *given)
+    assert done.returncode == 0, done.stderr
+    assert_same_results(tmp_path / "a.zarr", reference, rtol=1e-10)
+    # printed once, by one rank
+    assert done.stdout.count("cmb_variance") == 1
+
+
+def test_bad_input_ends_all_ranks(tmp_path: Path) -> None:
+    done = sweep_under(3, tmp_path, "noise.rato=1", "hydra/launcher=mpi")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "did you mean `noise.ratio`?" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ranks_without_the_launcher_are_refused(tmp_path: Path) -> None:
+    done = sweep_under(2, tmp_path)
+    assert done.returncode == 2
+    assert "started as 2 MPI ranks: add hydra/launcher=mpi" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_dead_rank_ends_the_job_and_the_rerun_takes_up_the_rest(
+    tmp_path: Path, reference: Path
+) -> None:
+    given = ["noise.ratio=1,2", "noise.realisations=4", "store.path=a.zarr", "hydra/launcher=mpi"]
+    path = tmp_path / "a.zarr"
+    running = subprocess.Popen(
+        [BIN / "mpiexec", "-n", "3", BIN / "sweep", "-m", *SMALL, *given],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    journals = tmp_path / "a.zarr.sweep" / "journal"
+    deadline = time.monotonic() + 120
+    while not (journals.is_dir() and any(f.stat().st_size for f in journals.iterdir())):
+        assert time.monotonic() < deadline
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.05)
+    # the youngest of the ranks is no launcher: rank 0 was started first
+    ranks = [p for p in psutil.Process(running.pid).children(recursive=True) if "sweep" in p.name()]
+    victim = max(ranks, key=lambda p: (p.create_time(), p.pid))
+    os.kill(victim.pid, signal.SIGKILL)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode != 0
+    assert "Killed (signal 9)" in said
+    before = len(Store(path).done_units())
+    assert 0 < before < 8
+    done = sweep_under(3, tmp_path, *given)
+    assert done.returncode == 0, done.stderr
+    assert f"{8 - before} units to compute" in done.stderr
+    assert verify(path).clean
+    assert_same_results(path, reference, rtol=1e-10)
+
+
+def test_points_of_the_command_are_those_of_the_contract() -> None:
+    assert tuple(f"noise.ratio={n} noise.realisations=4" for n in (1, 2)) == POINTS
