@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SLURM := slurm-wlm slurmctld slurmd slurmdbd munge mariadb-server
 
-.PHONY: setup demo test smoke bench lint docs clean
+.PHONY: setup demo test slurm smoke bench lint docs clean
 
 setup: $(READY)
 
@@ -21,8 +22,16 @@ demo: setup
 	$(BIN)/sweep-store plot runs/demo.zarr --output runs/demo.png
 	@echo "store: runs/demo.zarr   picture: runs/demo.png   next: $(BIN)/sweep-store best runs/demo.zarr"
 
-test: setup
+test: setup slurm
 	$(BIN)/python -m pytest
+
+# Parts of a SLURM for the tests, where they can be installed; else those tests skip and say why.
+slurm:
+	@if { command -v slurmctld && command -v mariadbd; } >/dev/null || [ "$$(id -u)" != 0 ] \
+	  || ! command -v apt-get >/dev/null; then exit 0; fi; \
+	export DEBIAN_FRONTEND=noninteractive; echo "installing $(SLURM)"; \
+	{ apt-get update -qq && apt-get install -y -qq $(SLURM); } >/dev/null 2>&1 \
+	  || echo "SLURM cannot be installed here: its tests will be skipped"
 
 # Another Python: make smoke PYTHON=python3.13 VENV=.venv-3.13
 smoke: setup

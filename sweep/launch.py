@@ -37,6 +37,7 @@ class Launch:
         outcomes: of the units it computed; empty where nothing was missing.
         total: number of units the experiments have.
         missing: number of them that are not recorded yet.
+        detached: jobs that still compute them, by their ids.
     """
 
     store: str
@@ -44,6 +45,7 @@ class Launch:
     outcomes: tuple[Outcome, ...]
     total: int
     missing: int
+    detached: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -102,6 +104,7 @@ def launch(
         outcomes=tuple(outcomes),
         total=len(tasks(store, experiments)),
         missing=len(missing) - sum(o.error is None for o in outcomes),
+        detached=engine.detached,
     )
 
 

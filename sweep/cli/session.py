@@ -22,6 +22,16 @@ def run_session(
     """
     out, err = console(), console(stderr=True)
     done = launch(confs, engine, Progress(err), overrides)
+    if done.detached:
+        jobs = ", ".join(done.detached)
+        out.print(
+            f"submitted {done.missing} of {done.total} units as jobs {jobs}",
+            f"follow them: sweep-store status {done.store}",
+            sep="\n",
+            markup=False,
+            soft_wrap=True,
+        )
+        return done.identities
     if not done.outcomes:
         done_already = f"nothing to do: all {done.total} units are recorded in {done.store}"
         out.print(done_already, markup=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import Any
 from sweep.cli.tables import console, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
 from sweep.statistics.summary import METRICS, best, summary
-from sweep.store import Store, open_dataset, verify
+from sweep.store import Store, open_dataset, seal, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     ranked.add_argument("--top", type=int, default=10, help="how many to show")
     ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
     add("verify", _verify, "rehash what is recorded; what is damaged is computed again next time")
+    add("seal", _seal, "write into the store itself what is done, so that a copy of it says so")
     plot = add("plot", _plot, "picture of cmb_variance against cluster counts")
     plot.add_argument("--output", help="file to write; <store>-variance.png by default")
     return parser
@@ -126,6 +127,11 @@ def _verify(options: argparse.Namespace) -> None:
         return
     remedy = "run the sweep again to compute them anew" if report.retracted else "restore a copy"
     raise StoreError(f"{len(report.damage) + len(report.metadata)} damaged; {remedy}")
+
+
+def _seal(options: argparse.Namespace) -> None:
+    seal(options.store)
+    _say(f"sealed: {len(Store(options.store).done_units())} units")
 
 
 def _plot(options: argparse.Namespace) -> None:

@@ -29,3 +29,8 @@ class Engine(ABC):
         A package whose worker dies is tried again, three times in all, then its units come back
         with an error. Closing the iterator stops the workers.
         """
+
+    @property
+    def detached(self) -> tuple[str, ...]:
+        """Jobs that go on after `run` has returned, by their ids."""
+        return ()

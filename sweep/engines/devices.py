@@ -45,6 +45,19 @@ def slots(processes: int | None) -> list[Slot]:
     return [Slot(shares[i], cards[i % len(cards)] if cards else None) for i in range(count)]
 
 
+def share(number: int, count: int, bound: bool) -> Slot:
+    """The slot of worker `number` of `count` on a node that a scheduler gave to them.
+
+    Args:
+        number: from 0.
+        count: workers on the node.
+        bound: whether the scheduler has bound each worker to cores of its own; which of the
+            accelerators that it sees a worker takes goes by its number all the same.
+    """
+    slot = slots(count)[number]
+    return Slot(tuple(_cores()), slot.accelerator) if bound else slot
+
+
 def accelerators() -> list[str]:
     """NVIDIA devices that this process may use, without asking jax; none where jax has no CUDA."""
     if not any(find_spec(f"jax_cuda{n}_plugin") for n in (12, 13)):

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sweep.engines.base import Engine, Worker
-from sweep.engines.devices import slots
+from sweep.engines.devices import share
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,12 +77,11 @@ def _occupy_slot(comm: Any) -> None:
 
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
     serving = comm.Get_rank() > 0
-    before = node.scan(int(serving)) - int(serving)
+    number = node.scan(int(serving)) - 1
     count = node.allreduce(int(serving))
     masks = set(node.allgather(tuple(sorted(os.sched_getaffinity(0)))))
-    shares = slots(count if len(masks) == 1 else 1)
     if serving:
-        shares[before % len(shares)].occupy()
+        share(number, count, bound=len(masks) > 1).occupy()
 
 
 class MpiEngine(Engine):

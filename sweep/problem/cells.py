@@ -90,7 +90,7 @@ def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
     tile = TILE if jax.default_backend() == "cpu" else n_rows
     index = np.zeros((3, n_rows), np.int32)
     index[:, : first.size] = [v[first] for v in labels]
-    coarse = min(n_rows, 8 ** max(2, math.ceil(math.log(max(counts[1:]), 8))))
+    coarse = min(n_rows, 8 ** max(3, math.ceil(math.log(max(counts[1:]), 8))))
     return Cells(
         index=jnp.asarray(index.reshape(3, -1, tile)),
         row=jnp.asarray(row, jnp.int32),
@@ -101,9 +101,8 @@ def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
 
 
 def bucket(count: int) -> int:
-    """The next of 512, 1024, 2048, 3072, 4096, 6144, ...: lengths that like problems share."""
-    power = 1 << (max(count, 512) - 1).bit_length()
-    return 3 * power // 4 if power > 2048 and count <= 3 * power // 4 else power
+    """The next of 1024, 2048, 4096, ...: lengths that like problems share."""
+    return 1 << (max(count, 1024) - 1).bit_length()
 
 
 def reduce(cells: Cells, inverse_sigma: Float[Array, " frequency"], maps: FrequencyMaps) -> Rows:

@@ -65,18 +65,8 @@ class EngineContract:
             packages[3] = spoiled(packages[3])
             return path, [o for ended in engine.run(packages, run_package) for o in ended]
 
-    def test_every_package_is_computed_once(self, engine: Engine, tmp_path: Path) -> None:
-        names = [f"p{i}" for i in range(7)]
-        ended = list(engine.run(jobs(tmp_path, *names), work))
-        assert sorted(ended) == [[f"done {name}"] for name in names]
-        assert [attempts(tmp_path, name) for name in names] == [1] * 7
-
     def test_nothing_to_do_is_nothing_done(self, engine: Engine) -> None:
         assert list(engine.run([], work)) == []
-
-    def test_an_engine_can_be_used_again(self, engine: Engine, tmp_path: Path) -> None:
-        for name in ("once", "twice"):
-            assert list(engine.run(jobs(tmp_path, name), work)) == [[f"done {name}"]]
 
     def test_workers_are_counted(self, engine: Engine) -> None:
         assert engine.workers() >= 1
@@ -110,3 +100,17 @@ class EngineContract:
         # largest relative difference seen on a 2-core x86: none between engines, 2.3e-14
         # (cmb_variance) between blocks of 1 and 4; counts and parameters equal
         assert_same_results(path, reference, rtol=1e-10)
+
+
+class HandingContract(EngineContract):
+    """Of engines whose workers hand their outcomes back, whatever the package."""
+
+    def test_every_package_is_computed_once(self, engine: Engine, tmp_path: Path) -> None:
+        names = [f"p{i}" for i in range(7)]
+        ended = list(engine.run(jobs(tmp_path, *names), work))
+        assert sorted(ended) == [[f"done {name}"] for name in names]
+        assert [attempts(tmp_path, name) for name in names] == [1] * 7
+
+    def test_an_engine_can_be_used_again(self, engine: Engine, tmp_path: Path) -> None:
+        for name in ("once", "twice"):
+            assert list(engine.run(jobs(tmp_path, name), work)) == [[f"done {name}"]]

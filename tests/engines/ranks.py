@@ -8,11 +8,11 @@ import pytest
 
 from sweep.engines import Engine
 from sweep.engines.mpi import MpiEngine, rank_count
-from tests.engines.contract import EngineContract
+from tests.engines.contract import HandingContract
 from tests.engines.workers import describe, die_loudly, jobs
 
 
-class TestRanks(EngineContract):
+class TestRanks(HandingContract):
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls) -> Engine:

@@ -16,7 +16,7 @@ import pytest
 from sweep.engines import ATTEMPTS, Engine, LocalEngine
 from sweep.errors import ConfigError
 from sweep.worker import Outcome
-from tests.engines.contract import POINTS, EngineContract
+from tests.engines.contract import POINTS, HandingContract
 from tests.engines.workers import (
     FOREVER,
     attempts,
@@ -32,21 +32,21 @@ from tests.small import arrays, grid, run
 ROOT = Path(__file__).parents[2]
 
 
-class TestInThisProcess(EngineContract):
+class TestInThisProcess(HandingContract):
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls) -> Engine:
         return LocalEngine(0)
 
 
-class TestOneWorker(EngineContract):
+class TestOneWorker(HandingContract):
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls) -> Engine:
         return LocalEngine(1)
 
 
-class TestThreeWorkers(EngineContract):
+class TestThreeWorkers(HandingContract):
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls) -> Engine:

@@ -13,14 +13,14 @@ import pytest
 from sweep.engines import Engine
 from sweep.engines.mpi import MpiEngine
 from sweep.store import Store, verify
-from tests.engines.contract import POINTS, EngineContract
+from tests.engines.contract import POINTS, HandingContract
 from tests.small import SMALL, assert_same_results
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
-class TestAlone(EngineContract):
+class TestAlone(HandingContract):
     """`sweep hydra/launcher=mpi` without mpiexec."""
 
     @pytest.fixture(scope="class")

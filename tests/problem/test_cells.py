@@ -89,9 +89,20 @@ def test_on_an_accelerator_all_rows_are_one_tile(monkeypatch):
 
 
 def test_like_counts_share_lengths():
-    lengths = [bucket(n) for n in (1, 512, 513, 2048, 2049, 3072, 3073, 4096, 4097)]
-    assert lengths == [512, 512, 1024, 2048, 3072, 3072, 4096, 4096, 6144]
+    lengths = [bucket(n) for n in (1, 1024, 1025, 2048, 2049, 4096, 4097)]
+    assert lengths == [1024, 1024, 2048, 2048, 4096, 4096, 8192]
     grown = [bucket(n) for n in range(1, 20_000)]
     assert grown == sorted(grown)
     assert all(n <= length for n, length in enumerate(grown, start=1))
-    assert len(set(grown)) == 10
+    assert len(set(grown)) == 6
+
+
+def test_a_grid_of_a_hundred_points_takes_a_handful_of_programs():
+    pixel = np.arange(30_000)
+    shapes = set()
+    for beta_dust in (100, 500, 1000, 2000, 3000, 4000, 5000, 6000, 8000, 10000):
+        for coarse in (1, 10, 50, 100, 150, 200, 300, 350, 400, 500):
+            labels = [pixel * beta_dust // 30_000, pixel * coarse // 30_000, pixel * 7 // 30_000]
+            cells = group(labels)
+            shapes.add((cells.form, cells.index.shape, cells.lengths))
+    assert len(shapes) <= 6

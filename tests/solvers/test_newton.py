@@ -414,3 +414,15 @@ def test_the_settings_are_those_of_the_configuration():
     solver = make()
     assert isinstance(solver, NewtonSolver)
     assert (solver.tolerance, solver.max_steps) == (1e-6, 1000)
+
+
+def test_what_is_hardly_constrained_converges_as_fast():
+    """Noise-free pixels, each on its own, from well determined to not at all."""
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["one cluster a pixel"]
+    problem = regrouped(problem, counts)
+    maps = (signal * jnp.logspace(-6, 0, problem.n_pixels))[None]
+    result = fit_block(make(), chi_square, problem, maps, box(counts))
+    assert result.status[0] == Status.CONVERGED
+    assert result.unconstrained[0] > 0
+    assert result.iterations[0] < 60

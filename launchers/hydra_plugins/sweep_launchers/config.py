@@ -5,6 +5,8 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from sweep.engines.slurm import SlurmSettings
+
 _PLUGINS = "hydra_plugins.sweep_launchers"
 
 
@@ -28,6 +30,13 @@ class MpiLauncherConf:
 
 
 @dataclass
+class SlurmLauncherConf(SlurmSettings):
+    """See `SlurmSettings`."""
+
+    _target_: str = f"{_PLUGINS}.slurm.SlurmLauncher"
+
+
+@dataclass
 class GridSweeperConf:
     """The plain product of all swept values.
 
@@ -39,7 +48,8 @@ class GridSweeperConf:
     params: dict[str, Any] | None = field(default_factory=dict)
 
 
-for _name, _node in {"local": LocalLauncherConf, "mpi": MpiLauncherConf}.items():
+_LAUNCHERS = {"local": LocalLauncherConf, "mpi": MpiLauncherConf, "slurm": SlurmLauncherConf}
+for _name, _node in _LAUNCHERS.items():
     ConfigStore.instance().store(
         group="hydra/launcher", name=_name, node=_node, provider="skysweep"
     )

@@ -133,7 +133,7 @@ def begin(start: Spectral, n_rows: int) -> Lane:
     return Lane(
         x=start,
         at=Derivatives(values, *(jnp.zeros((k, n_rows), dtype) for k in (3, 6, 6))),
-        system=System(flat, flat, flat, jnp.zeros(start.shape, bool), zero),
+        system=System(flat, flat, flat, flat, jnp.zeros(start.shape, bool), zero),
         trial=start,
         predicted=zero + jnp.inf,
         phase=jnp.int32(Phase.DESCEND),

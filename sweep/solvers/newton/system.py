@@ -28,6 +28,9 @@ _CG_STEPS = 200
 _WEAKEST = 0.1
 """A curvature below this share of the Gauss-Newton one is raised to it."""
 
+_LEAST = 1e-6
+"""And one below this share of what the width of the box gives, where the data say nothing."""
+
 
 class Box(NamedTuple):
     """Ends of the box in internal coordinates, shape (parameter, cluster)."""
@@ -42,14 +45,16 @@ class System(NamedTuple):
     Attributes:
         gradient: shape (parameter, cluster).
         curvature: diagonal of the Hessian.
-        scale: diagonal of the Gauss-Newton matrix, never below what the width of the box gives,
-            which is all that a parameter has that the data do not constrain.
+        gauss_newton: diagonal of the Gauss-Newton matrix.
+        scale: the same, never below what the width of the box gives, which is all that a parameter
+            has that the data do not constrain.
         free: parameters that are not held by an end of their box.
         norm: largest free gradient in units of the root of its own curvature.
     """
 
     gradient: Spectral
     curvature: Spectral
+    gauss_newton: Spectral
     scale: Spectral
     free: Bool[Array, "parameter cluster"]
     norm: Scalar
@@ -81,11 +86,11 @@ def assemble(at: Derivatives, x: Spectral, index: Array, box: Box) -> System:
     gradient = total(at.gradient, index, length)
     curvature = total(at.hessian[_DIAGONAL], index, length)
     least = (box.high - box.low) ** -2.0
-    scale = jnp.maximum(total(at.gauss_newton[_DIAGONAL], index, length), least)
+    gauss_newton = total(at.gauss_newton[_DIAGONAL], index, length)
     held = ((x <= box.low) & (gradient > 0)) | ((x >= box.high) & (gradient < 0))
     slope = jnp.abs(gradient) * jnp.maximum(jnp.abs(curvature), least) ** -0.5
     norm = jnp.max(jnp.where(held, 0.0, slope))
-    return System(gradient, curvature, scale, ~held, norm)
+    return System(gradient, curvature, gauss_newton, jnp.maximum(gauss_newton, least), ~held, norm)
 
 
 class _Attempt(NamedTuple):
@@ -109,12 +114,12 @@ def newton_step(
     """
     lowest, highest = box.low - x, box.high - x
     tolerance = jnp.clip(system.norm, 1e-6, 1e-2)
+    least = jnp.maximum(_WEAKEST * system.gauss_newton, _LEAST * (box.high - box.low) ** -2.0)
 
     def model(convex: Array) -> tuple[Array, Array]:
         coupling = jnp.where(convex, at.gauss_newton, at.hessian)
-        diagonal = jnp.where(convex, system.scale, system.curvature)
-        diagonal = jnp.maximum(diagonal, _WEAKEST * system.scale) + damping * system.scale
-        return coupling, diagonal
+        diagonal = jnp.where(convex, system.gauss_newton, system.curvature)
+        return coupling, jnp.maximum(diagonal, least) + damping * system.scale
 
     def attempt(a: _Attempt) -> _Attempt:
         coupling, diagonal = model(a.convex)
