@@ -1,8 +1,9 @@
 """Bounds of configuration values: declared beside the default, checked once, at the edge."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import field, fields, is_dataclass
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -107,14 +108,19 @@ def _not_finite(value: Any) -> str | None:
     return "must be finite" if bad else None
 
 
-def settings(conf: Any, prefix: str = "") -> Iterator[tuple[str, Any, dict]]:
+def settings(conf: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping]]:
     """Every leaf of nested configuration dataclasses as (dotted key, value, metadata)."""
-    for item in fields(conf):
-        key, value = f"{prefix}{item.name}", getattr(conf, item.name)
+    for name, metadata in _items(type(conf)):
+        key, value = f"{prefix}{name}", getattr(conf, name)
         if is_dataclass(value):
             yield from settings(value, f"{key}.")
         else:
-            yield key, value, dict(item.metadata)
+            yield key, value, metadata
+
+
+@cache  # a launch asks for every point of its grid
+def _items(group: type) -> tuple[tuple[str, Mapping], ...]:
+    return tuple((item.name, item.metadata) for item in fields(group))
 
 
 def flatten(conf: Any) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def _version(package: str) -> str:
         return "absent"
 
 
+@lru_cache(maxsize=4096)
 def matches(key: str, patterns: tuple[str, ...]) -> bool:
     """Whether a dotted key is one of `patterns`."""
     return any(fnmatch(key, pattern) for pattern in patterns)

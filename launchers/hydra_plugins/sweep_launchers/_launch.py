@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -33,16 +34,18 @@ class SweepLauncher(Launcher):
         Each job's return value is the identity of its experiment.
         """
         from sweep.cli.session import run_session
-        from sweep.config.compose import to_conf
+        from sweep.config.points import Points
 
-        confs = []
-        for overrides in job_overrides:
-            composed = self.hydra_context.config_loader.load_sweep_config(
-                self.config, list(overrides)
-            )
+        loader: Any = self.hydra_context.config_loader
+
+        def load(overrides: Sequence[str]) -> DictConfig:
+            composed = loader.load_sweep_config(self.config, list(overrides))
             with open_dict(composed):
                 del composed["hydra"]
-            confs.append(to_conf(composed))
+            return composed
+
+        point = Points(load, loader.repository.group_exists)
+        confs = [point(overrides) for overrides in job_overrides]
         identities = run_session(confs, self.engine(), overrides=job_overrides)
         return [
             JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=identity)

@@ -268,7 +268,9 @@ def test_a_refused_submission_names_what_was_submitted(
 def test_no_sbatch_is_one_line(tmp_path: Path) -> None:
     done = sweep(tmp_path, *GIVEN, PATH=str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr == "sweep: hydra/launcher=slurm: no sbatch here; run it on a login node\n"
+    assert done.stderr == (
+        "sweep: hydra/launcher=slurm: there is no sbatch here; run it on a login node\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

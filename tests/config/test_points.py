@@ -1,0 +1,97 @@
+"""Points of a grid are what Hydra composes one by one."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from sweep.config.compose import config_dir, to_conf
+from sweep.config.points import Points
+from sweep.errors import ConfigError
+
+
+class Counted:
+    """Hydra, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, overrides: Sequence[str]) -> DictConfig:
+        self.calls += 1
+        return compose("sweep", overrides=list(overrides))
+
+
+@pytest.fixture
+def load():
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        yield Counted()
+
+
+def points(load: Counted) -> Points:
+    loader = GlobalHydra.instance().config_loader()
+    return Points(load, loader.repository.group_exists)  # pyright: ignore
+
+
+GRID = (
+    ("solver=newton", "solver=optax_lbfgs"),
+    ("clusters=kmeans", "clusters=multires"),
+    ("clusters.beta_dust=4", "clusters.beta_dust=8", "clusters.beta_dust=16"),
+    ("mask.expression=ALL", "mask.expression='GAL060-GAL040'"),
+    ("sky.r=0", "sky.r=1e-3"),
+    ("noise.noiseless=true", "noise.noiseless=false"),
+    ("parameters.beta_pl.low=-5", "parameters.beta_pl.low=-4.5"),
+    ("store.path=a.zarr",),
+    ("fail_fast=true", "fail_fast=false"),
+)
+
+
+def test_points_are_what_hydra_composes(load: Counted) -> None:
+    point = points(load)
+    grid = list(product(*GRID))
+    found = [point(overrides) for overrides in grid]
+    assert len(found) == 384
+    assert load.calls < 30
+    for overrides, conf in list(zip(grid, found, strict=True))[::29]:
+        assert conf == to_conf(load(overrides))
+
+
+def test_points_do_not_share_what_differs(load: Counted) -> None:
+    point = points(load)
+    first, second, again = (point([f"clusters.beta_dust={n}"]) for n in (4, 8, 4))
+    assert [c.clusters.beta_dust for c in (first, second, again)] == [4, 8, 4]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("clusters.beta_dust=4", "clusters.beta_dust=0", "clusters.beta_dust = 0: must be at"),
+        ("clusters.beta_dust=4", "clusters.beta_dust=x", "clusters.beta_dust"),
+        ("fit.likelihood=direct", "fit.likelihood=furax", "newton knows the derivatives"),
+        ("sky.nside=8", "sky.nsied=8", "Could not override 'sky.nsied'"),
+    ],
+)
+def test_bad_points_are_refused_as_ever(load: Counted, good: str, bad: str, said: str) -> None:
+    point = points(load)
+    point([good])
+    with pytest.raises((ConfigError, HydraException), match=said):
+        point([bad])
+
+
+def test_a_value_made_of_others_follows_them(load: Counted) -> None:
+    point = points(load)
+    made = "clusters.temp_dust=${clusters.beta_dust}"
+    found = [point([f"clusters.beta_dust={n}", made]) for n in (4, 8)]
+    assert [c.clusters.temp_dust for c in found] == [4, 8]
+
+
+def test_a_combination_that_does_not_go_together_is_refused(load: Counted) -> None:
+    point = points(load)
+    point(["solver=newton", "fit.likelihood=direct"])
+    point(["solver=optax_lbfgs", "fit.likelihood=direct"])
+    point(["solver=optax_lbfgs", "fit.likelihood=furax"])
+    with pytest.raises(ConfigError, match="newton"):
+        point(["solver=newton", "fit.likelihood=furax"])
