@@ -12,6 +12,12 @@ PARTS = (
     "paper_grid",
     "growth",
     "certificate",
+    "planning",
+    "plans",
+    "engines",
+    "faults",
+    "scaling",
+    "store_scale",
     "gpu",
 )
 

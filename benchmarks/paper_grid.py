@@ -1,17 +1,23 @@
 """What the published grid would cost here, and on paper on one GPU."""
 
 import time
+from math import prod
 
 import numpy as np
+import yaml
 
 from benchmarks.record import keep
 from benchmarks.throughput import bandwidth, fit, one_core, pass_bytes, problem
+from sweep.config import config_dir
 
-BETA_DUST = (100, 500, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 10000)
-TEMP_DUST = (10, 50, 100, 200, 300, 400, 500)
-BETA_PL = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 500)
-MASKS = ("GAL020", "GAL040-GAL020", "GAL060-GAL040", "GAL060")
-REALISATIONS = 100
+STUDY = yaml.safe_load((config_dir() / "experiment" / "paper_grid.yaml").read_text())
+SWEPT = {key: str(text).split(",") for key, text in STUDY["hydra"]["sweeper"]["params"].items()}
+MASKS = SWEPT["mask.expression"]
+COUNTS = [
+    [int(count) for count in SWEPT[f"clusters.{parameter}"]]
+    for parameter in ("beta_dust", "temp_dust", "beta_pl")
+]
+REALISATIONS = STUDY["noise"]["realisations"]
 
 POINTS, FITS = 9, 4
 """Points of the grid a mask that are measured, and fits of each."""
@@ -24,7 +30,7 @@ def main() -> None:
     """Points drawn as a Latin square would: every axis is covered evenly."""
     one_core()
     rows = []
-    points = len(BETA_DUST) * len(TEMP_DUST) * len(BETA_PL) * REALISATIONS
+    points = prod(len(axis) for axis in COUNTS) * REALISATIONS
     for seed, mask in enumerate(MASKS):
         seconds, read = np.array([_cost(mask, *counts) for counts in sample(seed)]).T
         rows.append(
@@ -60,7 +66,7 @@ def sample(seed: int) -> list[list[int]]:
     rng = np.random.default_rng(seed)
     axes = [
         rng.permutation(np.array(axis)[np.linspace(0, len(axis) - 1, POINTS).round().astype(int)])
-        for axis in (BETA_DUST, TEMP_DUST, BETA_PL)
+        for axis in COUNTS
     ]
     return np.stack(axes, axis=1).tolist()
 

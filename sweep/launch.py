@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from sweep.config.build import Setup, build
 from sweep.config.schema import SweepConf
 from sweep.engines import ATTEMPTS, Engine
 from sweep.errors import ConfigError
 from sweep.grid import (
+    MOST_UNITS,
     Experiment,
-    Geometry,
+    Groups,
     Package,
     Task,
     missing_tasks,
@@ -19,12 +19,15 @@ from sweep.grid import (
     tasks,
     unique,
 )
-from sweep.memory import auto_block
+from sweep.preflight import Preflight
 from sweep.progress import Progress
 from sweep.provenance import provenance
-from sweep.store import Store, publish, seal
+from sweep.store import SegmentSpec, Store, publish, seal
 from sweep.store.files import writing
 from sweep.worker import Outcome, failed, run_package
+
+UNITS_A_WORKER = 16
+"""At least, where experiments share units: the last ones must not leave the others waiting."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,64 @@ class Launch:
         return tuple(o for o in self.outcomes if o.error is not None)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What was asked for, checked, and what a launch would add to the store.
+
+    Attributes:
+        path: of the store.
+        asked: identities of the experiments in the order they were asked for.
+        experiments: by identity.
+        store: as it is, or None where there is none yet.
+        segments: to be published.
+        preflight: what is known of the experiments.
+    """
+
+    path: str
+    asked: tuple[str, ...]
+    experiments: dict[str, Experiment]
+    store: Store | None
+    segments: tuple[SegmentSpec, ...]
+    preflight: Preflight
+
+
+def prepare(
+    confs: Sequence[SweepConf],
+    workers: int,
+    progress: Progress,
+    overrides: Sequence[Sequence[str]] = (),
+) -> Prepared:
+    """Check every experiment against its data and lay out what is new; creates nothing.
+
+    Raises:
+        ConfigError: a configuration cannot be used; the message names which.
+        StoreError: the store cannot be read or written.
+    """
+    path = _store_path(confs)
+    groups = Groups()
+    asked = [Experiment(conf, groups) for conf in confs]
+    experiments = unique(asked)
+    if len(experiments) < len(asked):
+        progress.note(f"{len(asked) - len(experiments)} duplicate experiments dropped")
+
+    store = _opened(path)
+    preflight = Preflight()
+    with progress.checking(len(experiments)) as checked:
+        for experiment in experiments.values():
+            preflight.check(experiment)
+            checked()
+    segments = plan_segments(
+        store,
+        experiments,
+        geometry=preflight.geometry,
+        block=lambda e, missing: preflight.block(e, missing, workers),
+        provenance=provenance(overrides),
+        most_units=max(MOST_UNITS, UNITS_A_WORKER * workers),
+    )
+    identities = tuple(experiment.identity for experiment in asked)
+    return Prepared(path, identities, experiments, store, tuple(segments), preflight)
+
+
 def launch(
     confs: Sequence[SweepConf],
     engine: Engine,
@@ -67,26 +128,9 @@ def launch(
         ConfigError: a configuration cannot be used; the message names which.
         StoreError: the store cannot be read or written.
     """
-    path = _store_path(confs)
-    asked = [Experiment(conf) for conf in confs]
-    experiments = unique(asked)
-    if len(experiments) < len(asked):
-        progress.note(f"{len(asked) - len(experiments)} duplicate experiments dropped")
-
-    store = _opened(path)
-    with progress.checking(len(experiments)) as checked:
-        geometry = {}
-        for key, experiment in experiments.items():
-            geometry[key] = _geometry(_checked(experiment))
-            checked()
-    segments = plan_segments(
-        store,
-        experiments,
-        geometry=lambda e: geometry[e.identity],
-        block=lambda e, missing: _block(e, missing, engine.workers(), len(experiments)),
-        provenance=provenance(overrides),
-    )
-    for segment in segments:
+    ready = prepare(confs, engine.workers(), progress, overrides)
+    path, experiments = ready.path, ready.experiments
+    for segment in ready.segments:
         publish(path, segment)
 
     store = Store(path)
@@ -100,7 +144,7 @@ def launch(
         )
     return Launch(
         store=path,
-        identities=tuple(e.identity for e in asked),
+        identities=ready.asked,
         outcomes=tuple(outcomes),
         total=len(tasks(store, experiments)),
         missing=len(missing) - sum(o.error is None for o in outcomes),
@@ -147,27 +191,6 @@ def _opened(path: str) -> Store | None:
             return Store(path)
         with TemporaryFile(dir=next(p for p in place.parents if p.exists())):
             return None
-
-
-def _checked(experiment: Experiment) -> Setup:
-    try:
-        return build(experiment.conf)
-    except MemoryError:
-        raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
-
-
-def _geometry(setup: Setup) -> Geometry:
-    return Geometry(setup.counts, setup.mask.nside, setup.mask.pixels)
-
-
-def _block(experiment: Experiment, missing: int, workers: int, experiments: int) -> int:
-    block = experiment.conf.fit.block
-    if block != "auto":
-        return min(block, missing)
-    setup = build(experiment.conf)
-    fits = auto_block(setup.solver, setup.objective, setup.problem, setup.bounds, missing, workers)
-    # a few experiments are cut into blocks enough for all workers
-    return min(fits, -(-missing // -(-workers // experiments)))
 
 
 def _run(

@@ -42,6 +42,12 @@ class Progress:
             yield lambda: update(1, "")
 
     @contextmanager
+    def piloting(self) -> Iterator[Callable[[], None]]:
+        """While a few fits are timed; the given function counts an experiment."""
+        with self._bar("experiments timed", None, "") as update:
+            yield lambda: update(1, "")
+
+    @contextmanager
     def running(self, total: int, fits: int) -> Iterator[Callable[[Outcome], None]]:
         """While units are computed; the given function counts one that ended."""
         counts: dict[str, int] = {}
@@ -56,7 +62,7 @@ class Progress:
             yield ended
 
     @contextmanager
-    def _bar(self, what: str, total: int, text: str) -> Iterator[Callable[[int, str], None]]:
+    def _bar(self, what: str, total: int | None, text: str) -> Iterator[Callable[[int, str], None]]:
         if self.console is None:
             yield lambda n, text: None
             return
@@ -76,7 +82,7 @@ class Progress:
             task = bar.add_task(what, total=total, text=text)
             yield lambda n, text: bar.update(task, advance=n, text=text)
 
-    def _lines(self, what: str, total: int) -> Callable[[int, str], None]:
+    def _lines(self, what: str, total: int | None) -> Callable[[int, str], None]:
         start = last = time.monotonic()
         done = 0
 
@@ -84,9 +90,12 @@ class Progress:
             nonlocal done, last
             done += n
             now = time.monotonic()
-            if now - last < QUIET_SECONDS and done < total:
+            if now - last < QUIET_SECONDS and done != total:
                 return
             last = now
+            if total is None:
+                self.note(f"{done} {what}, {now - start:.0f} s")
+                return
             left = (now - start) / done * (total - done)
             self.note(f"{done}/{total} {what}, {now - start:.0f} s, {left:.0f} s left  {text}")
 

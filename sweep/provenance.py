@@ -28,11 +28,15 @@ _PACKAGES = (
 
 
 def provenance(overrides: Sequence[Sequence[str]] = ()) -> dict[str, Any]:
-    """What is recorded with a launch; JSON."""
+    """What is recorded with a launch; JSON.
+
+    Args:
+        overrides: of every point; each is kept once, the points are the store's configurations.
+    """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "overrides": [list(o) for o in overrides],
+        "overrides": list(dict.fromkeys(text for point in overrides for text in point)),
         "versions": {"python": platform.python_version(), **versions()},
         "commit": commit(),
         "machine": platform.platform(),

@@ -29,6 +29,13 @@ _SCALARS = (
 )
 
 
+TRIES = 3
+"""How often a unit is computed that meets a system error."""
+
+PAUSE = 0.5
+"""Seconds before the second try; a file system may need a moment."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a unit.
@@ -52,25 +59,44 @@ def run_package(package: Package) -> list[Outcome]:
 
 
 def _run_task(task: Task, path: str) -> Outcome:
-    start = time.perf_counter()
+    """Try a unit until it is recorded; what a user has to mend is not tried again."""
+    for attempt in range(1, TRIES):
+        try:
+            return _compute(task, path, attempt)
+        except ConfigError as error:
+            return failed(task, path, error, attempt)
+        except Exception as error:
+            _log(task, path, error, attempt, final=False)
+        time.sleep(attempt * PAUSE)
     try:
-        writer = _writer(path)
-        segment = writer.segment(task.unit.segment)
-        _check_identity(task, segment)
-        results = [fit_experiment(conf, task.realisations) for conf in task.confs]
-        arrays = unit_arrays(segment, results)
-        record = writer.write(task.unit, arrays, seconds=time.perf_counter() - start)
+        return _compute(task, path, TRIES)
     except Exception as error:  # whatever a unit does, its worker goes on with the next
-        return failed(task, path, error, attempt=1)
+        return failed(task, path, error, TRIES)
+
+
+def _compute(task: Task, path: str, attempt: int) -> Outcome:
+    start = time.perf_counter()
+    writer = _writer(path)
+    segment = writer.segment(task.unit.segment)
+    _check_identity(task, segment)
+    results = [fit_experiment(conf, task.realisations) for conf in task.confs]
+    arrays = unit_arrays(segment, results)
+    seconds = time.perf_counter() - start
+    record = writer.write(task.unit, arrays, seconds=seconds, attempt=attempt)
     return Outcome(task, record.statuses)
 
 
 def failed(task: Task, path: str, error: Exception, attempt: int) -> Outcome:
-    """Log that a unit failed, where the log can be written, and say so."""
+    """Log that a unit failed for good in this launch, and say so."""
+    return Outcome(task, {}, _log(task, path, error, attempt, final=True))
+
+
+def _log(task: Task, path: str, error: Exception, attempt: int, final: bool) -> str:
+    """Log an error where the log can be written; returns it as one line."""
     try:
-        return Outcome(task, {}, _writer(path).fail(task.unit, error, attempt).message)
+        return _writer(path).fail(task.unit, error, attempt, final).message
     except StoreError:
-        return Outcome(task, {}, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _writer(path: str) -> UnitWriter:

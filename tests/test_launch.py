@@ -89,6 +89,20 @@ def test_a_store_that_grew_is_the_store_made_at_once(undisturbed: Path, tmp_path
     assert len(Store(path).units()) == 12  # none twice
 
 
+def test_units_of_several_experiments_hold_the_same(undisturbed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    words = "fit.experiments=2 fit.block=2"
+    part = run(grid(path, *(f"{point} {words}" for point in ALL), "noise.ratio=3"))
+    assert len(part.outcomes) == 3 + 2
+    assert [sum(o.statuses.values()) for o in part.outcomes] == [4, 4, 4, 1, 1]
+    ds = sweep.open(path)
+    first = ds.isel(experiment=[0, 1]).sortby("identity")
+    for name in ("nll", "cmb_variance", "beta_dust"):
+        np.testing.assert_allclose(first[name], arrays(undisturbed)[name], rtol=1e-10)
+    # a part of the grid is there already
+    assert run(grid(path, f"{ALL[1]} {words}")).outcomes == ()
+
+
 def test_a_solver_can_be_added_later(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     run(grid(path, "noise.realisations=2"))

@@ -1,5 +1,6 @@
 """One unit: from its configuration to arrays that fit the store."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,51 @@ def test_a_unit_that_fails_costs_only_itself(tmp_path: Path) -> None:
     assert done.error is None
     assert sum(done.statuses.values()) == 1
     assert Store(path).done_units() == {second.tasks[0].unit}
+
+
+def break_fits(patch: pytest.MonkeyPatch, times: int) -> list[float]:
+    """The next fits meet a system error, so many times; returns the pauses to come."""
+    module = importlib.import_module("sweep.worker")
+    fit, left, pauses = module.fit_experiment, [None] * times, []
+
+    def refused(*arguments):
+        if left:
+            left.pop()
+            raise OSError(5, "Input/output error")
+        return fit(*arguments)
+
+    patch.setattr(module, "fit_experiment", refused)
+    patch.setattr(module.time, "sleep", pauses.append)
+    return pauses
+
+
+def test_a_system_error_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = break_fits(monkeypatch, 1)
+    path = tmp_path / "a.zarr"
+    (package,) = packages_of(path, [small("noise.realisations=1", store=path)])
+    (outcome,) = run_package(package)
+    assert outcome.error is None
+    ((record,),) = Store(path).records.values()
+    assert record.attempt == 2
+    (failure,) = Store(path).errors()
+    assert (failure.attempt, failure.final) == (1, False)
+    assert failure.message == "OSError: [Errno 5] Input/output error"
+    assert pauses == [0.5]
+
+
+def test_and_given_up_after_the_third_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = break_fits(monkeypatch, 10)
+    path = tmp_path / "a.zarr"
+    (package,) = packages_of(path, [small("noise.realisations=1", store=path)])
+    (outcome,) = run_package(package)
+    assert outcome.error == "OSError: [Errno 5] Input/output error"
+    assert [(f.attempt, f.final) for f in Store(path).errors()] == [
+        (1, False),
+        (2, False),
+        (3, True),
+    ]
+    assert pauses == [0.5, 1.0]
+    assert Store(path).pending_units() == (package.tasks[0].unit,)
 
 
 def test_a_fit_that_fails_is_a_result_and_not_an_error(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from sweep.cli.plan import plan_table
 from sweep.cli.tables import console, summary_table
 from sweep.config.schema import SweepConf
 from sweep.engines import Engine
 from sweep.errors import IncompleteError
 from sweep.launch import launch
+from sweep.planning import plan
 from sweep.progress import Progress
 from sweep.statistics import summary
 from sweep.store import open_dataset
@@ -17,10 +19,16 @@ def run_session(
 ) -> tuple[str, ...]:
     """Launch `confs`, print their summary; returns the identities of the experiments.
 
+    With `plan=true` it prints what it would do.
+
     Raises:
         IncompleteError: a unit failed; the others are recorded.
     """
     out, err = console(), console(stderr=True)
+    if confs[0].plan:
+        planned = plan(confs, engine, Progress(err), overrides)
+        out.print(plan_table(planned))
+        return planned.identities
     done = launch(confs, engine, Progress(err), overrides)
     if done.detached:
         jobs = ", ".join(done.detached)

@@ -3,15 +3,15 @@
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sweep.cli.status import WATCH_SECONDS, show_status
 from sweep.cli.tables import console, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
 from sweep.statistics.summary import METRICS, best, summary
-from sweep.store import Store, open_dataset, seal, verify
+from sweep.store import Store, compact, open_dataset, seal, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,7 +38,17 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    add("status", _status, "how much is recorded, how fits ended, what failed")
+    status = add("status", _status, "how much is recorded, how fits ended, what failed, who writes")
+    status.add_argument(
+        "--watch",
+        metavar="SECONDS",
+        type=float,
+        nargs="?",
+        const=WATCH_SECONDS,
+        help=f"look again, every {WATCH_SECONDS:g} s by default, until all is recorded or Ctrl-C",
+    )
+    status.add_argument("--errors", action="store_true", help="the newest traceback of each kind")
+    status.add_argument("--json", action="store_true", help="all of it as one object")
     table = add("summary", _summary, "statistics of every experiment over its realisations")
     table.add_argument("--sort", metavar="COLUMN", help="column to sort by, e.g. cmb_variance")
     table.add_argument("--reverse", action="store_true", help="largest first")
@@ -49,34 +59,14 @@ def _parser() -> argparse.ArgumentParser:
     ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
     add("verify", _verify, "rehash what is recorded; what is damaged is computed again next time")
     add("seal", _seal, "write into the store itself what is done, so that a copy of it says so")
+    add("compact", _compact, "finished units into few large files, journals into one")
     plot = add("plot", _plot, "picture of cmb_variance against cluster counts")
     plot.add_argument("--output", help="file to write; <store>-variance.png by default")
     return parser
 
 
 def _status(options: argparse.Namespace) -> None:
-    store = Store(options.store)
-    done = store.done_units()
-    fits: Counter[str] = Counter()
-    seconds = 0.0
-    for records in store.records.values():
-        fits.update(records[0].statuses)
-        seconds += records[0].seconds
-    experiments = len({i for s in store.segments.values() for i in s.identities})
-    _say(f"{store.path}: {experiments} experiments in {len(store.segments)} segments")
-    missing = len(store.pending_units())
-    _say(f"units: {len(done)} of {len(done) + missing} recorded, {missing} missing")
-    if fits:
-        ended = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(fits.items()))
-        _say(f"fits: {ended}; {seconds:.0f} s of work")
-    open_failures = [f for f in store.errors() if f.unit not in done]
-    for message, n in Counter(f.message for f in open_failures).most_common():
-        units_failed = len({f.unit for f in open_failures if f.message == message})
-        _say(f"failed: {n} times, {units_failed} units: {message}")
-    if open_failures:
-        _say(f"tracebacks: {store.path}.sweep/logs")
-    if store.skipped_lines:
-        _say(f"{store.skipped_lines} torn journal lines ignored (a worker was killed)")
+    show_status(options.store, options.watch, as_json=options.json, errors=options.errors)
 
 
 def _say(line: str) -> None:
@@ -132,6 +122,15 @@ def _verify(options: argparse.Namespace) -> None:
 def _seal(options: argparse.Namespace) -> None:
     seal(options.store)
     _say(f"sealed: {len(Store(options.store).done_units())} units")
+
+
+def _compact(options: argparse.Namespace) -> None:
+    report = compact(options.store)
+    _say(f"compacted: {len(report.compacted)} segments; {report.before} files, now {report.after}")
+    if report.journals:
+        _say(f"{report.journals} journals became one")
+    for name in report.unfinished:
+        _say(f"left as it is, units of it are missing: {name}")
 
 
 def _plot(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from sweep.clusters.base import ClusterMap, Clusters, contiguous
 from sweep.clusters.file import file_clusters
-from sweep.clusters.kmeans import kmeans_clusters
+from sweep.clusters.kmeans import kmeans_clusters, kmeans_counts
 from sweep.clusters.lloyd import LLOYD_VERSION, lloyd_labels
 from sweep.clusters.multires import multires_clusters
 
@@ -13,6 +13,7 @@ __all__ = [
     "contiguous",
     "file_clusters",
     "kmeans_clusters",
+    "kmeans_counts",
     "lloyd_labels",
     "multires_clusters",
 ]

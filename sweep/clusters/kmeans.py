@@ -44,13 +44,20 @@ def kmeans_clusters(
         ConfigError: A count is below 1, or above the number of pixels without `clip`; a
             parameter is missing.
     """
+    found = kmeans_counts(mask, counts, clip)
+    return Clusters(**{p: kmeans_map(mask, found[p], seed, cache, method) for p in found})
+
+
+def kmeans_counts(
+    mask: Mask, counts: Mapping[Parameter, int], clip: bool = False
+) -> dict[Parameter, int]:
+    """How many clusters `kmeans_clusters` makes of each parameter; computes none.
+
+    Raises:
+        ConfigError: as `kmeans_clusters`.
+    """
     check_keys(counts)
-    return Clusters(
-        **{
-            name: kmeans_map(mask, _count(name, counts[name], mask, clip), seed, cache, method)
-            for name in counts
-        }
-    )
+    return {p: _count(p, count, mask, clip) for p, count in counts.items()}
 
 
 def kmeans_map(mask: Mask, count: int, seed: int, cache: Cache, method: Method) -> ClusterMap:

@@ -13,7 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweep.cache import Cache, canonical_json
-from sweep.clusters import Clusters, file_clusters, kmeans_clusters, multires_clusters
+from sweep.clusters import (
+    Clusters,
+    file_clusters,
+    kmeans_clusters,
+    kmeans_counts,
+    multires_clusters,
+)
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.fit import OBJECTIVES
@@ -82,7 +88,7 @@ def build(conf: SweepConf) -> Setup:
     instrument = build_instrument(conf)
     sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
     dtype = np.dtype(conf.fit.precision)
-    solver = _solver(conf)
+    solver = build_solver(conf)
     counts = {p: getattr(clusters, p).count for p in PARAMETERS}
     pad = padded if solver.ignores_padding else int
     lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
@@ -99,10 +105,10 @@ def build(conf: SweepConf) -> Setup:
         mask=mask,
         clusters=clusters,
         problem=problem,
-        bounds=_bounds(conf, lengths, dtype),
+        bounds=build_bounds(conf, lengths),
         solver=solver,
         objective=OBJECTIVES[conf.fit.likelihood],
-        signal=_shared(_signal, conf, ("sky", "instrument", "mask")).astype(dtype),
+        signal=build_signal(conf).astype(dtype),
         noise_ratio=conf.noise.ratio,
         noise_seed=conf.noise.seed,
     )
@@ -140,6 +146,48 @@ def build_mask(conf: SweepConf) -> Mask:
 def build_clusters(conf: SweepConf) -> Clusters:
     """Clusters of the three parameters on the kept pixels."""
     return _shared(_clusters, conf, ("sky", "mask", "clusters"))
+
+
+def count_clusters(conf: SweepConf, mask: Mask) -> dict[Parameter, int]:
+    """Number of clusters of every parameter; k-means is not computed for it.
+
+    With `clusters.method=jax_healpy` some may turn out empty, so that there are fewer.
+    """
+    given = conf.clusters
+    if given.name == "kmeans":
+        return kmeans_counts(mask, {p: getattr(given, p) for p in PARAMETERS}, given.clip)
+    clusters = build_clusters(conf)
+    return {p: getattr(clusters, p).count for p in PARAMETERS}
+
+
+def build_signal(conf: SweepConf) -> np.ndarray:
+    """Noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel)."""
+    return _shared(_signal, conf, ("sky", "instrument", "mask"))
+
+
+def build_solver(conf: SweepConf) -> Solver:
+    """The minimiser that the configuration names."""
+    settings = asdict(conf.solver)
+    kind = SOLVERS.get(conf.solver.name)
+    if kind is None or {item.name for item in fields(kind)} != set(settings):
+        raise ConfigError(f"solver.name = {conf.solver.name!r}: choose by solver=..., not by name")
+    return kind(**settings)
+
+
+def build_bounds(conf: SweepConf, lengths: Mapping[Parameter, int]) -> Bounds:
+    """Start and box of every parameter, as often as `lengths` says."""
+    parts: dict[str, dict[str, Any]] = {"start": {}, "low": {}, "high": {}}
+    for p in PARAMETERS:
+        box = getattr(conf.parameters, p)
+        if not box.low < box.high:
+            raise ConfigError(f"parameters.{p}: low {box.low:g} must be below high {box.high:g}")
+        if not box.low < box.start < box.high:
+            raise ConfigError(
+                f"parameters.{p}.start = {box.start:g}: must be inside ({box.low:g}, {box.high:g})"
+            )
+        for part, values in parts.items():
+            values[p] = jnp.full(lengths[p], getattr(box, part), conf.fit.precision)
+    return Bounds(**parts)
 
 
 class _Shared:
@@ -211,29 +259,6 @@ def _signal(shared: _Shared) -> np.ndarray:
             f"{mask.pixels[pixel]} at {frequency[band]:g} GHz: check its parameter maps"
         )
     return signal
-
-
-def _solver(conf: SweepConf) -> Solver:
-    settings = asdict(conf.solver)
-    kind = SOLVERS.get(conf.solver.name)
-    if kind is None or {item.name for item in fields(kind)} != set(settings):
-        raise ConfigError(f"solver.name = {conf.solver.name!r}: choose by solver=..., not by name")
-    return kind(**settings)
-
-
-def _bounds(conf: SweepConf, lengths: Mapping[Parameter, int], dtype: np.dtype) -> Bounds:
-    parts: dict[str, dict[str, Any]] = {"start": {}, "low": {}, "high": {}}
-    for p in PARAMETERS:
-        box = getattr(conf.parameters, p)
-        if not box.low < box.high:
-            raise ConfigError(f"parameters.{p}: low {box.low:g} must be below high {box.high:g}")
-        if not box.low < box.start < box.high:
-            raise ConfigError(
-                f"parameters.{p}.start = {box.start:g}: must be inside ({box.low:g}, {box.high:g})"
-            )
-        for part, values in parts.items():
-            values[p] = jnp.full(lengths[p], getattr(box, part), dtype)
-    return Bounds(**parts)
 
 
 def padded(count: int) -> int:

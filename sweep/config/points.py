@@ -5,11 +5,12 @@ values of each key: those are composed, and checked, by Hydra; points are copies
 """
 
 from collections.abc import Callable, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import fields
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from sweep.config.checks import check_newton
@@ -40,6 +41,8 @@ class Points:
     def __call__(self, overrides: Sequence[str]) -> SweepConf:
         """The point of `overrides`, as `to_conf(load(overrides))` would give it.
 
+        Points share their equal groups, so neither may be changed.
+
         Raises:
             ConfigError: as `to_conf`.
         """
@@ -57,48 +60,64 @@ class _Base:
     def __init__(
         self, load: Loader, others: tuple[str, ...], plain: dict[str, str], values: dict[tuple, Any]
     ) -> None:
-        composed = load([*others, *plain.values()])
+        self._composed = load([*others, *plain.values()])
+        self._parser = OverridesParser.create()
         # a value that is made of others is Hydra's affair at every point
-        self._simple = "${" not in OmegaConf.to_yaml(composed)
+        self._simple = "${" not in OmegaConf.to_yaml(self._composed)
         self._load, self._others, self._plain = load, others, plain
-        self._conf = to_conf(composed)
+        self._conf = to_conf(self._composed)
         self._values = values
+        self._keys: dict[str, list[str]] = {}
+        for key in plain:
+            self._keys.setdefault(key.partition(".")[0], []).append(key)
+        self._groups: dict[tuple[str, ...], Any] = {}
 
     def point(self, plain: dict[str, str]) -> SweepConf:
         if not self._simple:
             return to_conf(self._load([*self._others, *plain.values()]))
-        conf, copied = copy(self._conf), set()
-        for key, text in plain.items():
-            if text != self._plain[key]:
-                _put(conf, key.split("."), self._value(key, text), copied)
+        conf = copy(self._conf)
+        for name, keys in self._keys.items():
+            setattr(conf, name, self._group(name, tuple(plain[key] for key in keys)))
         check_newton(conf)
         return conf
 
+    def _group(self, name: str, texts: tuple[str, ...]) -> Any:
+        """A group with the values of `texts`, made once."""
+        if texts not in self._groups:
+            conf = copy(self._conf)
+            for text in texts:
+                key = text.partition("=")[0]
+                *path, last = key.split(".")
+                node: Any = conf
+                for part in path:  # what the base holds on this path is not ours to change
+                    setattr(node, part, copy(getattr(node, part)))
+                    node = getattr(node, part)
+                setattr(node, last, self._value(key, text))
+            self._groups[texts] = getattr(conf, name)
+        return self._groups[texts]
+
     def _value(self, key: str, text: str) -> Any:
-        """The value of a key, composed once for all choices in groups other than its own."""
+        """The value of a key, checked once for all choices in groups other than its own."""
         own = key.partition(".")[0]
         known = (text, *(t for t in self._others if _head(t) == own or _head(t) not in _GROUPS))
         if known not in self._values:
-            value: Any = to_conf(self._load([*self._others, *(self._plain | {key: text}).values()]))
-            for name in key.split("."):
-                value = getattr(value, name)
-            self._values[known] = value
+            self._values[known] = reduce(getattr, key.split("."), self._checked(key, text))
         return self._values[known]
+
+    def _checked(self, key: str, text: str) -> SweepConf:
+        """The base with another value, as Hydra would compose it."""
+        composed = deepcopy(self._composed)
+        try:
+            value = self._parser.parse_override(text).value()
+            OmegaConf.update(composed, key, value, merge=True)
+            return to_conf(composed)
+        except Exception:  # Hydra knows what to say about it
+            return to_conf(self._load([*self._others, *(self._plain | {key: text}).values()]))
 
 
 def _head(text: str) -> str:
     """The group that an override chooses from."""
     return text.lstrip("+~").partition("=")[0].partition("@")[0]
-
-
-def _put(conf: Any, path: list[str], value: Any, copied: set[tuple[str, ...]]) -> None:
-    """Set a value in a copy, copying on the way what other points share."""
-    for depth, name in enumerate(path[:-1], start=1):
-        if tuple(path[:depth]) not in copied:
-            setattr(conf, name, copy(getattr(conf, name)))
-            copied.add(tuple(path[:depth]))
-        conf = getattr(conf, name)
-    setattr(conf, path[-1], value)
 
 
 def _is_plain(text: str, is_group: Callable[[str], bool]) -> bool:

@@ -196,6 +196,12 @@ class FitConf:
     block: Any = setting(
         "auto", "realisations fitted together: auto, or a number", auto_or(at_least(1))
     )
+    experiments: Any = setting(
+        "auto",
+        "experiments computed and kept as one unit: auto, or a number; auto is 1 in a small grid "
+        "and keeps a large one at about 4000 units",
+        auto_or(at_least(1)),
+    )
     precision: str = setting("float64", "of the fit", one_of("float64", "float32"))
     likelihood: str = setting(
         "direct", "closed form, or furax's own code", one_of("direct", "furax")
@@ -215,6 +221,7 @@ class SweepConf:
     solver: Any = MISSING
     fit: FitConf = MISSING
     store: StoreConf = MISSING
+    plan: bool = setting(False, "say what would be done and what it would cost, and do nothing")
     fail_fast: bool = setting(False, "stop at the first unit that fails instead of carrying on")
 
 

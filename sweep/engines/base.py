@@ -22,6 +22,10 @@ class Engine(ABC):
     def workers(self) -> int:
         """How many packages are computed at the same time."""
 
+    def started(self, packages: int) -> str:
+        """What computes so many packages, in a few words."""
+        return f"{min(self.workers(), packages)} workers"
+
     @abstractmethod
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
         """Compute every package, in any order; yields the outcomes of each as it ends.

@@ -40,6 +40,11 @@ class LocalEngine(Engine):
         """See `Engine.workers`."""
         return max(len(self._slots), 1)
 
+    def started(self, packages: int) -> str:
+        """See `Engine.started`."""
+        count = min(len(self._slots), packages)
+        return f"local, {count} worker processes" if count else "local, in this process"
+
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
         """See `Engine.run`."""
         if not self._slots:

@@ -91,6 +91,10 @@ class MpiEngine(Engine):
         """See `Engine.workers`."""
         return _pool.num_workers if _pool is not None else 1
 
+    def started(self, packages: int) -> str:
+        """See `Engine.started`."""
+        return f"mpi, {min(self.workers(), packages)} ranks that compute"
+
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
         """See `Engine.run`. MPI ends the job where a rank dies, so nothing is tried again here."""
         from sweep.worker import Outcome

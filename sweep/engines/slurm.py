@@ -104,6 +104,13 @@ class SlurmEngine(Engine):
         s = self.settings
         return s.array_parallelism * s.nodes * s.tasks_per_node
 
+    def started(self, packages: int) -> str:
+        """See `Engine.started`."""
+        jobs = min(packages, self.settings.array_parallelism)
+        arrays = -(-jobs // _max_array_size())
+        tasks = self.settings.nodes * self.settings.tasks_per_node
+        return f"slurm, {jobs} jobs of {tasks} workers in {arrays} arrays"
+
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
         """See `Engine.run`; the packages must be of one store, through which they are watched."""
         if not packages:
@@ -222,7 +229,7 @@ class _Watch:
         ]
         failures = set(store.errors())
         for failure in failures - self._known:
-            if failure.unit in self._todo:
+            if failure.final and failure.unit in self._todo:
                 ended.append(Outcome(self._todo.pop(failure.unit), {}, failure.message))
         self._known = failures
         return ended

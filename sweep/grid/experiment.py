@@ -1,25 +1,30 @@
 """One point of the grid: a full configuration and its identity."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from sweep.config.checks import flatten
 from sweep.config.schema import SweepConf
-from sweep.grid.identity import OPERATIONAL, identity, matches
+from sweep.grid.identity import Groups
 from sweep.store import NOISELESS, ExperimentEntry
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration; equal to another where their identities are equal."""
+    """A configuration as a point of a grid.
+
+    Attributes:
+        conf: the configuration.
+        groups: what the points of the grid share.
+    """
 
     conf: SweepConf
+    groups: Groups = field(default_factory=Groups, compare=False, repr=False)
 
     @cached_property
     def identity(self) -> str:
         """See `sweep.grid.identity`."""
-        return identity(self.conf)
+        return self.groups.identity(self.conf)
 
     @property
     def realisations(self) -> tuple[int, ...]:
@@ -35,13 +40,12 @@ class Experiment:
             realisations=max(noise.realisations, more.realisations),
             noiseless=noise.noiseless or more.noiseless,
         )
-        return Experiment(replace(self.conf, noise=both))
+        return Experiment(replace(self.conf, noise=both), self.groups)
 
     @property
     def entry(self) -> ExperimentEntry:
         """What the store keeps of the configuration."""
-        flat = {k: v for k, v in flatten(self.conf).items() if not matches(k, OPERATIONAL)}
-        return ExperimentEntry(self.identity, flat)
+        return ExperimentEntry(self.identity, self.groups.entry(self.conf))
 
 
 def unique(experiments: Sequence[Experiment]) -> dict[str, Experiment]:

@@ -9,13 +9,21 @@ from typing import Any
 from sweep.cache import digest, file_digest
 from sweep.clusters import LLOYD_VERSION
 from sweep.config.checks import flatten
-from sweep.config.schema import SweepConf
+from sweep.config.schema import GROUPS, SweepConf
 from sweep.errors import ConfigError
 
-IDENTITY_VERSION = 1
+IDENTITY_VERSION = 2
 """Raised when the meaning of a setting changes, so that older experiments are not mistaken."""
 
-OPERATIONAL = ("noise.realisations", "noise.noiseless", "store.*", "fit.block", "fail_fast")
+OPERATIONAL = (
+    "noise.realisations",
+    "noise.noiseless",
+    "store.*",
+    "fit.block",
+    "fit.experiments",
+    "fail_fast",
+    "plan",
+)
 """Settings that change how much is computed, where or how fast, but no fitted number."""
 
 NOT_SCIENTIFIC = (*OPERATIONAL, "instrument.source")
@@ -24,24 +32,65 @@ NOT_SCIENTIFIC = (*OPERATIONAL, "instrument.source")
 _REPLACED_BY_FILE = ("instrument.name", "instrument.frequency", "instrument.depth_p")
 
 
+class Groups:
+    """Settings and digests of the groups of many configurations.
+
+    The points of a grid share most groups; one that was seen before is known by its object, so
+    none may be changed meanwhile.
+    """
+
+    def __init__(self) -> None:
+        # keeps what it knows alive: an id is an object's own only while that exists
+        self._known: dict[int, tuple[Any, str, dict[str, Any]]] = {}
+
+    def digest(self, conf: SweepConf, name: str) -> str:
+        """sha256 (hex) of everything in the group `name` that can change a fitted number.
+
+        Raises:
+            ConfigError: a file that the configuration names does not exist.
+        """
+        return self._look(getattr(conf, name), name)[1]
+
+    def entry(self, conf: SweepConf) -> dict[str, Any]:
+        """What a store keeps of a configuration: {dotted key: value}."""
+        kept: dict[str, Any] = {}
+        for name in GROUPS:
+            kept |= self._look(getattr(conf, name), name)[2]
+        return kept
+
+    def identity(self, conf: SweepConf) -> str:
+        """See `identity`."""
+        parts = {name: self.digest(conf, name) for name in GROUPS}
+        return digest({"version": IDENTITY_VERSION, **parts})
+
+    def _look(self, group: Any, name: str) -> tuple[Any, str, dict[str, Any]]:
+        known = self._known.get(id(group))
+        if known is None:
+            prefix = f"{name}."
+            made_by = digest({"made_by": _made_by(name, group), **scientific(group, prefix)})
+            flat = {f"{prefix}{key}": value for key, value in flatten(group).items()}
+            kept = {key: value for key, value in flat.items() if not matches(key, OPERATIONAL)}
+            known = self._known[id(group)] = (group, made_by, kept)
+        return known
+
+
 def identity(conf: SweepConf) -> str:
-    """sha256 (hex) of the canonical JSON of `scientific(conf)`.
+    """sha256 (hex) of an experiment: of the digests of its groups of settings.
 
     Raises:
         ConfigError: a file that the configuration names does not exist.
     """
-    return digest({"version": IDENTITY_VERSION, "made_by": _made_by(conf), **scientific(conf)})
+    return Groups().identity(conf)
 
 
-def _made_by(conf: SweepConf) -> dict[str, Any]:
+def _made_by(name: str, group: Any) -> dict[str, Any]:
     """Code whose every version may give other clusters, or another sky: {name: version}."""
-    made_by: dict[str, Any] = {}
-    if conf.clusters.name == "kmeans":
-        lloyd = conf.clusters.method == "lloyd"
-        made_by |= {"lloyd": LLOYD_VERSION} if lloyd else {"jax-healpy": _version("jax-healpy")}
-    if conf.sky.name == "pysm":
-        made_by["pysm3"] = _version("pysm3")
-    return made_by
+    if name == "clusters" and group.name == "kmeans":
+        lloyd = group.method == "lloyd"
+        return {"lloyd": LLOYD_VERSION} if lloyd else {"jax-healpy": _version("jax-healpy")}
+    if name == "sky" and group.name == "pysm":
+        return {"pysm3": _version("pysm3")}
+    return {}
 
 
 def _version(package: str) -> str:

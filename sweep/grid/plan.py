@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
+from sweep.config.restore import restore
 from sweep.config.schema import SweepConf
 from sweep.grid.experiment import Experiment
 from sweep.store import SegmentSpec, Store, Unit
@@ -45,7 +47,7 @@ class Geometry:
     """What the shapes of a segment depend on.
 
     Attributes:
-        counts: clusters of every parameter.
+        counts: clusters of every parameter, or more.
         nside: of the maps.
         pixels: RING indices of the kept pixels; only looked at where maps are stored.
     """
@@ -55,12 +57,20 @@ class Geometry:
     pixels: np.ndarray
 
 
+MOST_UNITS = 4000
+"""Cheap experiments share units, so that a launch publishes no more than about so many."""
+
+MOST_BYTES = 64 * 2**20
+"""Experiments share a unit only as long as its largest chunk stays below, uncompressed."""
+
+
 def plan_segments(
     store: Store | None,
     experiments: Mapping[str, Experiment],
     geometry: Callable[[Experiment], Geometry],
     block: Callable[[Experiment, int], int],
     provenance: dict,
+    most_units: int = MOST_UNITS,
 ) -> list[SegmentSpec]:
     """Segments for every (experiment, realisation) that no published segment has.
 
@@ -73,22 +83,27 @@ def plan_segments(
         geometry: shapes of an experiment.
         block: realisations a unit, from the experiment and the number that is missing.
         provenance: what the segments' attributes say of this launch.
+        most_units: about so many, where experiments choose themselves how many share one.
     """
     groups: dict[tuple, list[tuple[Experiment, Geometry]]] = defaultdict(list)
+    units = 0
     for key, experiment in experiments.items():
-        there = store.published(key) if store is not None else set()
+        there = store.published(key) if store is not None else frozenset()
         missing = tuple(r for r in experiment.realisations if r not in there)
         if not missing:
             continue
         shapes = geometry(experiment)
-        kept = experiment.conf.store
+        kept, fit = experiment.conf.store, experiment.conf.fit
         pixels = shapes.pixels.tobytes() if kept.maps != "none" else b""
         size = block(experiment, len(missing))
-        group = (missing, size, shapes.nside, kept.maps, kept.parameters, pixels)
+        units += -(-len(missing) // size)
+        group = (missing, size, fit.experiments, shapes.nside, kept.maps, kept.parameters, pixels)
         groups[group].append((experiment, shapes))
 
-    return [
-        SegmentSpec(
+    together = -(-units // most_units)
+    specs = []
+    for (missing, size, wanted, nside, maps, parameters, _), members in groups.items():
+        spec = SegmentSpec(
             experiments=tuple(e.entry for e, _ in members),
             realisations=missing,
             block=size,
@@ -99,8 +114,11 @@ def plan_segments(
             pixels=members[0][1].pixels if maps != "none" else None,
             provenance=provenance,
         )
-        for (missing, size, nside, maps, parameters, _), members in groups.items()
-    ]
+        layout = spec.layout
+        chunk = max(prod(layout.chunks(v)) * layout.dtype(v).itemsize for v in layout.variables)
+        share = min(together, max(1, MOST_BYTES // chunk)) if wanted == "auto" else wanted
+        specs.append(replace(spec, experiments_per_unit=min(share, len(members))))
+    return specs
 
 
 def missing_tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:
@@ -115,8 +133,18 @@ def tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:
     for segment in store.segments.values():
         for unit in segment.units():
             rows, columns = segment.layout.slices(unit)
-            known = [experiments.get(identity) for identity in segment.identities[rows]]
+            identities = segment.identities[rows]
             numbers = segment.realisations[columns]
-            if all(e is not None and set(numbers) & set(e.realisations) for e in known):
-                found.append(Task(unit, tuple(e.conf for e in known if e is not None), numbers))
+            known = {i: experiments[i] for i in identities if i in experiments}
+            if any(not set(numbers).isdisjoint(e.realisations) for e in known.values()):
+                confs = [e.conf for e in known.values()]
+                if len(known) < len(identities):
+                    entries = segment.spec.experiments[rows]
+                    confs = [
+                        known[e.identity].conf
+                        if e.identity in known
+                        else restore(e.config, confs[0])
+                        for e in entries
+                    ]
+                found.append(Task(unit, tuple(confs), numbers))
     return found

@@ -2,15 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sweep.store.compact import CompactReport as CompactReport
+from sweep.store.compact import compact as compact
 from sweep.store.publish import publish as publish
 from sweep.store.reader import Store as Store
 from sweep.store.records import Failure as Failure
 from sweep.store.records import Record as Record
 from sweep.store.records import WorkerInfo as WorkerInfo
 from sweep.store.records import errors as errors
+from sweep.store.schema import FIT as FIT
 from sweep.store.schema import FORMAT as FORMAT
 from sweep.store.schema import NOISELESS as NOISELESS
 from sweep.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
+from sweep.store.schema import STOKES as STOKES
 from sweep.store.schema import VARIABLES as VARIABLES
 from sweep.store.schema import ExperimentEntry as ExperimentEntry
 from sweep.store.schema import Layout as Layout
@@ -19,6 +23,7 @@ from sweep.store.schema import Unit as Unit
 from sweep.store.schema import Variable as Variable
 from sweep.store.seal import seal as seal
 from sweep.store.segment import Segment as Segment
+from sweep.store.size import segment_files as segment_files
 from sweep.store.verify import Damage as Damage
 from sweep.store.verify import VerifyReport as VerifyReport
 from sweep.store.verify import verify as verify

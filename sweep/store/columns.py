@@ -5,8 +5,9 @@ their labels in the attributes. Base and columns rebuild every configuration exa
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,25 @@ def token(value: Any) -> tuple[type, Any]:
     return type(value), json.dumps(value, sort_keys=True, allow_nan=False)
 
 
+def distinct(values: Sequence[Any]) -> list[Any]:
+    """The values that `token` tells apart, each once, in order of appearance.
+
+    Raises:
+        TypeError, ValueError: a value is not JSON.
+    """
+    types = set(map(type, values))
+    if len(types) == 1 and types <= {str, int, bool}:
+        return list(dict.fromkeys(values))
+    if types == {float}:  # by their bits, which tell 0.0 from -0.0
+        _, first = np.unique(np.array(values).view(np.int64), return_index=True)
+        return [values[i] for i in sorted(first.tolist())]
+    objects = {id(value): value for value in values}
+    found: dict[Any, Any] = {}
+    for value in objects.values():
+        found.setdefault(token(value), value)
+    return list(found.values())
+
+
 def encode(key: str, values: Sequence[Any]) -> Column:
     """Make the column of `key`.
 
@@ -65,17 +85,12 @@ def encode(key: str, values: Sequence[Any]) -> Column:
             return Column(np.array(values, dtype=_NUMBERS[kind]), kind.__name__)
         except OverflowError:
             pass
-    codes: dict[Any, int] = {}
-    labels: list[Any] = []
-    column = []
-    for value in values:
-        if value is ABSENT:
-            column.append(_ABSENT_CODE)
-            continue
-        code = codes.setdefault(token(value), len(labels))
-        if code == len(labels):
-            labels.append(value)
-        column.append(code)
+    labels = [value for value in distinct(values) if value is not ABSENT]
+    codes = {token(value): code for code, value in enumerate(labels)} | {
+        token(ABSENT): _ABSENT_CODE
+    }
+    known = {id(value): codes[token(value)] for value in values}
+    column = [known[id(value)] for value in values]
     dtype = "int16" if len(labels) <= np.iinfo(np.int16).max else "int32"
     return Column(np.array(column, dtype=dtype), "label", tuple(labels))
 
@@ -88,22 +103,33 @@ def split(configs: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, 
     """
     base: dict[str, Any] = {}
     columns: dict[str, Column] = {}
-    for key in dict.fromkeys(key for config in configs for key in config):
-        values = [config.get(key, ABSENT) for config in configs]
+    for key, values in _by_key(configs):
         try:
-            distinct = {token(value): value for value in values}
-            for value in distinct.values():
-                if value is not ABSENT and json.loads(json.dumps(value, allow_nan=False)) != value:
-                    raise ValueError("JSON changes it")
+            different = distinct(values)
+            plain = [value for value in different if value is not ABSENT]
+            if json.loads(json.dumps(plain, allow_nan=False)) != plain:
+                raise ValueError("JSON changes it")
         except (TypeError, ValueError) as error:
             raise StoreError(
                 f"{key}: expected JSON scalars or lists in a configuration, got {error}"
             ) from error
-        if len(distinct) == 1:
+        if len(different) == 1:
             base[key] = values[0]
         else:
             columns[key] = encode(key, values)
     return base, columns
+
+
+def _by_key(configs: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[Any]]]:
+    """Every key with its value in each configuration, `ABSENT` where it is not there."""
+    keys = dict.fromkeys(map(tuple, configs))
+    if len(keys) == 1:  # as a rule; each dictionary is then walked through once
+        flat = list(chain.from_iterable(config.values() for config in configs))
+        for k, key in enumerate(configs[0]):
+            yield key, flat[k :: len(configs[0])]
+        return
+    for key in dict.fromkeys(chain.from_iterable(keys)):
+        yield key, [config.get(key, ABSENT) for config in configs]
 
 
 def join(base: dict[str, Any], columns: dict[str, Column], count: int) -> list[dict[str, Any]]:

@@ -95,10 +95,12 @@ class Journal:
                 }
             )
 
-    def error(self, unit: Unit, message: str, traceback: str, attempt: int) -> Failure:
+    def error(
+        self, unit: Unit, message: str, traceback: str, attempt: int, final: bool = True
+    ) -> Failure:
         """Log that `unit` met a system error; `message` is one line."""
         worker = self.worker
-        failure = Failure(unit, message, traceback, attempt, worker.id, worker.host, now())
+        failure = Failure(unit, message, traceback, attempt, worker.id, worker.host, now(), final)
         self._errors.append(to_line(failure))
         return failure
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,27 @@ from sweep.store.schema import (
     SCHEMA_VERSION,
     STOKES,
     VARIABLES,
+    Layout,
     SegmentSpec,
 )
 from sweep.store.segment import PREFIX, check_root, segment_names
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a segment holds before its first unit.
+
+    `identities` are the sha256, shape (experiment, 32); `columns` the configuration keys that
+    differ; `pixels` the RING indices of the maps, None without; `attributes` those of the group.
+    """
+
+    layout: Layout
+    identities: np.ndarray
+    realisations: tuple[int, ...]
+    columns: dict[str, Column]
+    nside: int
+    pixels: np.ndarray | None
+    attributes: dict[str, Any]
 
 
 def publish(path: str | Path, spec: SegmentSpec) -> str:
@@ -44,6 +62,7 @@ def publish(path: str | Path, spec: SegmentSpec) -> str:
     if not fresh:
         check_root(path)
         ordinal = len(segment_names(path))
+    coordinates = ["identity", *columns] + (["healpix_index"] if spec.maps else [])
     attributes = {
         "ordinal": ordinal,
         "nside": spec.nside,
@@ -52,14 +71,25 @@ def publish(path: str | Path, spec: SegmentSpec) -> str:
         "base": base,
         "swept": list(columns),
         "provenance": spec.provenance,
+        "coordinates": " ".join(coordinates),
     }
+    digests = b"".join(bytes.fromhex(entry.identity) for entry in spec.experiments)
+    content = Content(
+        layout=spec.layout,
+        identities=np.frombuffer(digests, dtype="uint8").reshape(-1, 32),
+        realisations=spec.realisations,
+        columns=columns,
+        nside=spec.nside,
+        pixels=None if spec.pixels is None else np.asarray(spec.pixels),
+        attributes=attributes,
+    )
     with (
         writing(path),
         folder_made(path.parent),
         folder_made(aside),
         folder_published(aside, path / name) as temporary,
     ):
-        _fill(temporary, spec, columns, attributes)
+        fill(temporary, content)
         if fresh:
             _publish_root(aside, path)
     return name
@@ -91,16 +121,10 @@ def _name(spec: SegmentSpec) -> str:
     return PREFIX + digest[:12]
 
 
-def _fill(
-    folder: Path, spec: SegmentSpec, columns: dict[str, Column], attributes: dict[str, Any]
-) -> None:
-    coordinates = ["identity", *columns] + (["healpix_index"] if spec.maps else [])
-    zarr.create_group(
-        folder,
-        zarr_format=3,
-        attributes=attributes | {"coordinates": " ".join(coordinates)},
-    )
-    layout = spec.layout
+def fill(folder: Path, content: Content) -> None:
+    """Write a segment's metadata and coordinates into `folder`; its variables hold only fill."""
+    zarr.create_group(folder, zarr_format=3, attributes=content.attributes)
+    layout = content.layout
     for name in layout.variables:
         variable = VARIABLES[name]
         grid = {"grid_mapping": "healpix_index"} if "pixel" in variable.dims else {}
@@ -117,15 +141,14 @@ def _fill(
     _write(
         folder,
         "realisation",
-        np.array(spec.realisations, dtype="int32"),
+        np.array(content.realisations, dtype="int32"),
         ("realisation",),
         {"units": "1", "long_name": "realisation number, -1 is the noise-free slot"},
     )
-    digests = b"".join(bytes.fromhex(entry.identity) for entry in spec.experiments)
     _write(
         folder,
         "identity",
-        np.frombuffer(digests, dtype="uint8").reshape(-1, 32),
+        content.identities,
         ("experiment", "byte"),
         {"units": "1", "long_name": "sha256 of the experiment's configuration"},
     )
@@ -136,14 +159,14 @@ def _fill(
         ("experiment_block", "realisation_block"),
         {"units": "1", "long_name": "units recorded when the store was last sealed"},
     )
-    for key, column in columns.items():
+    for key, column in content.columns.items():
         about = {"units": "1", "long_name": f"configuration key {key}"}
         _write(folder, key, column.values, ("experiment",), about | column.attributes)
-    if spec.maps:
-        _write_sky(folder, spec)
+    if content.pixels is not None:
+        _write_sky(folder, content.pixels, content.nside)
 
 
-def _write_sky(folder: Path, spec: SegmentSpec) -> None:
+def _write_sky(folder: Path, pixels: np.ndarray, nside: int) -> None:
     _write(
         folder,
         "stokes",
@@ -154,7 +177,7 @@ def _write_sky(folder: Path, spec: SegmentSpec) -> None:
     _write(
         folder,
         "healpix_index",
-        np.asarray(spec.pixels, dtype="int64"),
+        pixels.astype("int64"),
         ("pixel",),
         {
             "units": "1",
@@ -162,8 +185,8 @@ def _write_sky(folder: Path, spec: SegmentSpec) -> None:
             "standard_name": "healpix_index",
             "grid_mapping_name": "healpix",
             "indexing_scheme": "ring",
-            "nside": spec.nside,
-            "refinement_level": spec.nside.bit_length() - 1,
+            "nside": nside,
+            "refinement_level": nside.bit_length() - 1,
         },
     )
 

@@ -60,7 +60,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Failure:
-    """A line of an error log: a unit met a system error, which is no result."""
+    """A line of an error log: a unit met a system error, which is no result.
+
+    `final` says that its launch did not try again.
+    """
 
     unit: Unit
     message: str
@@ -69,6 +72,7 @@ class Failure:
     worker: str
     host: str
     time: str
+    final: bool = True
 
 
 @dataclass(frozen=True)

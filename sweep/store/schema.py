@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -271,10 +272,10 @@ def _check_experiments(experiments: Sequence[ExperimentEntry]) -> None:
         if not _IDENTITY.fullmatch(identity):
             raise StoreError(f"identity: expected 64 hex digits of a sha256, got {identity!r}")
     if len(set(identities)) != len(identities):
-        twice = next(i for i in identities if identities.count(i) > 1)
+        twice = next(i for i, count in Counter(identities).items() if count > 1)
         raise StoreError(f"experiments: each may appear once, {twice} appears again")
     reserved = {*VARIABLES, *COORDINATES, "experiment", "pixel"}
-    for key in {key for entry in experiments for key in entry.config}:
+    for key in set().union(*{tuple(entry.config) for entry in experiments}):
         if not _KEY.fullmatch(key) or key in reserved:
             raise StoreError(
                 f"configuration key {key!r}: expected letters, digits, '_', '-' joined by '.', "

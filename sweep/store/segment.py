@@ -193,7 +193,8 @@ class Segment:
     @cached_property
     def identities(self) -> tuple[str, ...]:
         """Identity of each experiment, 64 hex digits."""
-        return tuple(row.tobytes().hex() for row in self.coordinate("identity"))
+        digits = self.coordinate("identity").tobytes().hex()
+        return tuple(digits[start : start + 64] for start in range(0, len(digits), 64))
 
     @cached_property
     def realisations(self) -> tuple[int, ...]:

@@ -93,11 +93,12 @@ class UnitWriter:
         self._checkpoint("recorded")
         return record
 
-    def fail(self, unit: Unit, error: BaseException, attempt: int) -> Failure:
-        """Log that a system error, not a fit, ended this attempt at `unit`."""
+    def fail(self, unit: Unit, error: BaseException, attempt: int, final: bool = True) -> Failure:
+        """Log that a system error, not a fit, ended this attempt at `unit`; `final` is the last."""
         text = "".join(traceback.format_exception(error))
         message = " ".join(str(error).split()) or type(error).__name__
-        return self._journal.error(unit, f"{type(error).__name__}: {message}", text, attempt)
+        line = f"{type(error).__name__}: {message}"
+        return self._journal.error(unit, line, text, attempt, final)
 
 
 def _check(segment: Segment, unit: Unit, arrays: Mapping[str, np.ndarray]) -> None:

@@ -65,11 +65,13 @@ def test_status_tells_failures_once_and_where_to_look(
 
     with monkeypatch.context() as patch:
         patch.setattr(worker, "fit_experiment", failing)
+        patch.setattr(worker, "PAUSE", 0.0)
         for _ in range(2):
             assert len(run(grid(store, "noise.ratio=3")).failed) == 2
     out = said(capsys, "status", store)
     assert "units: 6 of 8 recorded, 2 missing" in out
-    assert "failed: 4 times, 2 units: OSError: planted [red]fault" in out
+    times = 2 * 2 * worker.TRIES
+    assert f"failed: {times} times, 2 units: OSError: planted [red]fault" in out
     assert f"tracebacks: {store}.sweep/logs" in out
     run(grid(store, "noise.ratio=3"))
     assert "failed" not in said(capsys, "status", store)

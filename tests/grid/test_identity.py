@@ -54,7 +54,9 @@ OPERATIONAL = [
     "store.cache=elsewhere",
     "fit.block=4",
     "fit.block=auto",
+    "fit.experiments=3",
     "fail_fast=true",
+    "plan=true",
     "instrument.source=hearsay",
 ]
 
@@ -152,12 +154,12 @@ def test_a_file_that_cannot_be_read_is_named_with_its_key(tmp_path: Path) -> Non
     [
         (
             ["clusters=multires"],
-            "be58b96e90943e8367fccc898bb52f4b845fb8ffd4c755ef2206cfde7ee08604",
+            "06c3e858625249aa6ad017ab63f15cdb8b67f4b79c7b427931b24aeedd09f58c",
         ),
-        ([], "90f79884b7a2ef28879055085966564a5ccaf5466829fe8452f5faccf04fc4fe"),
+        ([], "dfff10911cb8c52dd0d4d464413a8f5b0eb22af61d4e9acf2e290f3d7e7f0d63"),
         (
             ["clusters=multires", "solver=newton"],
-            "3e51556477b5ea3edc5b9e0f4ae315d78c931e566790f14c6c374144d3f65604",
+            "935db7224d47db2312f2054130ad869b3815830a33002eb6a8038bd93f91786b",
         ),
     ],
 )

@@ -1,11 +1,13 @@
 """What a launch adds to a store, and which of its units are missing."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from sweep.config import SweepConf
-from sweep.grid import Experiment, Geometry, missing_tasks, plan_segments, tasks, unique
+from sweep.grid import Experiment, Geometry, identity, missing_tasks, plan_segments, tasks, unique
 from sweep.store import SegmentSpec, Store, Unit, UnitWriter, publish
 from sweep.store.segment import Segment
 from sweep.types import PARAMETERS, Parameter, Status
@@ -14,7 +16,9 @@ from tests.small import small
 PIXELS = np.arange(192)
 
 
-def plan(store: Path | None, *confs: SweepConf, block: int = 2) -> list[SegmentSpec]:
+def plan(
+    store: Path | None, *confs: SweepConf, block: int = 2, most_units: int = 4000
+) -> list[SegmentSpec]:
     def geometry(experiment: Experiment) -> Geometry:
         clusters = experiment.conf.clusters
         counts: dict[Parameter, int] = {p: getattr(clusters, p) for p in PARAMETERS}
@@ -26,6 +30,7 @@ def plan(store: Path | None, *confs: SweepConf, block: int = 2) -> list[SegmentS
         geometry,
         lambda experiment, missing: min(block, missing),
         {"command": ["test"]},
+        most_units,
     )
 
 
@@ -140,3 +145,39 @@ def test_a_task_counts_its_fits(tmp_path: Path) -> None:
     conf = small("noise.realisations=5")
     path = published(tmp_path / "a.zarr", conf)
     assert [t.fits for t in tasks(Store(path), unique([Experiment(conf)]))] == [2, 2, 1]
+
+
+GRID = [f"noise.seed={n}" for n in range(10)]
+
+
+def test_a_large_grid_keeps_several_experiments_a_unit() -> None:
+    confs = [small(word, "noise.realisations=4") for word in GRID]
+    for most, together in ((20, 1), (10, 2), (7, 3), (1, 10)):
+        (segment,) = plan(None, *confs, most_units=most)
+        assert segment.experiments_per_unit == together, most
+    (segment,) = plan(None, *(small(word, "fit.experiments=4") for word in GRID))
+    assert segment.experiments_per_unit == 4
+    assert segment.layout.blocks == (3, 1)
+    (segment,) = plan(None, *(small(word, "fit.experiments=40") for word in GRID))
+    assert segment.experiments_per_unit == 10
+
+
+def test_but_not_beyond_what_a_chunk_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("sweep.grid.plan")
+    confs = [small(word, "clusters.beta_dust=50") for word in GRID]
+    monkeypatch.setattr(module, "MOST_BYTES", 3.9 * 2 * 50 * 8)  # two realisations, 50 clusters
+    (segment,) = plan(None, *confs, most_units=1)
+    assert segment.experiments_per_unit == 3
+
+
+def test_a_part_of_a_unit_asks_for_all_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    confs = [small(word, "fit.experiments=4", store=path) for word in GRID]
+    published(path, *confs)
+    asked = [small("noise.seed=2", "noise.realisations=1", store=path)]
+    (task,) = missing_tasks(Store(path), unique([Experiment(c) for c in asked]))
+    assert [identity(c) for c in task.confs] == [key(c) for c in confs[:4]]
+    assert task.confs[3].store.path == str(path)
+    record(path, task.unit)
+    assert missing(path, confs[0], confs[3]) == []
+    assert len(missing(path, *confs)) == 2

@@ -11,7 +11,7 @@ from sweep.errors import ConfigError
 from sweep.sky import synthetic_sky
 from sweep.units import rj_to_cmb
 
-REAL = Path("/work/shared/data/pysm_d1s1_nside64.npz")
+REAL = Path(__file__).parents[3] / "shared" / "data" / "pysm_d1s1_nside64.npz"
 MASKS = REAL.with_name("planck_galactic_masks_nside64.npz")
 FREQUENCY = np.array([30.0, 95.0, 353.0])
 

@@ -8,7 +8,7 @@ from astropy.io import fits
 from sweep.errors import ConfigError
 from sweep.sky import check_finite, synthetic_sky, template_sky
 
-REAL = Path("/work/shared/data/pysm_d1s1_nside64.npz")
+REAL = Path(__file__).parents[3] / "shared" / "data" / "pysm_d1s1_nside64.npz"
 FREQUENCY = np.array([40.0, 100.0, 280.0])
 
 

@@ -38,14 +38,25 @@ class SlurmLauncherConf(SlurmSettings):
 
 @dataclass
 class GridSweeperConf:
-    """The plain product of all swept values.
+    """Which points the swept values make.
 
     Attributes:
         params: swept values of a named study, {key: "1,2,3"}; the command line's win.
+        mode: product is every combination; one_at_a_time is the point of all first values, and
+            those that differ from it in the value of one key.
+        zip: list of groups of keys that advance together, as one.
+        exclude: list of patterns {key: value or list of values}; a point that matches all keys of
+            one is left out.
+        max_points: a grid with more, before any is left out, is refused.
     """
 
     _target_: str = f"{_PLUGINS}.grid.GridSweeper"
+    _convert_: str = "all"
     params: dict[str, Any] | None = field(default_factory=dict)
+    mode: str = "product"
+    zip: Any = None
+    exclude: Any = None
+    max_points: int = 1_000_000
 
 
 _LAUNCHERS = {"local": LocalLauncherConf, "mpi": MpiLauncherConf, "slurm": SlurmLauncherConf}

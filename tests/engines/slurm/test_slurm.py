@@ -18,9 +18,10 @@ from sweep.engines.slurm import SlurmEngine, SlurmSettings
 from sweep.errors import ConfigError
 from sweep.launch import Launch
 from sweep.store import Store, verify
+from sweep.worker import Outcome
 from tests.engines.contract import EngineContract, packages_of
 from tests.engines.slurm.cluster import Cluster
-from tests.engines.slurm.workers import die
+from tests.engines.slurm.workers import die, slow_at_first
 from tests.engines.test_local import until
 from tests.small import SMALL, assert_same_results, grid, run
 
@@ -90,6 +91,29 @@ def test_without_waiting_jobs_go_on_and_the_last_one_seals(
     assert_same_results(path, reference, rtol=1e-10)
     sealed = {u for s in Store(path).segments.values() for u in s.sealed_units()}
     assert len(sealed) == 8
+
+
+def test_jobs_finish_without_the_launch_that_was_killed(
+    tmp_path: Path, reference: Path, cluster: Cluster
+) -> None:
+    path = tmp_path / "a.zarr"
+    with open(tmp_path / "said", "w") as said:
+        launch = subprocess.Popen(
+            [BIN / "sweep", "-m", *SMALL, *GIVEN, *QUICK], cwd=tmp_path, stdout=said, stderr=said
+        )
+    try:
+        until(lambda: bool(jobs(cluster)), 120)
+    finally:
+        launch.kill()
+        launch.wait()
+    until(lambda: not jobs(cluster), 120)
+    assert recorded(path) == 8
+    assert all(len(records) == 1 for records in Store(path).records.values())
+    done = sweep(tmp_path, *GIVEN, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "nothing to do: all 8 units are recorded" in done.stdout
+    assert verify(path).clean
+    assert_same_results(path, reference, rtol=1e-10)
 
 
 def in_background(path: Path, engine: Engine) -> tuple[threading.Thread, list[Launch]]:
@@ -183,6 +207,33 @@ def test_a_launch_survives(
     running = cluster.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").stdout.split()
     harm(cluster, running[0])
     check(path, reference, thread, said)
+
+
+def test_at_its_time_limit_a_job_goes_back_with_what_it_has_left(
+    cluster: Cluster, tmp_path: Path, reference: Path
+) -> None:
+    path = tmp_path / "a.zarr"
+    packages = packages_of(
+        path, grid(path, *(f"noise.ratio={n} noise.realisations=4" for n in (1, 2)))
+    )
+    # SLURM looks every 30 s, and tells a job up to 30 s before it was asked to
+    one = SlurmEngine(settings(timeout_min=1, signal_delay_s=2, array_parallelism=1))
+    ended: list[list[Outcome]] = []
+    thread = threading.Thread(target=lambda: ended.extend(one.run(packages, slow_at_first)))
+    thread.start()
+    until(lambda: recorded(path) > 0, 120)
+    (job,) = cluster.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").stdout.split()
+    hurry(cluster, job)
+    kept = Store(path).records
+    assert 0 < len(kept) < 8
+    thread.join(120)
+    assert sum(o.error is None for outcomes in ended for o in outcomes) == 8
+    records = Store(path).records
+    assert {unit: records[unit] for unit in kept} == kept
+    assert all(len(found) == 1 for found in records.values())
+    assert len(list((tmp_path / "a.zarr.sweep" / "slurm").iterdir())) == 1  # one submission
+    assert verify(path).clean
+    assert_same_results(path, reference, rtol=1e-10)
 
 
 def test_a_node_that_dies_costs_only_time(

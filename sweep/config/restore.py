@@ -1,0 +1,45 @@
+"""A configuration from what a store keeps of it."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import reduce
+from typing import Any
+
+from omegaconf import MISSING
+
+from sweep.config.checks import flatten
+from sweep.config.schema import GROUPS, SweepConf
+from sweep.errors import ConfigError
+
+
+def restore(entry: Mapping[str, Any], like: SweepConf) -> SweepConf:
+    """The configuration that `entry` was kept of.
+
+    Args:
+        entry: {dotted key: value}, as `ExperimentEntry.config`.
+        like: gives the settings that no store keeps, because they change no number.
+
+    Raises:
+        ConfigError: this version has no such settings.
+    """
+    conf = deepcopy(like)
+    for name, schemas in GROUPS.items():
+        kept = {k.removeprefix(f"{name}."): v for k, v in entry.items() if k.startswith(f"{name}.")}
+        if len(schemas) > 1:
+            setattr(conf, name, _chosen(name, schemas, kept))
+        for key, value in kept.items():
+            *path, last = key.split(".")
+            group: Any = reduce(getattr, path, getattr(conf, name))
+            if not hasattr(group, last):
+                raise ConfigError(f"{name}.{key}: this version has no such setting")
+            setattr(group, last, value)
+    return conf
+
+
+def _chosen(name: str, schemas: Mapping[str, type], kept: Mapping[str, Any]) -> Any:
+    """An empty group of the schema that has exactly these settings."""
+    for schema in schemas.values():
+        empty = flatten(schema())
+        if set(empty) == set(kept) and empty["name"] in (MISSING, kept["name"]):
+            return schema()
+    raise ConfigError(f"{name}: this version has none with the settings {', '.join(sorted(kept))}")

@@ -1,0 +1,176 @@
+"""What a launch would do, cost and leave on disk; nothing is created."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from sweep.config.schema import SweepConf
+from sweep.cost import CostModel, pilot, recorded
+from sweep.engines import Engine
+from sweep.grid import Task, identity, missing_tasks
+from sweep.launch import Prepared, prepare
+from sweep.progress import Progress
+from sweep.store import FIT, VARIABLES, segment_files
+
+ENOUGH = 12
+"""With so many timed experiments in the store, or all, there is no need of a pilot."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the fits of a plan will take.
+
+    Attributes:
+        seconds: of work, of all workers together.
+        error: relative standard error of `seconds`, NaN where too little was timed.
+        timed: number of experiments that the estimate rests on.
+        source: where they were timed.
+        shapes: programs that a pilot compiled, None without one.
+        compilation: seconds that each of them took the first time.
+    """
+
+    seconds: float = 0.0
+    error: float = 0.0
+    timed: int = 0
+    source: str = ""
+    shapes: int | None = None
+    compilation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An account of a launch before it is made.
+
+    Attributes:
+        store: path of the store.
+        identities: of the experiments, in the order they were asked for.
+        experiments: number asked for, each once.
+        fits: number to compute.
+        recorded: fits that the store holds already.
+        units: number to compute; each is a package of its own.
+        together: experiments that share a unit, at most.
+        workers: that compute at the same time.
+        started: what the engine starts for it, in words.
+        cost: of the fits.
+        bytes: that will be written, before compression.
+        files: that will be new.
+    """
+
+    store: str
+    identities: tuple[str, ...]
+    experiments: int
+    fits: int
+    recorded: int
+    units: int
+    together: int
+    workers: int
+    started: str
+    cost: Cost
+    bytes: int
+    files: int
+
+    @property
+    def wall(self) -> float:
+        """Seconds from the first fit to the last, where units take equally long."""
+        rounds = -(-self.units // self.workers)
+        return self.cost.seconds / max(self.units, 1) * rounds
+
+
+def plan(
+    confs: Sequence[SweepConf],
+    engine: Engine,
+    progress: Progress,
+    overrides: Sequence[Sequence[str]] = (),
+) -> Plan:
+    """Work out what `launch` would do with the same arguments.
+
+    Raises:
+        ConfigError: as `launch`.
+        StoreError: as `launch`.
+    """
+    ready = prepare(confs, engine.workers(), progress, overrides)
+    pending = missing_tasks(ready.store, ready.experiments) if ready.store is not None else []
+    missing = _missing(ready, pending)
+    units = len(pending) + sum(prod(spec.layout.blocks) for spec in ready.segments)
+    fits = sum(map(len, missing.values()))
+    asked = sum(len(e.realisations) for e in ready.experiments.values())
+    return Plan(
+        store=ready.path,
+        identities=ready.asked,
+        experiments=len(ready.experiments),
+        fits=fits,
+        recorded=max(0, asked - fits),
+        units=units,
+        together=max([s.experiments_per_unit for s in ready.segments], default=1),
+        workers=engine.workers(),
+        started=engine.started(units),
+        cost=_cost(ready, pending, missing, progress),
+        bytes=sum(_fit_bytes(ready, key) * len(numbers) for key, numbers in missing.items()),
+        files=_files(ready, pending, min(engine.workers(), units)),
+    )
+
+
+def _missing(ready: Prepared, pending: list[Task]) -> dict[str, list[int]]:
+    """Realisations to compute of every experiment that has any."""
+    missing: dict[str, list[int]] = {}
+    for task in pending:
+        for conf in task.confs:
+            missing.setdefault(identity(conf), []).extend(task.realisations)
+    for spec in ready.segments:
+        for entry in spec.experiments:
+            missing.setdefault(entry.identity, []).extend(spec.realisations)
+    return missing
+
+
+def _cost(
+    ready: Prepared, pending: list[Task], missing: dict[str, list[int]], progress: Progress
+) -> Cost:
+    asked = ready.experiments
+    todo = [asked[key] for key in missing if key in asked]
+    if not todo:
+        return Cost()
+    timings = recorded(ready.store, asked)
+    source, shapes, compilation = "units recorded before", None, 0.0
+    untimed = {e.conf.solver.name for e in todo} - {t.experiment.conf.solver.name for t in timings}
+    if untimed or len(timings) < min(ENOUGH, len(asked)):
+        block = _blocks(ready, pending)
+        with progress.piloting() as tried:
+            made = pilot(todo, lambda e: tuple(missing[e.identity][: block[e.identity]]), tried)
+        timings = [*timings, *made.timings]
+        source = f"a pilot on {made.device} here"
+        shapes, compilation = made.shapes, made.compilation
+    model = CostModel(timings, ready.preflight.geometry)
+    each = model.seconds(todo)
+    seconds = sum(s * len(missing[e.identity]) for s, e in zip(each, todo, strict=True))
+    return Cost(float(seconds), model.error, len(timings), source, shapes, compilation)
+
+
+def _blocks(ready: Prepared, pending: list[Task]) -> dict[str, int]:
+    """Realisations that are fitted together, by experiment."""
+    planned = {e.identity: spec.block for spec in ready.segments for e in spec.experiments}
+    return {identity(c): len(t.realisations) for t in pending for c in t.confs} | planned
+
+
+def _fit_bytes(ready: Prepared, key: str) -> int:
+    """Of the numbers that are kept of one fit, uncompressed."""
+    if key not in ready.experiments:
+        return 0
+    experiment = ready.experiments[key]
+    shapes, kept = ready.preflight.geometry(experiment), experiment.conf.store
+    scalars = [v for v in VARIABLES.values() if v.dims == FIT]
+    size = sum(np.dtype(v.dtype).itemsize for v in scalars)
+    size += 8 * sum(shapes.counts.values()) if kept.parameters else 0
+    return size + (
+        np.dtype(kept.maps).itemsize * 2 * shapes.pixels.size if kept.maps != "none" else 0
+    )
+
+
+def _files(ready: Prepared, pending: list[Task], writers: int) -> int:
+    """New files: of segments, of units published before, a journal a writer, the root."""
+    found = sum(map(segment_files, ready.segments)) + writers
+    if ready.store is None:
+        return found + 2  # its root, and the journal of what it held before: nothing
+    segments = ready.store.segments
+    return found + sum(len(segments[t.unit.segment].layout.variables) for t in pending)

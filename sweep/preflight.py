@@ -1,0 +1,89 @@
+"""Before anything is created: each experiment is checked against its data and gets its shapes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sweep.config.build import (
+    build,
+    build_bounds,
+    build_mask,
+    build_signal,
+    build_solver,
+    count_clusters,
+)
+from sweep.errors import ConfigError
+from sweep.grid import Experiment, Geometry
+from sweep.memory import auto_block
+from sweep.types import PARAMETERS
+
+
+class Preflight:
+    """Looks at the experiments of a launch; what several share is looked at once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple, Any] = {}
+        self._geometry: dict[str, Geometry] = {}
+        self._largest: dict[tuple, tuple[int, Experiment]] = {}
+
+    def check(self, experiment: Experiment) -> None:
+        """Check that all inputs of an experiment can be used.
+
+        Raises:
+            ConfigError: one cannot: what was expected, what was got, how to mend it.
+        """
+        conf = experiment.conf
+        try:
+            self._once(experiment, ("sky", "instrument", "mask"), lambda: build_signal(conf))
+            mask = self._once(experiment, ("sky", "mask"), lambda: build_mask(conf))
+            counts = self._once(
+                experiment, ("sky", "mask", "clusters"), lambda: count_clusters(conf, mask)
+            )
+        except MemoryError:
+            raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
+        self._once(experiment, ("solver",), lambda: build_solver(conf))
+        ones = dict.fromkeys(PARAMETERS, 1)
+        self._once(experiment, ("parameters", "fit"), lambda: build_bounds(conf, ones))
+        self._geometry[experiment.identity] = Geometry(counts, mask.nside, mask.pixels)
+        size = mask.pixels.size + sum(counts.values())
+        if size > self._largest.get(_alike(experiment), (0, None))[0]:
+            self._largest[_alike(experiment)] = (size, experiment)
+
+    def geometry(self, experiment: Experiment) -> Geometry:
+        """Shapes of an experiment that was checked."""
+        return self._geometry[experiment.identity]
+
+    def block(self, experiment: Experiment, missing: int, workers: int) -> int:
+        """Realisations a unit: what the configuration says, or what there is memory for.
+
+        The largest experiment decides for all like it; blocks are of about one size, and where
+        experiments are few there are enough for all workers.
+        """
+        block = experiment.conf.fit.block
+        if block != "auto":
+            return min(block, missing)
+        most = self._once(
+            experiment, ("solver", "fit"), lambda: self._auto(experiment, missing, workers), missing
+        )
+        experiments = len(self._geometry)
+        most = min(most, -(-missing // -(-workers // experiments)))
+        return -(-missing // -(-missing // most))
+
+    def _auto(self, experiment: Experiment, missing: int, workers: int) -> int:
+        largest = build(self._largest[_alike(experiment)][1].conf)
+        return auto_block(
+            largest.solver, largest.objective, largest.problem, largest.bounds, missing, workers
+        )
+
+    def _once(
+        self, experiment: Experiment, names: tuple[str, ...], look: Callable[[], Any], *more: Any
+    ) -> Any:
+        """What `look` finds, which depends on these groups of settings."""
+        key = (names, more, *(experiment.groups.digest(experiment.conf, n) for n in names))
+        if key not in self._seen:
+            self._seen[key] = look()
+        return self._seen[key]
+
+
+def _alike(experiment: Experiment) -> tuple[str, ...]:
+    """Experiments whose memory differs by the number of pixels and clusters alone."""
+    return tuple(experiment.groups.digest(experiment.conf, name) for name in ("solver", "fit"))

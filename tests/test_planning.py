@@ -1,0 +1,154 @@
+"""What a plan says is what a launch then does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweep.config import SweepConf
+from sweep.cost import CostModel, Timing, pilot
+from sweep.engines import LocalEngine
+from sweep.grid import Experiment, Geometry, Groups
+from sweep.planning import Plan, plan
+from sweep.progress import Progress
+from sweep.store import Store, UnitWriter
+from sweep.types import PARAMETERS
+from sweep.worker import _writer_of
+from tests.small import grid, run, small
+
+POINTS = ("noise.ratio=1", "noise.ratio=2", "noise.ratio=1 clusters.beta_dust=3")
+
+
+def planned(confs: list[SweepConf]) -> Plan:
+    return plan(confs, LocalEngine(0), Progress(None))
+
+
+def files(path: Path) -> int:
+    folders = [path, path.with_name(f"{path.name}.sweep")]
+    return sum(p.is_file() for folder in folders for p in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("words", ["", "fit.experiments=2", "store.maps=float32 fit.block=2"])
+def test_a_launch_leaves_what_was_planned(tmp_path: Path, words: str) -> None:
+    path = tmp_path / "a.zarr"
+    confs = grid(path, *(f"{point} {words}" for point in POINTS))
+    said = planned(confs)
+    assert list(tmp_path.iterdir()) == []
+    done = run(confs)
+    assert said.identities == done.identities
+    assert (said.experiments, said.fits, said.recorded) == (3, 6, 0)
+    assert said.units == done.total == len(done.outcomes)
+    assert said.files == files(path)
+    assert said.cost.seconds > 0
+    assert said.cost.timed == 3
+
+
+def test_only_what_is_missing_is_planned(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    run(grid(path, *POINTS))
+    said = planned(grid(path, *POINTS))
+    assert (said.fits, said.recorded, said.units, said.bytes) == (0, 6, 0, 0)
+    assert (said.cost.seconds, said.wall) == (0, 0)
+    before = files(path)
+    grown = [*grid(path, *POINTS), small("noise.realisations=5", store=path)]
+    said = planned(grown)
+    assert (said.fits, said.recorded) == (3, 6)
+    assert said.cost.source == "units recorded before"
+    assert files(path) == before
+    _writer_of.cache_clear()  # as another process, with a journal of its own
+    run(grown)
+    assert files(path) == before + said.files
+
+
+def test_units_that_were_published_and_never_computed_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    confs = grid(path, *POINTS)
+    run(confs)
+    writer = UnitWriter(path)
+    for record in [r for records in Store(path).records.values() for r in records][:2]:
+        writer._journal.retract([record], "planted")
+    said = planned(confs)
+    assert (said.fits, said.units, said.recorded) == (2, 2, 4)
+
+
+def test_the_size_is_that_of_the_numbers(tmp_path: Path) -> None:
+    one = planned(grid(tmp_path / "a.zarr", "noise.realisations=1"))
+    more = planned(grid(tmp_path / "a.zarr", "noise.realisations=1 clusters.beta_dust=7"))
+    assert more.bytes - one.bytes == 5 * 8
+    maps = planned(grid(tmp_path / "a.zarr", "noise.realisations=1 store.maps=float32"))
+    assert maps.bytes - one.bytes == 4 * 2 * 192
+
+
+def experiments(count: int) -> list[Experiment]:
+    groups = Groups()
+    return [Experiment(small(f"noise.seed={i}"), groups) for i in range(count)]
+
+
+SIZES = np.random.default_rng(1).integers(1, 2000, (60, 4))
+
+
+def shapes(experiment: Experiment) -> Geometry:
+    pixels, *counts = SIZES[experiment.conf.noise.seed].tolist()
+    return Geometry(dict(zip(PARAMETERS, counts, strict=True)), 4, np.arange(pixels))
+
+
+def test_a_power_law_is_found() -> None:
+    law = np.array([0.9, 0.1, 0.6, 0.4])
+    everything = experiments(60)
+    true = 0.01 * np.exp(np.log(SIZES) @ law)
+    few = CostModel([Timing(e, s) for e, s in zip(everything[:3], true, strict=False)], shapes)
+    many = CostModel([Timing(e, s) for e, s in zip(everything[:40], true, strict=False)], shapes)
+    missed = [abs(m.seconds(everything).sum() / true.sum() - 1) for m in (few, many)]
+    assert missed[1] < 0.01 < missed[0] < 0.5
+    assert many.error < 0.05 < few.error
+
+
+def test_the_level_is_that_of_the_times() -> None:
+    everything = experiments(30)
+    noisy = np.random.default_rng(2).lognormal(0, 1, 30)
+    model = CostModel([Timing(e, s) for e, s in zip(everything, noisy, strict=True)], shapes)
+    np.testing.assert_allclose(model.seconds(everything).sum(), noisy.sum(), rtol=1e-12)
+    assert 0.1 < model.error < 1
+
+
+def test_each_solver_has_its_own_level() -> None:
+    groups = Groups()
+    slow = [Experiment(small(f"noise.seed={i}", "solver=optax_lbfgs"), groups) for i in range(4)]
+    fast = experiments(4)
+    timings = [Timing(e, 5.0) for e in slow] + [Timing(e, 0.1) for e in fast]
+    model = CostModel(timings, lambda e: shapes(fast[0]))
+    np.testing.assert_allclose(model.seconds([slow[0], fast[0]]), [5.0, 0.1], rtol=0.05)
+
+
+def test_a_pilot_tries_every_solver_and_then_stops_in_time() -> None:
+    groups = Groups()
+    asked = [Experiment(small(f"noise.seed={i}"), groups) for i in range(5)]
+    asked.append(Experiment(small("solver=optax_lbfgs"), groups))
+    tried: list[None] = []
+    made = pilot(asked, lambda e: (0,), lambda: tried.append(None), seconds=0.0)
+    assert len(tried) == len(made.timings) == 2
+    assert {t.experiment.conf.solver.name for t in made.timings} == {"scipy_tnc", "optax_lbfgs"}
+    assert made.shapes == 2
+
+
+def test_the_command_prints_it_and_creates_nothing(tmp_path: Path) -> None:
+    words = ["sky.nside=4", "mask.expression=ALL", "clusters.beta_dust=2,3", "clusters.temp_dust=1"]
+    words += ["clusters.beta_pl=1", "solver=scipy_tnc", "noise.realisations=2", "plan=true"]
+    done = subprocess.run(
+        [Path(sys.executable).with_name("sweep"), "-m", *words, "store.path=a.zarr"],
+        cwd=tmp_path,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = {line[:12].strip(): line[12:].strip() for line in done.stdout.splitlines()}
+    assert facts["store"] == str(tmp_path / "a.zarr")
+    assert facts["experiments"] == "2"
+    assert facts["fits"] == "4 to compute, 0 recorded"
+    assert "device hours" in facts["work"]
+    assert list(tmp_path.iterdir()) == []
