@@ -14,9 +14,9 @@ from sweep.grid import (
     Groups,
     Package,
     Task,
+    asked_units,
     missing_tasks,
     plan_segments,
-    tasks,
     unique,
 )
 from sweep.preflight import Preflight
@@ -146,7 +146,7 @@ def launch(
         store=path,
         identities=ready.asked,
         outcomes=tuple(outcomes),
-        total=len(tasks(store, experiments)),
+        total=len(asked_units(store, experiments)),
         missing=len(missing) - sum(o.error is None for o in outcomes),
         detached=engine.detached,
     )

@@ -7,9 +7,9 @@ from sweep.grid.plan import (
     Geometry,
     Package,
     Task,
+    asked_units,
     missing_tasks,
     plan_segments,
-    tasks,
 )
 
 __all__ = [
@@ -19,10 +19,10 @@ __all__ = [
     "Groups",
     "Package",
     "Task",
+    "asked_units",
     "identity",
     "missing_tasks",
     "plan_segments",
     "scientific",
-    "tasks",
     "unique",
 ]

@@ -124,27 +124,35 @@ def plan_segments(
 def missing_tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:
     """Units of `experiments` that are not recorded, whichever launch published them."""
     pending = set(store.pending_units())
-    return [task for task in tasks(store, experiments) if task.unit in pending]
+    return [
+        _task(store, unit, experiments)
+        for unit in asked_units(store, experiments)
+        if unit in pending
+    ]
 
 
-def tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:
+def asked_units(store: Store, experiments: Mapping[str, Experiment]) -> list[Unit]:
     """Units that hold a realisation that one of `experiments` asks for, in order of publication."""
     found = []
     for segment in store.segments.values():
         for unit in segment.units():
             rows, columns = segment.layout.slices(unit)
-            identities = segment.identities[rows]
-            numbers = segment.realisations[columns]
-            known = {i: experiments[i] for i in identities if i in experiments}
-            if any(not set(numbers).isdisjoint(e.realisations) for e in known.values()):
-                confs = [e.conf for e in known.values()]
-                if len(known) < len(identities):
-                    entries = segment.spec.experiments[rows]
-                    confs = [
-                        known[e.identity].conf
-                        if e.identity in known
-                        else restore(e.config, confs[0])
-                        for e in entries
-                    ]
-                found.append(Task(unit, tuple(confs), numbers))
+            numbers = set(segment.realisations[columns])
+            known = (experiments[i] for i in segment.identities[rows] if i in experiments)
+            if any(not numbers.isdisjoint(e.realisations) for e in known):
+                found.append(unit)
     return found
+
+
+def _task(store: Store, unit: Unit, experiments: Mapping[str, Experiment]) -> Task:
+    """A unit is computed whole, with those of its experiments that were not asked for."""
+    segment = store.segments[unit.segment]
+    rows, columns = segment.layout.slices(unit)
+    identities = segment.identities[rows]
+    known = {i: experiments[i].conf for i in identities if i in experiments}
+    if len(known) < len(identities):
+        like = next(iter(known.values()))
+        for entry in segment.spec.experiments[rows]:
+            if entry.identity not in known:
+                known[entry.identity] = restore(entry.config, like)
+    return Task(unit, tuple(known[i] for i in identities), segment.realisations[columns])

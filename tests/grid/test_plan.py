@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from sweep.config import SweepConf
-from sweep.grid import Experiment, Geometry, identity, missing_tasks, plan_segments, tasks, unique
+from sweep.grid import (
+    Experiment,
+    Geometry,
+    asked_units,
+    identity,
+    missing_tasks,
+    plan_segments,
+    unique,
+)
 from sweep.store import SegmentSpec, Store, Unit, UnitWriter, publish
 from sweep.store.segment import Segment
 from sweep.types import PARAMETERS, Parameter, Status
@@ -121,12 +129,12 @@ def test_recorded_units_are_not_missing(tmp_path: Path) -> None:
     conf = small("noise.realisations=5")
     path = published(tmp_path / "a.zarr", conf)
     everything = unique([Experiment(conf)])
-    record(path, tasks(Store(path), everything)[1].unit)
+    record(path, asked_units(Store(path), everything)[1])
     assert missing(path, conf) == [(key(conf), (0, 1)), (key(conf), (4,))]
     for task in missing_tasks(Store(path), everything):
         record(path, task.unit)
     assert missing(path, conf) == []
-    assert len(tasks(Store(path), everything)) == 3
+    assert len(asked_units(Store(path), everything)) == 3
 
 
 def test_units_that_another_launch_published_are_missing_here_too(tmp_path: Path) -> None:
@@ -136,7 +144,7 @@ def test_units_that_another_launch_published_are_missing_here_too(tmp_path: Path
     published(path, grown)
     assert missing(path, grown) == [(key(conf), (0, 1)), (key(conf), (2, 3))]
     assert isinstance(
-        Store(path).segments[tasks(Store(path), unique([Experiment(conf)]))[0].unit.segment],
+        Store(path).segments[asked_units(Store(path), unique([Experiment(conf)]))[0].segment],
         Segment,
     )
 
@@ -144,7 +152,7 @@ def test_units_that_another_launch_published_are_missing_here_too(tmp_path: Path
 def test_a_task_counts_its_fits(tmp_path: Path) -> None:
     conf = small("noise.realisations=5")
     path = published(tmp_path / "a.zarr", conf)
-    assert [t.fits for t in tasks(Store(path), unique([Experiment(conf)]))] == [2, 2, 1]
+    assert [t.fits for t in missing_tasks(Store(path), unique([Experiment(conf)]))] == [2, 2, 1]
 
 
 GRID = [f"noise.seed={n}" for n in range(10)]

@@ -227,6 +227,7 @@ def test_at_its_time_limit_a_job_goes_back_with_what_it_has_left(
     kept = Store(path).records
     assert 0 < len(kept) < 8
     thread.join(120)
+    until(lambda: not jobs(cluster), 60)
     assert sum(o.error is None for outcomes in ended for o in outcomes) == 8
     records = Store(path).records
     assert {unit: records[unit] for unit in kept} == kept
