@@ -29,8 +29,8 @@ _REAL = (
     "clusters.beta_dust=100,1000",
     "clusters.temp_dust=10,100",
     "clusters.beta_pl=10,50",
-    "noise.realisations=32",
-    "fit.block=16",
+    "noise.realisations=24",
+    "fit.block=12",
 )
 
 _TINY = (
