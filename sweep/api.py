@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sweep.config.schema import SweepConf
 from sweep.engines import LocalEngine
-from sweep.errors import IncompleteError
+from sweep.errors import ConfigError, IncompleteError
 from sweep.launch import launch
 from sweep.progress import Progress
 from sweep.store import open_dataset
@@ -42,6 +42,8 @@ def run(
         IncompleteError: a unit failed; what others computed is in the store.
     """
     asked = [confs] if isinstance(confs, SweepConf) else list(confs)
+    if any(conf.plan for conf in asked):
+        raise ConfigError("plan=true is of the command `sweep`; here it would compute nothing")
     shown = Progress(Console(stderr=True) if progress else None)
     done = launch(asked, LocalEngine(processes), shown)
     if done.failed:

@@ -101,17 +101,26 @@ def _drawn(experiments: Sequence[Experiment]) -> Iterator[tuple[Experiment, bool
 
 
 def recorded(store: Store | None, experiments: Mapping[str, Experiment]) -> list[Timing]:
-    """Seconds a fit of those experiments that the store holds recorded units of."""
+    """Seconds a fit of those experiments that the store holds recorded units of.
+
+    The first unit of each worker is left out, since it compiled; so is what a copy came with.
+    """
+    if store is None:
+        return []
+    records = sorted((r for each in store.records.values() for r in each), key=lambda r: r.time)
+    started: set[str] = set()
     spent: dict[str, list[float]] = {}
-    for unit, records in (store.records if store is not None else {}).items():
-        segment = store.segments.get(unit.segment) if store is not None else None
-        if segment is None:
+    for record in records:
+        segment = store.segments.get(record.unit.segment)
+        first = record.worker not in started
+        started.add(record.worker)
+        if segment is None or first or record.attempt == 0:
             continue
-        rows, columns = segment.layout.slices(unit)
+        rows, columns = segment.layout.slices(record.unit)
         fits = (rows.stop - rows.start) * (columns.stop - columns.start)
         for key in segment.identities[rows]:
             if key in experiments:
-                spent.setdefault(key, []).append(records[0].seconds / fits)
+                spent.setdefault(key, []).append(record.seconds / fits)
     return [Timing(experiments[key], float(np.mean(each))) for key, each in spent.items()]
 
 

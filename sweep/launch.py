@@ -177,10 +177,17 @@ def _not_kept(store: Store, experiments: dict[str, Experiment]) -> list[str]:
 
 
 def _store_path(confs: Sequence[SweepConf]) -> str:
-    paths = sorted({conf.store.path for conf in confs})
-    if len(paths) != 1:
-        raise ConfigError(f"store.path cannot be swept: got {', '.join(paths)}; give one path")
-    return paths[0]
+    for name, value in (
+        ("store.path", lambda c: c.store.path),
+        ("store.maps", lambda c: c.store.maps),
+        ("store.parameters", lambda c: c.store.parameters),
+        ("fail_fast", lambda c: c.fail_fast),
+        ("plan", lambda c: c.plan),
+    ):
+        given = sorted({str(value(conf)) for conf in confs})
+        if len(given) != 1:
+            raise ConfigError(f"{name} cannot be swept: got {', '.join(given)}; give one value")
+    return confs[0].store.path
 
 
 def _opened(path: str) -> Store | None:

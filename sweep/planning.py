@@ -95,13 +95,16 @@ def plan(
     missing = _missing(ready, pending)
     units = len(pending) + sum(prod(spec.layout.blocks) for spec in ready.segments)
     fits = sum(map(len, missing.values()))
-    asked = sum(len(e.realisations) for e in ready.experiments.values())
+    recorded_fits = sum(
+        len(set(experiment.realisations).difference(missing.get(key, ())))
+        for key, experiment in ready.experiments.items()
+    )
     return Plan(
         store=ready.path,
         identities=ready.asked,
         experiments=len(ready.experiments),
         fits=fits,
-        recorded=max(0, asked - fits),
+        recorded=recorded_fits,
         units=units,
         together=max([s.experiments_per_unit for s in ready.segments], default=1),
         workers=engine.workers(),

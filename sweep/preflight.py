@@ -62,7 +62,10 @@ class Preflight:
         if block != "auto":
             return min(block, missing)
         most = self._once(
-            experiment, ("solver", "fit"), lambda: self._auto(experiment, missing, workers), missing
+            experiment,
+            ("instrument", "solver", "fit"),
+            lambda: self._auto(experiment, missing, workers),
+            missing,
         )
         experiments = len(self._geometry)
         most = min(most, -(-missing // -(-workers // experiments)))
@@ -86,4 +89,6 @@ class Preflight:
 
 def _alike(experiment: Experiment) -> tuple[str, ...]:
     """Experiments whose memory differs by the number of pixels and clusters alone."""
-    return tuple(experiment.groups.digest(experiment.conf, name) for name in ("solver", "fit"))
+    return tuple(
+        experiment.groups.digest(experiment.conf, name) for name in ("instrument", "solver", "fit")
+    )

@@ -59,11 +59,11 @@ def run_package(package: Package) -> list[Outcome]:
 
 
 def _run_task(task: Task, path: str) -> Outcome:
-    """Try a unit until it is recorded; what a user has to mend is not tried again."""
+    """Try a unit until it is recorded; what cannot end otherwise is not tried again."""
     for attempt in range(1, TRIES):
         try:
             return _compute(task, path, attempt)
-        except ConfigError as error:
+        except (ConfigError, MemoryError) as error:
             return failed(task, path, error, attempt)
         except Exception as error:
             _log(task, path, error, attempt, final=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sweep
-from sweep.errors import IncompleteError, StoreError
+from sweep.errors import ConfigError, IncompleteError, StoreError
 from tests.small import grid, small
 
 
@@ -15,6 +15,12 @@ def test_what_is_run_is_what_is_opened(tmp_path: Path) -> None:
     assert result["nll"].attrs["units"] == "1"
     assert result["cmb_variance"].attrs["units"] == "uK^2"
     assert result.sizes["realisation"] == 2
+
+
+def test_a_plan_is_not_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="plan=true is of the command"):
+        sweep.run(small("plan=true", store=tmp_path / "a.zarr"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_experiments_come_in_the_order_asked_for_and_alone(small_store: Path) -> None:

@@ -142,6 +142,13 @@ def test_one_launch_has_one_store(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("word", ["plan=true", "fail_fast=true", "store.maps=float32"])
+def test_what_is_of_the_launch_is_the_same_for_all(tmp_path: Path, word: str) -> None:
+    with pytest.raises(ConfigError, match=f"{word.split('=')[0]} cannot be swept: got .*; give"):
+        run(grid(tmp_path / "a.zarr", "noise.ratio=1", f"noise.ratio=2 {word}"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_second_experiment_is_checked_before_the_first_is_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="200 clusters, 192 pixels"):
         run(grid(tmp_path / "a.zarr", "noise.ratio=1", "clusters.beta_dust=200"))

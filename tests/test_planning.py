@@ -1,6 +1,7 @@
 """What a plan says is what a launch then does."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 
 from sweep.config import SweepConf
-from sweep.cost import CostModel, Timing, pilot
+from sweep.cost import CostModel, Timing, pilot, recorded
 from sweep.engines import LocalEngine
-from sweep.grid import Experiment, Geometry, Groups
+from sweep.grid import Experiment, Geometry, Groups, unique
 from sweep.planning import Plan, plan
 from sweep.progress import Progress
-from sweep.store import Store, UnitWriter
+from sweep.store import Store, UnitWriter, seal
 from sweep.types import PARAMETERS
 from sweep.worker import _writer_of
 from tests.small import grid, run, small
@@ -72,6 +73,21 @@ def test_units_that_were_published_and_never_computed_count(tmp_path: Path) -> N
         writer._journal.retract([record], "planted")
     said = planned(confs)
     assert (said.fits, said.units, said.recorded) == (2, 2, 4)
+
+
+def test_what_compiled_and_what_a_copy_came_with_is_no_timing(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    confs = grid(path, "noise.realisations=1", "noise.realisations=1 noise.ratio=2")
+    _writer_of.cache_clear()
+    run(confs)
+    asked = unique([Experiment(conf) for conf in confs])
+    (timing,) = recorded(Store(path), asked)
+    assert timing.experiment.conf.noise.ratio == 2
+    seal(path)
+    shutil.copytree(path, tmp_path / "copy.zarr")
+    UnitWriter(tmp_path / "copy.zarr")
+    assert len(Store(tmp_path / "copy.zarr").records) == 2
+    assert recorded(Store(tmp_path / "copy.zarr"), asked) == []
 
 
 def test_the_size_is_that_of_the_numbers(tmp_path: Path) -> None:

@@ -36,8 +36,10 @@ def plan_table(plan: Plan) -> Table:
         table.add_row(
             "wall", f"about {duration(plan.wall)} on {plan.workers} workers, once started"
         )
-        table.add_row("disk", f"{decimal(plan.bytes)} before compression, in {plan.files} files")
-    table.add_row("", "nothing was created; the same command without plan=true does it")
+        table.add_row(
+            "disk", f"{decimal(plan.bytes)} of numbers before compression, in {plan.files} files"
+        )
+    table.add_row("", "nothing was created but caches; the same command without plan=true does it")
     return table
 
 

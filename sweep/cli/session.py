@@ -25,7 +25,7 @@ def run_session(
         IncompleteError: a unit failed; the others are recorded.
     """
     out, err = console(), console(stderr=True)
-    if confs[0].plan:
+    if any(conf.plan for conf in confs):
         planned = plan(confs, engine, Progress(err), overrides)
         out.print(plan_table(planned))
         return planned.identities
@@ -50,6 +50,6 @@ def run_session(
         first = done.failed[0]
         raise IncompleteError(
             f"{len(done.failed)} units failed, of {done.missing} missing: {first.error}; "
-            f"tracebacks: sweep-store status {done.store}; the same command tries again"
+            f"tracebacks: sweep-store status {done.store} --errors; the same command tries again"
         )
     return done.identities

@@ -33,7 +33,7 @@ class Points:
     """
 
     def __init__(self, load: Loader, is_group: Callable[[str], bool]) -> None:
-        self._load = load
+        self._load, self._is_group = load, is_group
         self._is_plain = lru_cache(maxsize=None)(lambda text: _is_plain(text, is_group))
         self._bases: dict[tuple, _Base] = {}
         self._values: dict[tuple, Any] = {}
@@ -50,20 +50,29 @@ class Points:
         others = tuple(text for text in overrides if not self._is_plain(text))
         key = (others, tuple(plain))
         if key not in self._bases:
-            self._bases[key] = _Base(self._load, others, plain, self._values)
-        return self._bases[key].point(plain)
+            # what is no choice of a group may come after a value in Hydra's order, and change it
+            simple = all(self._is_group(_head(text)) for text in others)
+            self._bases[key] = _Base(self._load, overrides, others, plain, self._values, simple)
+        base = self._bases[key]
+        return base.point(plain) if base.simple else to_conf(self._load(overrides))
 
 
 class _Base:
     """A point, and the values that its plain keys take in other points."""
 
     def __init__(
-        self, load: Loader, others: tuple[str, ...], plain: dict[str, str], values: dict[tuple, Any]
+        self,
+        load: Loader,
+        overrides: Sequence[str],
+        others: tuple[str, ...],
+        plain: dict[str, str],
+        values: dict[tuple, Any],
+        simple: bool,
     ) -> None:
-        self._composed = load([*others, *plain.values()])
+        self._composed = load(overrides)
         self._parser = OverridesParser.create()
         # a value that is made of others is Hydra's affair at every point
-        self._simple = "${" not in OmegaConf.to_yaml(self._composed)
+        self.simple = simple and "${" not in OmegaConf.to_yaml(self._composed)
         self._load, self._others, self._plain = load, others, plain
         self._conf = to_conf(self._composed)
         self._values = values
@@ -73,8 +82,6 @@ class _Base:
         self._groups: dict[tuple[str, ...], Any] = {}
 
     def point(self, plain: dict[str, str]) -> SweepConf:
-        if not self._simple:
-            return to_conf(self._load([*self._others, *plain.values()]))
         conf = copy(self._conf)
         for name, keys in self._keys.items():
             setattr(conf, name, self._group(name, tuple(plain[key] for key in keys)))
@@ -123,4 +130,4 @@ def _head(text: str) -> str:
 def _is_plain(text: str, is_group: Callable[[str], bool]) -> bool:
     key, equals, value = text.partition("=")
     named = key.replace(".", "").replace("_", "").isalnum()
-    return bool(equals) and named and "${" not in value and not is_group(key)
+    return bool(equals) and named and not {"$", "{"} & set(value) and not is_group(key)

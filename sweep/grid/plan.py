@@ -9,7 +9,9 @@ import numpy as np
 
 from sweep.config.restore import restore
 from sweep.config.schema import SweepConf
+from sweep.errors import ConfigError
 from sweep.grid.experiment import Experiment
+from sweep.grid.identity import identity
 from sweep.store import SegmentSpec, Store, Unit
 from sweep.types import Parameter
 
@@ -87,8 +89,9 @@ def plan_segments(
     """
     groups: dict[tuple, list[tuple[Experiment, Geometry]]] = defaultdict(list)
     units = 0
+    lost = _stranded_pairs(store, experiments) if store is not None else {}
     for key, experiment in experiments.items():
-        there = store.published(key) if store is not None else frozenset()
+        there = store.published(key) - lost.get(key, set()) if store is not None else frozenset()
         missing = tuple(r for r in experiment.realisations if r not in there)
         if not missing:
             continue
@@ -122,13 +125,40 @@ def plan_segments(
 
 
 def missing_tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:
-    """Units of `experiments` that are not recorded, whichever launch published them."""
-    pending = set(store.pending_units())
-    return [
-        _task(store, unit, experiments)
-        for unit in asked_units(store, experiments)
-        if unit in pending
-    ]
+    """Units of `experiments` that are not recorded, whichever launch published them.
+
+    Left out are those that cannot be computed any more: another experiment of the unit depends on
+    a file, or a version, that has changed. `plan_segments` plans what they held anew.
+    """
+    return _computable(store, experiments)[0]
+
+
+def _computable(
+    store: Store, experiments: Mapping[str, Experiment]
+) -> tuple[list[Task], frozenset[Unit]]:
+    """Tasks for what is missing, and the units that are stranded: they cannot be computed."""
+    stranded: frozenset[Unit] = frozenset()
+    asked = asked_units(store, experiments)
+    while True:
+        pending = set(store.pending_units(stranded))
+        made = {u: _task(store, u, experiments) for u in asked if u in pending}
+        found = frozenset(unit for unit, task in made.items() if task is None)
+        if not found:
+            return [task for task in made.values() if task is not None], stranded
+        stranded |= found
+
+
+def _stranded_pairs(store: Store, experiments: Mapping[str, Experiment]) -> dict[str, set[int]]:
+    """Realisations, by identity, that only stranded units hold."""
+    _, stranded = _computable(store, experiments)
+    lost: dict[str, set[int]] = defaultdict(set)
+    held: dict[str, set[int]] = defaultdict(set)
+    for unit in store.units() if stranded else ():
+        segment = store.segments[unit.segment]
+        rows, columns = segment.layout.slices(unit)
+        for key in segment.identities[rows]:
+            (lost if unit in stranded else held)[key] |= set(segment.realisations[columns])
+    return {key: numbers - held[key] for key, numbers in lost.items()}
 
 
 def asked_units(store: Store, experiments: Mapping[str, Experiment]) -> list[Unit]:
@@ -144,8 +174,11 @@ def asked_units(store: Store, experiments: Mapping[str, Experiment]) -> list[Uni
     return found
 
 
-def _task(store: Store, unit: Unit, experiments: Mapping[str, Experiment]) -> Task:
-    """A unit is computed whole, with those of its experiments that were not asked for."""
+def _task(store: Store, unit: Unit, experiments: Mapping[str, Experiment]) -> Task | None:
+    """A unit is computed whole, with those of its experiments that were not asked for.
+
+    None where one of these cannot be made again.
+    """
     segment = store.segments[unit.segment]
     rows, columns = segment.layout.slices(unit)
     identities = segment.identities[rows]
@@ -154,5 +187,11 @@ def _task(store: Store, unit: Unit, experiments: Mapping[str, Experiment]) -> Ta
         like = next(iter(known.values()))
         for entry in segment.spec.experiments[rows]:
             if entry.identity not in known:
-                known[entry.identity] = restore(entry.config, like)
+                try:
+                    conf = restore(entry.config, like)
+                    if identity(conf) != entry.identity:
+                        return None
+                except ConfigError:
+                    return None
+                known[entry.identity] = conf
     return Task(unit, tuple(known[i] for i in identities), segment.realisations[columns])

@@ -85,17 +85,23 @@ class Store:
         """The recorded units."""
         return self._done
 
-    def pending_units(self) -> tuple[Unit, ...]:
+    def pending_units(self, without: frozenset[Unit] = frozenset()) -> tuple[Unit, ...]:
         """Units that are not recorded but needed, in order of publication.
 
         Two launches at once may have published an (experiment, realisation) twice; a unit is not
         needed where another, recorded or before it, holds all that it holds.
+
+        Args:
+            without: units that cannot be computed, and are to be ignored.
         """
-        return self._pending
+        return self._needed(without) if without else self._pending
 
     @cached_property
     def _pending(self) -> tuple[Unit, ...]:
-        missing = [unit for unit in self.units() if unit not in self._done]
+        return self._needed(frozenset())
+
+    def _needed(self, without: frozenset[Unit]) -> tuple[Unit, ...]:
+        missing = [unit for unit in self.units() if unit not in self._done | without]
         if not missing or not self._pairs.twice:
             return tuple(missing)
         held = np.zeros(self._pairs.shape, dtype=bool)

@@ -237,7 +237,7 @@ WRONG = {
     "path swept": (
         ["-m", "store.path=a.zarr,b.zarr"],
         "store.path cannot be swept",
-        "give one path",
+        "give one value",
     ),
     "interval swept": (["-m", "noise.ratio=interval(0,1)"], "noise.ratio: only lists"),
     "target added": (["+solver._target_=os.system"], "`_target_` is not accepted"),

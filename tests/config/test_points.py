@@ -59,6 +59,22 @@ def test_points_are_what_hydra_composes(load: Counted) -> None:
         assert conf == to_conf(load(overrides))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["noise.ratio=2", "++noise.ratio=1"],
+        ["parameters.beta_dust.low=0.7", "parameters.beta_dust={start:1.5}"],
+        ["parameters.beta_dust={start:1.5}", "parameters.beta_dust.low=0.7"],
+    ],
+)
+def test_of_two_settings_of_one_key_hydra_says_which_counts(
+    load: Counted, words: list[str]
+) -> None:
+    point = points(load)
+    point([words[0].replace("2", "3").replace("0.7", "0.6"), words[1]])
+    assert point(words) == to_conf(load(words))
+
+
 def test_points_do_not_share_what_differs(load: Counted) -> None:
     point = points(load)
     first, second, again = (point([f"clusters.beta_dust={n}"]) for n in (4, 8, 4))

@@ -189,3 +189,23 @@ def test_a_part_of_a_unit_asks_for_all_of_it(tmp_path: Path) -> None:
     record(path, task.unit)
     assert missing(path, confs[0], confs[3]) == []
     assert len(missing(path, *confs)) == 2
+
+
+def test_a_unit_that_cannot_be_computed_any_more_strands_nobody(tmp_path: Path) -> None:
+    path, file = tmp_path / "a.zarr", tmp_path / "i.yaml"
+    file.write_text("{name: x, source: y, frequency: [40, 90], depth_p: [2, 1]}")
+    own = small(f"instrument.path={file}", "fit.experiments=2", store=path)
+    healthy = small("noise.ratio=2", "fit.experiments=2", store=path)
+    published(path, own, healthy)
+    assert len(missing(path, healthy)) == 1
+    assert plan(path, healthy) == []
+
+    for change in ("{name: x, source: y, frequency: [40, 90], depth_p: [2, 3]}", None):
+        file.write_text(change) if change else file.unlink()
+        assert missing(path, healthy) == []
+        (segment,) = plan(path, healthy)
+        assert [e.identity for e in segment.experiments] == [key(healthy)]
+        assert segment.realisations == (0, 1)
+    published(path, healthy)
+    assert missing(path, healthy) == [(key(healthy), (0, 1))]
+    assert plan(path, healthy) == []
