@@ -1,27 +1,20 @@
 """The SLURM engine on a real cluster of four virtual nodes."""
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
-from sweep.engines import ATTEMPTS, Engine
+from sweep.engines import Engine
 from sweep.engines import slurm as engine_module
-from sweep.engines.slurm import SlurmEngine, SlurmSettings
+from sweep.engines.slurm import SlurmEngine
 from sweep.errors import ConfigError
-from sweep.launch import Launch
 from sweep.store import Store, verify
-from sweep.worker import Outcome
-from tests.engines.contract import EngineContract, packages_of
+from tests.engines.contract import EngineContract
 from tests.engines.slurm.cluster import Cluster
-from tests.engines.slurm.workers import die, slow_at_first
+from tests.engines.slurm.launches import check, in_background, jobs, recorded, settings
 from tests.engines.test_local import until
 from tests.small import SMALL, assert_same_results, grid, run
 
@@ -29,10 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 BIN = Path(sys.executable).parent
 GIVEN = ("noise.ratio=1,2", "noise.realisations=4", "store.path=a.zarr", "hydra/launcher=slurm")
 QUICK = ("hydra.launcher.poll_s=0.5", "hydra.launcher.array_parallelism=2")
-
-
-def settings(**changes: object) -> SlurmSettings:
-    return SlurmSettings(**{"poll_s": 0.5, "array_parallelism": 2, "timeout_min": 5} | changes)  # pyright: ignore
 
 
 class TestJobs(EngineContract):
@@ -59,10 +48,6 @@ def sweep(folder: Path, *overrides: str, **changes: str) -> subprocess.Completed
         timeout=300,
         check=False,
     )
-
-
-def jobs(cluster: Cluster) -> list[str]:
-    return cluster.command("squeue", "-h", "-r", "-o", "%i").stdout.split()
 
 
 def test_the_command_gives_what_any_engine_gives(tmp_path: Path, reference: Path) -> None:
@@ -114,166 +99,6 @@ def test_jobs_finish_without_the_launch_that_was_killed(
     assert "nothing to do: all 8 units are recorded" in done.stdout
     assert verify(path).clean
     assert_same_results(path, reference, rtol=1e-10)
-
-
-def in_background(path: Path, engine: Engine) -> tuple[threading.Thread, list[Launch]]:
-    """A launch of eight units that goes on while a test does harm."""
-    said: list[Launch] = []
-    confs = grid(path, *(f"noise.ratio={n} noise.realisations=4" for n in (1, 2)))
-    thread = threading.Thread(target=lambda: said.append(run(confs, engine)))
-    thread.start()
-    return thread, said
-
-
-def recorded(path: Path) -> int:
-    return len(Store(path).done_units()) if (path / "zarr.json").exists() else 0
-
-
-def check(path: Path, reference: Path, thread: threading.Thread, said: list[Launch]) -> None:
-    thread.join(240)
-    (done,) = said
-    assert not done.failed
-    assert done.missing == 0
-    assert verify(path).clean
-    assert_same_results(path, reference, rtol=1e-10)
-
-
-def tasks_of(job: str) -> list[psutil.Process]:
-    """The Python workers of a job: virtual nodes are on this machine."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            mine = process.environ().get("SLURM_JOB_ID") == job.split("_")[0] or (
-                process.environ().get("SLURM_ARRAY_JOB_ID") == job.split("_")[0]
-            )
-            if mine and "submitit.core._submit" in process.cmdline():
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def hurry(cluster: Cluster, job: str) -> None:
-    """SLURM holds what is requeued back for two minutes."""
-    pending = ["squeue", "-h", "-r", "-j", job, "-t", "PD", "-o", "%i"]
-    until(lambda: bool(cluster.command(*pending).stdout.split()), 60)
-    cluster.command("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-
-def harm_scancel(cluster: Cluster, job: str) -> None:
-    cluster.command("scancel", job)
-
-
-def harm_requeue(cluster: Cluster, job: str) -> None:
-    assert cluster.command("scontrol", "requeue", job).returncode == 0
-    hurry(cluster, job)
-
-
-def harm_preempt(cluster: Cluster, job: str) -> None:
-    assert cluster.command("scancel", "--signal=USR2", job).returncode == 0
-    hurry(cluster, job)
-
-
-def harm_kill(cluster: Cluster, job: str) -> None:
-    workers = [p for p in tasks_of(job) if "srun" not in p.name()]
-    assert workers
-    for worker in workers:
-        worker.kill()
-
-
-def harm_accounting(cluster: Cluster, job: str) -> None:
-    cluster.stop("slurmdbd")
-    time.sleep(5)
-    cluster.start("slurmdbd", "slurmdbd", "-D")
-
-
-def harm_controller(cluster: Cluster, job: str) -> None:
-    cluster.stop("slurmctld")
-    time.sleep(5)
-    cluster.start("slurmctld", "slurmctld", "-D")
-
-
-@pytest.mark.parametrize(
-    "harm",
-    [harm_scancel, harm_requeue, harm_preempt, harm_kill, harm_accounting, harm_controller],
-    ids=lambda f: f.__name__.removeprefix("harm_"),
-)
-def test_a_launch_survives(
-    harm: Callable[[Cluster, str], None], cluster: Cluster, tmp_path: Path, reference: Path
-) -> None:
-    path = tmp_path / "a.zarr"
-    thread, said = in_background(path, SlurmEngine(settings()))
-    until(lambda: recorded(path) > 0, 120)
-    running = cluster.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").stdout.split()
-    harm(cluster, running[0])
-    check(path, reference, thread, said)
-
-
-def test_at_its_time_limit_a_job_goes_back_with_what_it_has_left(
-    cluster: Cluster, tmp_path: Path, reference: Path
-) -> None:
-    path = tmp_path / "a.zarr"
-    packages = packages_of(
-        path, grid(path, *(f"noise.ratio={n} noise.realisations=4" for n in (1, 2)))
-    )
-    # SLURM looks every 30 s, and tells a job up to 30 s before it was asked to
-    one = SlurmEngine(settings(timeout_min=1, signal_delay_s=2, array_parallelism=1))
-    ended: list[list[Outcome]] = []
-    thread = threading.Thread(target=lambda: ended.extend(one.run(packages, slow_at_first)))
-    thread.start()
-    until(lambda: recorded(path) > 0, 120)
-    (job,) = cluster.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").stdout.split()
-    hurry(cluster, job)
-    kept = Store(path).records
-    assert 0 < len(kept) < 8
-    thread.join(120)
-    until(lambda: not jobs(cluster), 60)
-    assert sum(o.error is None for outcomes in ended for o in outcomes) == 8
-    records = Store(path).records
-    assert {unit: records[unit] for unit in kept} == kept
-    assert all(len(found) == 1 for found in records.values())
-    assert len(list((tmp_path / "a.zarr.sweep" / "slurm").iterdir())) == 1  # one submission
-    assert verify(path).clean
-    assert_same_results(path, reference, rtol=1e-10)
-
-
-def test_a_node_that_dies_costs_only_time(
-    cluster: Cluster, tmp_path: Path, reference: Path
-) -> None:
-    path = tmp_path / "a.zarr"
-    thread, said = in_background(path, SlurmEngine(settings()))
-    until(lambda: recorded(path) > 0, 120)
-    running = cluster.command("squeue", "-h", "-r", "-t", "R", "-o", "%i %N").stdout.split()
-    node = running[1]
-    victims = [
-        process
-        for process in psutil.process_iter()
-        if "slurmstepd" in process.name()
-        and f"[{running[0].split('_')[0]}." in str(process.cmdline())
-    ]
-    cluster.stop(f"slurmd-{node}")
-    for process in [*victims, *tasks_of(running[0])]:
-        try:
-            process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
-    try:
-        check(path, reference, thread, said)
-    finally:
-        cluster.start_node(int(node[1:]))
-        until(lambda: "down" not in cluster.command("sinfo", "-h", "-o", "%T").stdout, 60)
-
-
-def test_what_always_dies_is_given_up_and_named(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-
-    path = tmp_path / "a.zarr"
-    packages = packages_of(path, grid(path, "noise.realisations=1"))
-    ((outcome,),) = SlurmEngine(settings()).run(packages, die)
-    assert outcome.died
-    assert outcome.error is not None
-    assert outcome.error.startswith(f"its job ended {ATTEMPTS} times (")
 
 
 def test_arrays_stay_below_the_limit(

@@ -14,6 +14,12 @@ def die(package: Any) -> list[Any]:
     return []
 
 
+def slowly(package: Any) -> list[Any]:
+    """As ever, with time to be disturbed."""
+    time.sleep(2)
+    return run_package(package)
+
+
 def slow_at_first(package: Any) -> list[Any]:
     """Too slow for a time limit of a minute, but for a job that was put back."""
     if "SLURM_RESTART_COUNT" not in os.environ:
