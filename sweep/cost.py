@@ -1,20 +1,23 @@
 """What fits cost: a few are timed, and a power law carries them over to the rest of the grid."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
 import numpy as np
 
 from sweep.config.build import build
-from sweep.grid import Experiment, Geometry
-from sweep.store import Store
+from sweep.config.schema import SweepConf
+from sweep.engines import Engine
+from sweep.errors import ConfigError
+from sweep.grid import Experiment, Geometry, Package, Task
+from sweep.store import Store, Unit
 from sweep.types import PARAMETERS
-from sweep.worker import fit_experiment
+from sweep.worker import Outcome, device, fit_experiment
 
 PILOT_SECONDS = 60.0
-"""A pilot begins no further experiment after so long."""
+"""A pilot ends after so long."""
 
 PILOT_EXPERIMENTS = 40
 """Nor does it try more."""
@@ -38,25 +41,63 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Pilot:
-    """Fits that were made to be timed.
+class Trial(Outcome):
+    """Some fits of one experiment that a worker made to be timed; nothing is recorded of them.
 
     Attributes:
-        timings: of each experiment tried.
-        shapes: number of different shapes among them; each is compiled once.
-        compilation: seconds that the first fit of a shape took longer than the second, on average.
+        shape: what their program is compiled for.
         device: what they ran on.
+        fits: number of fits, in one block.
+        cold: seconds of the first time in a worker, where the program may have to be compiled.
+        loaded: seconds of the second time, the program taken from jax's cache on disk.
+        warm: seconds of the third time.
     """
 
+    shape: tuple = ()
+    device: str = ""
+    fits: int = 0
+    cold: float = 0.0
+    loaded: float = 0.0
+    warm: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Trials of some experiments of a grid; at least one."""
+
+    trials: tuple[Trial, ...]
     timings: tuple[Timing, ...]
-    shapes: int
-    compilation: float
-    device: str
+
+    @property
+    def device(self) -> str:
+        """What they ran on."""
+        return self.trials[0].device
+
+    @property
+    def shapes(self) -> int:
+        """Number of different shapes; each is compiled once on a node."""
+        return len({trial.shape for trial in self.trials})
+
+    @property
+    def compilation(self) -> float:
+        """Seconds to compile a shape, on average; less where jax's cache on disk had some."""
+        first = {trial.shape: trial for trial in reversed(self.trials)}
+        return max(0.0, float(np.mean([t.cold - t.warm for t in first.values()])))
+
+    def loading(self, units: int, workers: int) -> float:
+        """Seconds of all workers until each has loaded the programs that its units need."""
+        shapes = [trial.shape for trial in self.trials]
+        loads = [
+            workers * (1 - (1 - shapes.count(shape) / len(shapes)) ** (units / workers))
+            for shape in set(shapes)
+        ]
+        return sum(loads) * max(0.0, float(np.mean([t.loaded - t.warm for t in self.trials])))
 
 
 def pilot(
     experiments: Sequence[Experiment],
     realisations: Callable[[Experiment], tuple[int, ...]],
+    engine: Engine,
     tried: Callable[[], None],
     seconds: float = PILOT_SECONDS,
 ) -> Pilot:
@@ -65,39 +106,68 @@ def pilot(
     Args:
         experiments: to draw from.
         realisations: those that an experiment is to fit in one block.
+        engine: whose workers try them.
         tried: called after each.
-        seconds: no further one is begun after so long.
+        seconds: once so many have passed and every solver was tried, the rest is let be.
+
+    Raises:
+        ConfigError: fits of an experiment could not be made.
     """
-    on_cpu = jax.default_backend() == "cpu"
-    timings, shapes, extra = [], set(), []
+    drawn, needed = _drawn(experiments)
+    packages = [
+        Package("", (Task(Unit("pilot", i, 0), (e.conf,), realisations(e)),))
+        for i, e in enumerate(drawn)
+    ]
+    trials: dict[int, Trial] = {}
     start = time.perf_counter()
-    for experiment, needed in _drawn(experiments):
-        if not needed and time.perf_counter() - start > seconds:
-            break
-        numbers = realisations(experiment)
-        numbers = numbers[:PILOT_FITS] if on_cpu else numbers
-        shape = _shape(experiment)
-        # the first fit of a shape compiles; of any, it may have to compute clusters
-        cold = _seconds(experiment, numbers)
-        warm = _seconds(experiment, numbers)
-        if shape not in shapes:
-            extra.append(cold - warm)
-        shapes.add(shape)
-        timings.append(Timing(experiment, warm / len(numbers)))
-        tried()
-    compilation = max(0.0, float(np.mean(extra)))
-    return Pilot(tuple(timings), len(shapes), compilation, jax.devices()[0].device_kind)
+    running = engine.run(packages, try_out)
+    try:
+        for ended in running:
+            for trial in ended:
+                if not isinstance(trial, Trial):
+                    raise ConfigError(f"the fits that were to be timed failed: {trial.error}")
+                trials[trial.task.unit.experiment_block] = trial
+                tried()
+            if time.perf_counter() - start > seconds and needed <= trials.keys():
+                break
+    finally:
+        running.close()  # pyright: ignore[reportAttributeAccessIssue]
+    timings = [Timing(drawn[i], trial.warm / trial.fits) for i, trial in sorted(trials.items())]
+    return Pilot(tuple(trial for _, trial in sorted(trials.items())), tuple(timings))
 
 
-def _drawn(experiments: Sequence[Experiment]) -> Iterator[tuple[Experiment, bool]]:
-    """Experiments in random order, those first that are needed: one of each solver."""
+def try_out(package: Package) -> list[Outcome]:
+    """Fit what a package holds three times; for a worker."""
+    trials: list[Outcome] = []
+    for task in package.tasks:
+        (conf,) = task.confs
+        few = jax.default_backend() == "cpu"
+        numbers = task.realisations[:PILOT_FITS] if few else task.realisations
+        cold = _seconds(conf, numbers)
+        jax.clear_caches()
+        loaded, warm = _seconds(conf, numbers), _seconds(conf, numbers)
+        trials.append(
+            Trial(
+                task,
+                {},
+                shape=_shape(conf),
+                device=device(),
+                fits=len(numbers),
+                cold=cold,
+                loaded=loaded,
+                warm=warm,
+            )
+        )
+    return trials
+
+
+def _drawn(experiments: Sequence[Experiment]) -> tuple[list[Experiment], set[int]]:
+    """Experiments in random order, and which of them are needed: one of each solver, at first."""
     drawn = [experiments[i] for i in np.random.default_rng(0).permutation(len(experiments))]
-    first = {_solver(experiment): experiment for experiment in reversed(drawn)}
-    for experiment in first.values():
-        yield experiment, True
-    others = [e for e in drawn if e is not first[_solver(e)]]
-    for experiment in others[: max(0, PILOT_EXPERIMENTS - len(first))]:
-        yield experiment, False
+    first = list({_solver(experiment): experiment for experiment in reversed(drawn)}.values())
+    others = [e for e in drawn if not any(e is f for f in first)]
+    chosen = first + others[: max(0, PILOT_EXPERIMENTS - len(first))]
+    return chosen, set(range(len(first)))
 
 
 def recorded(store: Store | None, experiments: Mapping[str, Experiment]) -> list[Timing]:
@@ -184,15 +254,15 @@ def _solver(experiment: Experiment) -> str:
     return experiment.conf.solver.name
 
 
-def _seconds(experiment: Experiment, numbers: tuple[int, ...]) -> float:
+def _seconds(conf: SweepConf, numbers: tuple[int, ...]) -> float:
     start = time.perf_counter()
-    fit_experiment(experiment.conf, numbers)
+    fit_experiment(conf, numbers)
     return time.perf_counter() - start
 
 
-def _shape(experiment: Experiment) -> tuple:
+def _shape(conf: SweepConf) -> tuple:
     """What a program is compiled for."""
-    setup = build(experiment.conf)
+    setup = build(conf)
     cells, start = setup.problem.cells, setup.bounds.start
     lengths = tuple(start[p].shape for p in PARAMETERS)
     return setup.solver, cells.form, cells.index.shape, cells.lengths, lengths

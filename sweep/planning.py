@@ -23,7 +23,8 @@ class Cost:
     """What the fits of a plan will take.
 
     Attributes:
-        seconds: of work, of all workers together.
+        seconds: of work, of all workers together, with the loading of programs where a pilot
+            has timed that.
         error: relative standard error of `seconds`, NaN where too little was timed.
         timed: number of experiments that the estimate rests on.
         source: where they were timed.
@@ -109,7 +110,7 @@ def plan(
         together=max([s.experiments_per_unit for s in ready.segments], default=1),
         workers=engine.workers(),
         started=engine.started(units),
-        cost=_cost(ready, pending, missing, progress),
+        cost=_cost(ready, pending, missing, engine, units, progress),
         bytes=sum(_fit_bytes(ready, key) * len(numbers) for key, numbers in missing.items()),
         files=_files(ready, pending, min(engine.workers(), units)),
     )
@@ -128,26 +129,38 @@ def _missing(ready: Prepared, pending: list[Task]) -> dict[str, list[int]]:
 
 
 def _cost(
-    ready: Prepared, pending: list[Task], missing: dict[str, list[int]], progress: Progress
+    ready: Prepared,
+    pending: list[Task],
+    missing: dict[str, list[int]],
+    engine: Engine,
+    units: int,
+    progress: Progress,
 ) -> Cost:
     asked = ready.experiments
     todo = [asked[key] for key in missing if key in asked]
     if not todo:
         return Cost()
     timings = recorded(ready.store, asked)
-    source, shapes, compilation = "units recorded before", None, 0.0
+    source, shapes, compilation, loading = "units recorded before", None, 0.0, 0.0
     untimed = {e.conf.solver.name for e in todo} - {t.experiment.conf.solver.name for t in timings}
     if untimed or len(timings) < min(ENOUGH, len(asked)):
         block = _blocks(ready, pending)
         with progress.piloting() as tried:
-            made = pilot(todo, lambda e: tuple(missing[e.identity][: block[e.identity]]), tried)
+            made = pilot(
+                todo,
+                lambda e: tuple(missing[e.identity][: block[e.identity]]),
+                engine.rehearsal(),
+                tried,
+            )
         timings = [*timings, *made.timings]
         source = f"a pilot on {made.device} here"
         shapes, compilation = made.shapes, made.compilation
+        loading = made.loading(units, min(engine.workers(), units))
     model = CostModel(timings, ready.preflight.geometry)
     each = model.seconds(todo)
-    seconds = sum(s * len(missing[e.identity]) for s, e in zip(each, todo, strict=True))
-    return Cost(float(seconds), model.error, len(timings), source, shapes, compilation)
+    fits = sum(s * len(missing[e.identity]) for s, e in zip(each, todo, strict=True))
+    seconds = float(fits) + loading
+    return Cost(seconds, model.error, len(timings), source, shapes, compilation)
 
 
 def _blocks(ready: Prepared, pending: list[Task]) -> dict[str, int]:

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from sweep.config import SweepConf
-from sweep.cost import CostModel, Timing, pilot, recorded
+from sweep.cost import CostModel, Pilot, Timing, Trial, pilot, recorded
 from sweep.engines import LocalEngine
-from sweep.grid import Experiment, Geometry, Groups, unique
+from sweep.errors import ConfigError
+from sweep.grid import Experiment, Geometry, Groups, Task, unique
 from sweep.planning import Plan, plan
 from sweep.progress import Progress
-from sweep.store import Store, UnitWriter, seal
+from sweep.store import Store, Unit, UnitWriter, seal
 from sweep.types import PARAMETERS
-from sweep.worker import _writer_of
+from sweep.worker import Outcome, _writer_of
 from tests.small import grid, run, small
 
 POINTS = ("noise.ratio=1", "noise.ratio=2", "noise.ratio=1 clusters.beta_dust=3")
@@ -144,10 +145,44 @@ def test_a_pilot_tries_every_solver_and_then_stops_in_time() -> None:
     asked = [Experiment(small(f"noise.seed={i}"), groups) for i in range(5)]
     asked.append(Experiment(small("solver=optax_lbfgs"), groups))
     tried: list[None] = []
-    made = pilot(asked, lambda e: (0,), lambda: tried.append(None), seconds=0.0)
+    made = pilot(asked, lambda e: (0,), LocalEngine(0), lambda: tried.append(None), seconds=0.0)
     assert len(tried) == len(made.timings) == 2
     assert {t.experiment.conf.solver.name for t in made.timings} == {"scipy_tnc", "optax_lbfgs"}
     assert made.shapes == 2
+    assert all(t.fits == 1 and t.loaded > t.warm > 0 for t in made.trials)
+
+
+def trial(shape: int, loaded: float) -> Trial:
+    task = Task(Unit("pilot", 0, 0), (), ())
+    return Trial(task, {}, shape=(shape,), fits=1, cold=loaded + 1.0, loaded=loaded, warm=1.0)
+
+
+def test_programs_are_loaded_by_every_worker_that_needs_them() -> None:
+    one = Pilot((trial(0, 3.0), trial(0, 3.0)), ())
+    assert (one.shapes, one.compilation) == (1, 3.0)
+    assert one.loading(units=10, workers=5) == 5 * 2.0
+    two = Pilot((trial(0, 3.0), trial(1, 5.0)), ())
+    assert two.loading(units=4, workers=2) == pytest.approx(2 * 2 * 0.75 * 3.0)
+    assert two.loading(units=10**4, workers=2) == pytest.approx(2 * 2 * 3.0)
+
+
+def test_workers_of_the_engine_are_timed(tmp_path: Path) -> None:
+    confs = grid(tmp_path / "a.zarr", *POINTS)
+    engine = LocalEngine(2)
+    said = plan(confs, engine, Progress(None))
+    assert said.cost.timed == 3
+    assert said.workers == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pilot_that_fails_says_why() -> None:
+    class Broken(LocalEngine):
+        def run(self, packages, worker):  # noqa: ANN001, ANN202
+            yield [Outcome(packages[0].tasks[0], {}, "OSError: gone", died=True)]
+
+    asked = [Experiment(small())]
+    with pytest.raises(ConfigError, match="were to be timed failed: OSError: gone"):
+        pilot(asked, lambda e: (0,), Broken(0), lambda: None)
 
 
 def test_the_command_prints_it_and_creates_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ class Engine(ABC):
         """What computes so many packages, in a few words."""
         return f"{min(self.workers(), packages)} workers"
 
+    def rehearsal(self) -> "Engine":
+        """An engine at hand, with workers like those of this one, to time a few fits with."""
+        return self
+
     @abstractmethod
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
         """Compute every package, in any order; yields the outcomes of each as it ends.

@@ -38,10 +38,10 @@ def slots(processes: int | None) -> list[Slot]:
 
     With more workers than cores (or accelerators), several share one.
     """
-    cores = _cores()
+    mine = cores()
     cards = accelerators()
-    count = processes if processes is not None else len(cards) or len(cores)
-    shares = [tuple(cores[i::count]) or (cores[i % len(cores)],) for i in range(count)]
+    count = processes if processes is not None else len(cards) or len(mine)
+    shares = [tuple(mine[i::count]) or (mine[i % len(mine)],) for i in range(count)]
     return [Slot(shares[i], cards[i % len(cards)] if cards else None) for i in range(count)]
 
 
@@ -55,7 +55,7 @@ def share(number: int, count: int, bound: bool) -> Slot:
             accelerators that it sees a worker takes goes by its number all the same.
     """
     slot = slots(count)[number]
-    return Slot(tuple(_cores()), slot.accelerator) if bound else slot
+    return Slot(tuple(cores()), slot.accelerator) if bound else slot
 
 
 def accelerators() -> list[str]:
@@ -69,7 +69,8 @@ def accelerators() -> list[str]:
     return [str(i) for i in range(len(list(folder.iterdir())))] if folder.is_dir() else []
 
 
-def _cores() -> list[int]:
+def cores() -> list[int]:
+    """The cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sweep.engines.base import ATTEMPTS, Engine, Worker
+from sweep.engines.devices import accelerators, cores
+from sweep.engines.local import LocalEngine
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -110,6 +112,12 @@ class SlurmEngine(Engine):
         arrays = -(-jobs // _max_array_size())
         tasks = self.settings.nodes * self.settings.tasks_per_node
         return f"slurm, {jobs} jobs of {tasks} workers in {arrays} arrays"
+
+    def rehearsal(self) -> Engine:
+        """See `Engine.rehearsal`: processes here, with as many cores each as a worker's."""
+        if accelerators():
+            return LocalEngine("auto")
+        return LocalEngine(max(1, len(cores()) // (self.settings.cpus_per_task or 1)))
 
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
         """See `Engine.run`; the packages must be of one store, through which they are watched."""
