@@ -14,7 +14,7 @@ from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry, Package, Task
 from sweep.store import Store, Unit
 from sweep.types import PARAMETERS
-from sweep.worker import Outcome, device, fit_experiment
+from sweep.worker import Outcome, device, experiment_arrays
 
 PILOT_SECONDS = 60.0
 """A pilot ends after so long."""
@@ -256,7 +256,7 @@ def _solver(experiment: Experiment) -> str:
 
 def _seconds(conf: SweepConf, numbers: tuple[int, ...]) -> float:
     start = time.perf_counter()
-    fit_experiment(conf, numbers)
+    experiment_arrays(conf, numbers, conf.store.spectra != "none")
     return time.perf_counter() - start
 
 

@@ -165,6 +165,8 @@ def _not_kept(store: Store, experiments: dict[str, Experiment]) -> list[str]:
     names = {
         "cmb": {key for key, e in experiments.items() if e.conf.store.maps != "none"},
         "beta_dust": {key for key, e in experiments.items() if e.conf.store.parameters},
+        "bb_residual": {k for k, e in experiments.items() if e.conf.store.spectra != "none"},
+        "blm_residual": {k for k, e in experiments.items() if e.conf.store.spectra == "alm"},
     }
     return [
         name
@@ -181,6 +183,7 @@ def _store_path(confs: Sequence[SweepConf]) -> str:
         ("store.path", lambda c: c.store.path),
         ("store.maps", lambda c: c.store.maps),
         ("store.parameters", lambda c: c.store.parameters),
+        ("store.spectra", lambda c: c.store.spectra),
         ("fail_fast", lambda c: c.fail_fast),
         ("plan", lambda c: c.plan),
     ):

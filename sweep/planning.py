@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-
-import numpy as np
+from typing import Any
 
 from sweep.config.schema import SweepConf
 from sweep.cost import CostModel, pilot, recorded
@@ -12,7 +11,7 @@ from sweep.engines import Engine
 from sweep.grid import Task, identity, missing_tasks
 from sweep.launch import Prepared, prepare
 from sweep.progress import Progress
-from sweep.store import FIT, VARIABLES, segment_files
+from sweep.store import fit_axes, fit_bytes, segment_files
 
 ENOUGH = 12
 """With so many timed experiments in the store, or all, there is no need of a pilot."""
@@ -175,12 +174,15 @@ def _fit_bytes(ready: Prepared, key: str) -> int:
         return 0
     experiment = ready.experiments[key]
     shapes, kept = ready.preflight.geometry(experiment), experiment.conf.store
-    scalars = [v for v in VARIABLES.values() if v.dims == FIT]
-    size = sum(np.dtype(v.dtype).itemsize for v in scalars)
-    size += 8 * sum(shapes.counts.values()) if kept.parameters else 0
-    return size + (
-        np.dtype(kept.maps).itemsize * 2 * shapes.pixels.size if kept.maps != "none" else 0
+    maps = None if kept.maps == "none" else kept.maps
+    spectra: Any = None if kept.spectra == "none" else kept.spectra
+    axes = fit_axes(
+        shapes.nside,
+        shapes.counts if kept.parameters else {},
+        shapes.pixels.size if maps is not None else 0,
+        spectra,
     )
+    return fit_bytes(axes, maps)
 
 
 def _files(ready: Prepared, pending: list[Task], writers: int) -> int:

@@ -48,6 +48,12 @@ class Progress:
             yield lambda: update(1, "")
 
     @contextmanager
+    def looking(self, total: int) -> Iterator[Callable[[], None]]:
+        """While experiments of a store are looked at; the given function counts one."""
+        with self._bar("experiments", total, "") as update:
+            yield lambda: update(1, "")
+
+    @contextmanager
     def running(self, total: int, fits: int) -> Iterator[Callable[[Outcome], None]]:
         """While units are computed; the given function counts one that ended."""
         counts: dict[str, int] = {}

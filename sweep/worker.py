@@ -6,12 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from sweep.config.build import build
+from sweep.config.build import build, build_mask, build_sky
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError, StoreError
 from sweep.fit import BlockResult, fit_block, joined
 from sweep.grid import Package, Task, identity
 from sweep.memory import halving
+from sweep.spectra import harmonics, power
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.types import PARAMETERS
 
@@ -79,8 +80,9 @@ def _compute(task: Task, path: str, attempt: int) -> Outcome:
     writer = _writer(path)
     segment = writer.segment(task.unit.segment)
     _check_identity(task, segment)
-    results = [fit_experiment(conf, task.realisations) for conf in task.confs]
-    arrays = unit_arrays(segment, results)
+    spectra = segment.spectra is not None
+    found = [experiment_arrays(conf, task.realisations, spectra) for conf in task.confs]
+    arrays = unit_arrays(segment, found)
     seconds = time.perf_counter() - start
     record = writer.write(task.unit, arrays, seconds=seconds, attempt=attempt)
     return Outcome(task, record.statuses)
@@ -116,6 +118,21 @@ def _check_identity(task: Task, segment: Segment) -> None:
         raise ConfigError("an input file changed since the launch: run the same command again")
 
 
+def experiment_arrays(
+    conf: SweepConf, realisations: tuple[int, ...], spectra: bool
+) -> dict[str, np.ndarray]:
+    """Fit realisations of an experiment: every variable of the store, shape (realisation, ...).
+
+    Args:
+        conf: the experiment.
+        realisations: their numbers.
+        spectra: whether spectra of the residuals are wanted; they cost tens of ms a fit.
+    """
+    result = fit_experiment(conf, realisations)
+    arrays = {name: getattr(result, name) for name in _SCALARS} | {"cmb": result.cmb}
+    return arrays | result.params | _residual_arrays(conf, result.cmb, spectra)
+
+
 def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResult:
     """Simulate and fit some realisations of an experiment, in parts where memory is short."""
     setup = build(conf)
@@ -127,14 +144,32 @@ def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResul
     return joined(halving(fit, realisations))
 
 
-def unit_arrays(segment: Segment, results: list[BlockResult]) -> dict[str, np.ndarray]:
+def _residual_arrays(conf: SweepConf, cmb: np.ndarray, spectra: bool) -> dict[str, np.ndarray]:
+    mask = build_mask(conf)
+    residual = cmb - build_sky(conf).cmb[:, mask.pixels]
+    arrays = {
+        "residual_variance": residual.var(axis=-1).sum(axis=-1),
+        "sky_fraction": np.full(len(cmb), mask.sky_fraction),
+    }
+    if spectra:
+        alms = harmonics(residual, mask.nside, mask.pixels)
+        cl = power(alms) / mask.sky_fraction
+        arrays |= {"ee_residual": cl[:, 0], "bb_residual": cl[:, 1]}
+        arrays |= {"elm_residual": alms[:, 0], "blm_residual": alms[:, 1]}
+    return arrays
+
+
+def unit_arrays(segment: Segment, found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Every variable of a unit, shape (experiment, realisation, ...), clusters padded by NaN."""
-    values = {**{name: [getattr(r, name) for r in results] for name in _SCALARS}}
-    values["cmb"] = [r.cmb for r in results]
-    for p in PARAMETERS:
-        values[p] = [_padded(r.params[p], segment.clusters[p]) for r in results]
     layout = segment.layout
-    return {name: np.stack(values[name]).astype(layout.dtype(name)) for name in layout.variables}
+
+    def values(name: str) -> np.ndarray:
+        each = [arrays[name] for arrays in found]
+        if name in PARAMETERS:
+            each = [_padded(params, segment.clusters[name]) for params in each]
+        return np.stack(each).astype(layout.dtype(name))
+
+    return {name: values(name) for name in layout.variables}
 
 
 def _padded(params: np.ndarray, count: int) -> np.ndarray:

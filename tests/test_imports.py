@@ -21,6 +21,7 @@ ORDER = (
     "mask",
     "clusters",
     "noise",
+    "spectra",
     "lanes",
     "problem",
     "solvers",

@@ -9,7 +9,7 @@ import pytest
 from sweep.grid import Package
 from sweep.store import Store
 from sweep.types import NOT_ATTEMPTED, Status
-from sweep.worker import device, fit_experiment, run_package, unit_arrays
+from sweep.worker import device, experiment_arrays, fit_experiment, run_package, unit_arrays
 from tests.engines.contract import packages_of, spoiled
 from tests.small import arrays, run, small
 
@@ -20,7 +20,7 @@ def test_arrays_are_those_of_the_segment_and_padded_by_nan(tmp_path: Path) -> No
     packages = packages_of(tmp_path / "a.zarr", [narrow, wide])
     (task,) = packages[0].tasks
     segment = Store(tmp_path / "a.zarr").segments[task.unit.segment]
-    found = unit_arrays(segment, [fit_experiment(narrow, (0,))])
+    found = unit_arrays(segment, [experiment_arrays(narrow, (0,), spectra=False)])
     assert set(found) == set(segment.layout.variables)
     for name, values in found.items():
         assert values.shape == segment.layout.unit_shape(name, task.unit)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sweep.cli.status import WATCH_SECONDS, show_status
-from sweep.cli.tables import console, summary_table
+from sweep.cli.tables import console, ranking_table, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
-from sweep.statistics.summary import METRICS, best, summary
+from sweep.progress import Progress
+from sweep.statistics.summary import METRICS, OF_SPECTRA, summary
 from sweep.store import Store, compact, open_dataset, seal, verify
 
 
@@ -90,17 +91,31 @@ def _summary(options: argparse.Namespace) -> None:
 def _best(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise ConfigError(f"--top {options.top}: must be at least 1")
-    _show(best(open_dataset(options.store), options.metric).head(options.top), options)
+    from sweep.statistics.selection import best
+
+    ds = open_dataset(options.store)
+    slow = options.metric in OF_SPECTRA
+    progress = Progress(console(stderr=True) if slow else None)
+    with progress.looking(ds.sizes["experiment"]) as looked:
+        table = best(ds, options.metric, options.top, looked)
+    if options.json:
+        _write_json(table)
+    else:
+        console().print(ranking_table(table, options.metric, options.store))
 
 
 def _show(table: Any, options: argparse.Namespace) -> None:
     if options.json:
-        plain = table.reset_index().astype(object)
-        rows = plain.where(plain.notna(), None).to_dict(orient="records")
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        _write_json(table)
     else:
         out = console()
         out.print(summary_table(table, options.store, out.width))
+
+
+def _write_json(table: Any) -> None:
+    plain = table.reset_index().astype(object)
+    rows = plain.where(plain.notna(), None).to_dict(orient="records")
+    sys.stdout.write(json.dumps(rows, indent=2) + "\n")
 
 
 def _verify(options: argparse.Namespace) -> None:

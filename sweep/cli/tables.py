@@ -9,12 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.statistics.summary import METRICS, STATISTICS, telling
+from sweep.statistics.summary import STATISTICS, telling
 
 _SHOWN = ("cmb_variance", "cmb_variance_variance", "nll", "iterations", "seconds")
 
 _HEADINGS = {
     "cmb_variance": "cmb_variance ± error\nuK^2",
+    "residual_variance": "residual_variance ± error\nuK^2",
+    "behind": "behind\nthe first",
+    "significance": "in its\nerrors",
     "seconds": "seconds\na fit",
     "cmb_variance_variance": "variance\nuK^4",
     "realisations": "reali-\nsations",
@@ -34,17 +37,26 @@ def console(*, stderr: bool = False) -> Console:
     return plain if plain.is_terminal else Console(stderr=stderr, width=WIDTH)
 
 
+def ranking_table(table: Any, metric: str, title: str) -> Table:
+    """What `best` found, as a rich table."""
+    figures = (metric, *([] if metric == "r" else ["r"]), "behind", "significance")
+    return _table(table, title, ("usable",), tuple(f for f in figures if f in table))
+
+
 def summary_table(table: Any, title: str, width: int) -> Table:
     """A summary (pandas) as a rich table; settings that do not differ stand below it.
 
     A narrow terminal gets fewer columns rather than cut ones.
     """
+    counts = tuple(c for c in STATISTICS if c in table and c not in (*_SHOWN, *_HIDDEN))
+    return _table(table, title, counts, _SHOWN if width >= WIDE else _SHOWN[:1])
+
+
+def _table(table: Any, title: str, counts: tuple[str, ...], figures: tuple[str, ...]) -> Table:
     settings = [c for c in table.columns if c not in STATISTICS]
     same = [c for c in settings if table[c].nunique(dropna=False) == 1 and table[c].notna().all()]
     varying = telling(table, settings)
-    counts = [c for c in STATISTICS if c in table and c not in (*_SHOWN, *_HIDDEN)]
-    counts = [c for c in counts if table[c].notna().any()]
-    figures = _SHOWN if width >= WIDE else _SHOWN[:1]
+    counts = tuple(c for c in counts if table[c].notna().any())
     columns = [*varying, *counts, *figures]
 
     shown = Table(
@@ -63,13 +75,23 @@ def summary_table(table: Any, title: str, width: int) -> Table:
     return shown
 
 
-_HIDDEN = ("usable", "gradient_norm", "evaluations", "cmb_variance_error")
+_HIDDEN = (
+    "usable",
+    "gradient_norm",
+    "evaluations",
+    "cmb_variance_error",
+    "residual_variance",
+    "residual_variance_error",
+)
 
 
 def _cell(row: Any, column: str) -> str:
-    if column == "cmb_variance" and not math.isnan(row["cmb_variance_error"]):
-        return with_error(row[column], row["cmb_variance_error"])
-    if column in METRICS and not math.isnan(row[column]):
+    error = row.get(f"{column}_error", math.nan)
+    if not math.isnan(error):
+        return with_error(row[column], error)
+    if column == "r":
+        return f"{row['r']:.2e} +{row['r_plus']:.1e} -{row['r_minus']:.1e}"
+    if column in ("cmb_variance", "nll") and not math.isnan(row[column]):
         return f"{row[column]:.6g}" if abs(row[column]) < 1e3 else f"{row[column]:.3f}"
     if column == "certified" and not math.isnan(row[column]):
         return f"{math.floor(100 * row[column] + 1e-6)} %"  # 100 % only where it is all of them

@@ -182,6 +182,12 @@ class StoreConf:
         "none", "keep recovered CMB maps, and how", one_of("none", "float32", "float64")
     )
     parameters: bool = setting(True, "keep the spectral parameters of every cluster")
+    spectra: str = setting(
+        "none",
+        "keep spectra of the residuals (cl), or their harmonic coefficients too (alm), which r of "
+        "several zones together needs",
+        one_of("none", "cl", "alm"),
+    )
     cache: str | None = setting(
         None,
         "folder of CMB spectra, clusters and PySM maps, by content hash; "

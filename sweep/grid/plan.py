@@ -100,12 +100,14 @@ def plan_segments(
         pixels = shapes.pixels.tobytes() if kept.maps != "none" else b""
         size = block(experiment, len(missing))
         units += -(-len(missing) // size)
-        group = (missing, size, fit.experiments, shapes.nside, kept.maps, kept.parameters, pixels)
+        variables = (kept.maps, kept.parameters, kept.spectra)
+        group = (missing, size, fit.experiments, shapes.nside, variables, pixels)
         groups[group].append((experiment, shapes))
 
     together = -(-units // most_units)
     specs = []
-    for (missing, size, wanted, nside, maps, parameters, _), members in groups.items():
+    for (missing, size, wanted, nside, variables, _), members in groups.items():
+        maps, parameters, spectra = variables
         spec = SegmentSpec(
             experiments=tuple(e.entry for e, _ in members),
             realisations=missing,
@@ -114,6 +116,7 @@ def plan_segments(
             nside=nside,
             parameters=parameters,
             maps=None if maps == "none" else maps,
+            spectra=None if spectra == "none" else spectra,
             pixels=members[0][1].pixels if maps != "none" else None,
             provenance=provenance,
         )

@@ -1,6 +1,6 @@
 """Statistics over realisations."""
 
 from sweep.statistics.moments import Moments
-from sweep.statistics.summary import METRICS, best, summary
+from sweep.statistics.summary import METRICS, summary
 
-__all__ = ["METRICS", "Moments", "best", "summary"]
+__all__ = ["METRICS", "Moments", "summary"]

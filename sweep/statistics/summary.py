@@ -6,14 +6,22 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sweep.errors import ConfigError
 from sweep.statistics.moments import Moments
 from sweep.types import NOT_ATTEMPTED, Status
 
-METRICS = ("cmb_variance", "nll")
+OF_FITS = ("cmb_variance", "residual_variance", "nll")
+"""Metrics that every fit has, and an experiment the mean of."""
+
+OF_SPECTRA = ("r", "bias", "r_upper_68", "r_upper_95")
+"""Metrics of the residual spectra of an experiment; `bias` is |r|, as residuals have no r."""
+
+METRICS = (*OF_FITS, *OF_SPECTRA)
 """What experiments are ranked by; lower is better."""
 
 _MEANS = ("nll", "iterations", "evaluations", "gradient_norm", "seconds")
+
+RATIO = ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95", "bias")
+"""What is known of the tensor-to-scalar ratio, see `sweep.statistics.tensor_ratio`."""
 
 STATISTICS = (
     "realisations",
@@ -23,9 +31,17 @@ STATISTICS = (
     "cmb_variance",
     "cmb_variance_error",
     "cmb_variance_variance",
+    "residual_variance",
+    "residual_variance_error",
     *_MEANS,
+    *(f"{name}_error" for name in _MEANS),
+    *RATIO,
+    *(f"{name}_error" for name in RATIO),
+    "behind",
+    "behind_error",
+    "significance",
 )
-"""Columns of a summary that are not settings; a status has one where it occurs."""
+"""Columns of tables that are not settings; a status has one where it occurs."""
 
 
 def summary(ds: xr.Dataset) -> pd.DataFrame:
@@ -38,8 +54,9 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
         One row an experiment: the settings that tell experiments apart; the number of
         realisations, usable ones and every status that occurs (a recorded noise-free fit is not
         counted); the share of the usable fits that are `certified`; mean, standard error and
-        variance of `cmb_variance` (uK^2, uK^2, uK^4); means of `nll`, `iterations`,
-        `evaluations`, `gradient_norm` and `seconds`. NaN where no fit, or for an error only one,
+        variance of `cmb_variance` (uK^2, uK^2, uK^4); mean and standard error of
+        `residual_variance` (uK^2); means of `nll`, `iterations`, `evaluations`, `gradient_norm`
+        and `seconds`. NaN where no fit, or for an error only one,
         is usable, and for `certified` where no fit was scanned.
     """
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
@@ -59,6 +76,11 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     table["cmb_variance"] = variance.mean
     table["cmb_variance_error"] = variance.standard_error
     table["cmb_variance_variance"] = variance.variance
+    if "residual_variance" in noisy:
+        values = noisy["residual_variance"].values
+        residual = Moments.of(values, usable & np.isfinite(values))
+        table["residual_variance"] = residual.mean
+        table["residual_variance_error"] = residual.standard_error
     for name in _MEANS:
         table[name] = Moments.of(noisy[name].values.astype(float), usable).mean
     return table.set_index("experiment")
@@ -89,22 +111,3 @@ def telling(table: Any, names: list[str]) -> list[str]:
         return bool((table.groupby(group)[name].nunique(dropna=False) == 1).all())
 
     return [name for name in varying if not follows(name)]
-
-
-def best(ds: xr.Dataset, metric: str) -> pd.DataFrame:
-    """Experiments with usable fits, the best first.
-
-    Args:
-        ds: what `sweep.open` returns.
-        metric: one of `METRICS`.
-
-    Raises:
-        ConfigError: unknown metric, or no experiment has a usable fit.
-    """
-    if metric not in METRICS:
-        raise ConfigError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
-    table: Any = summary(ds)
-    table = table[table["usable"] > 0].sort_values(metric, kind="stable")
-    if table.empty:
-        raise ConfigError("no experiment has a usable fit yet")
-    return table

@@ -10,7 +10,6 @@ from sweep.store.records import Failure as Failure
 from sweep.store.records import Record as Record
 from sweep.store.records import WorkerInfo as WorkerInfo
 from sweep.store.records import errors as errors
-from sweep.store.schema import FIT as FIT
 from sweep.store.schema import FORMAT as FORMAT
 from sweep.store.schema import NOISELESS as NOISELESS
 from sweep.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
@@ -21,8 +20,10 @@ from sweep.store.schema import Layout as Layout
 from sweep.store.schema import SegmentSpec as SegmentSpec
 from sweep.store.schema import Unit as Unit
 from sweep.store.schema import Variable as Variable
+from sweep.store.schema import fit_axes as fit_axes
 from sweep.store.seal import seal as seal
 from sweep.store.segment import Segment as Segment
+from sweep.store.size import fit_bytes as fit_bytes
 from sweep.store.size import segment_files as segment_files
 from sweep.store.verify import Damage as Damage
 from sweep.store.verify import VerifyReport as VerifyReport

@@ -31,7 +31,8 @@ def open_dataset(path: str | Path, *, nside: int | None = None) -> xr.Dataset:
     """Open the store at `path`; values are read from disk only when they are used.
 
     Dimensions are `experiment` (in order of publication), `realisation` (its numbers, -1 is the
-    noise-free slot), `cluster_*` (NaN padded), `stokes` and `pixel`. What is not recorded reads
+    noise-free slot), `cluster_*` (NaN padded), `stokes` and `pixel`, `multipole` and `harmonic` (as
+    in `sweep.spectra`). What is not recorded reads
     as fill: status 0, NaN, -1. Swept configuration keys are coordinates of `experiment` under
     their dotted names; a trailing `.name` is left out.
 
@@ -98,6 +99,10 @@ def _coordinates(axes: Axes) -> dict[str, xr.Variable]:
             about | {"long_name": "realisation number, -1 is the noise-free slot"},
         ),
     }
+    if multipoles := axes.sizes.get("multipole"):
+        coordinates["multipole"] = xr.Variable(
+            "multipole", np.arange(2, multipoles + 2), about | {"long_name": "multipole"}
+        )
     if axes.nside is not None:
         coordinates["stokes"] = xr.Variable(
             "stokes", list(STOKES), about | {"long_name": "Stokes parameter"}

@@ -162,6 +162,14 @@ def fill(folder: Path, content: Content) -> None:
     for key, column in content.columns.items():
         about = {"units": "1", "long_name": f"configuration key {key}"}
         _write(folder, key, column.values, ("experiment",), about | column.attributes)
+    if multipoles := layout.sizes.get("multipole"):
+        _write(
+            folder,
+            "multipole",
+            np.arange(2, multipoles + 2, dtype="int32"),
+            ("multipole",),
+            {"units": "1", "long_name": "multipole"},
+        )
     if content.pixels is not None:
         _write_sky(folder, content.pixels, content.nside)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -49,11 +49,19 @@ class Variable:
 FIT = ("experiment", "realisation")
 NAN = float("nan")
 
+_CL, _ALM = (*FIT, "multipole"), (*FIT, "harmonic")
+_SPECTRUM = "{} spectrum of recovered minus true CMB, zero outside the mask, over the sky fraction"
+_COEFFICIENTS = "{} coefficients of recovered minus true CMB, zero outside the mask"
+
 VARIABLES: dict[str, Variable] = {
     "status": Variable(FIT, "int8", 0, "1", "how the fit ended", Status),
     "cmb_variance": Variable(
         FIT, "float64", NAN, "uK^2", "var Q + var U of the recovered CMB over kept pixels"
     ),
+    "residual_variance": Variable(
+        FIT, "float64", NAN, "uK^2", "var Q + var U of recovered minus true CMB over kept pixels"
+    ),
+    "sky_fraction": Variable(FIT, "float64", NAN, "1", "kept share of the sphere"),
     "nll": Variable(FIT, "float64", NAN, "1", "negative log-likelihood -S at the solution"),
     "gradient_norm": Variable(
         FIT, "float64", NAN, "1", "largest free gradient over the root of its curvature"
@@ -76,9 +84,13 @@ VARIABLES: dict[str, Variable] = {
         (*FIT, "cluster_beta_pl"), "float64", NAN, "1", "synchrotron spectral index"
     ),
     "cmb": Variable((*FIT, "stokes", "pixel"), "float64", NAN, "uK_CMB", "recovered CMB map"),
+    "ee_residual": Variable(_CL, "float64", NAN, "uK_CMB^2", _SPECTRUM.format("EE")),
+    "bb_residual": Variable(_CL, "float64", NAN, "uK_CMB^2", _SPECTRUM.format("BB")),
+    "elm_residual": Variable(_ALM, "complex64", NAN, "uK_CMB", _COEFFICIENTS.format("E")),
+    "blm_residual": Variable(_ALM, "complex64", NAN, "uK_CMB", _COEFFICIENTS.format("B")),
 }
 
-COORDINATES = ("realisation", "identity", "stokes", "healpix_index", "recorded")
+COORDINATES = ("realisation", "identity", "stokes", "healpix_index", "multipole", "recorded")
 """Arrays of a segment beside `VARIABLES` and the swept configuration keys."""
 
 _KEY = re.compile(r"[A-Za-z_]\w*([.-]\w+)*", re.ASCII)
@@ -188,6 +200,7 @@ class SegmentSpec:
         nside: resolution of the maps and of the fit.
         parameters: whether the spectral parameters are stored.
         maps: dtype of the stored CMB maps, or None for no maps.
+        spectra: whether spectra (`cl`) or also coefficients (`alm`) of the residuals are stored.
         provenance: versions, commit, host, command, overrides: any JSON.
         experiments_per_unit: experiments that share a unit.
         pixels: RING indices of the map pixels, shape (pixel,); needed with `maps`,
@@ -204,6 +217,7 @@ class SegmentSpec:
     nside: int
     parameters: bool
     maps: Literal["float32", "float64"] | None = None
+    spectra: Literal["cl", "alm"] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     experiments_per_unit: int = 1
     pixels: Sequence[int] | np.ndarray | None = field(default=None, compare=False)
@@ -229,6 +243,8 @@ class SegmentSpec:
             raise StoreError(f"nside: expected a power of two, got {self.nside}")
         if self.maps not in (None, "float32", "float64"):
             raise StoreError(f"maps: expected None, float32 or float64, got {self.maps!r}")
+        if self.spectra not in (None, "cl", "alm"):
+            raise StoreError(f"spectra: expected None, cl or alm, got {self.spectra!r}")
         if self.maps is None:
             object.__setattr__(self, "pixels", None)
         else:
@@ -251,10 +267,13 @@ class SegmentSpec:
     def layout(self) -> Layout:
         """Sizes and chunking of the arrays."""
         sizes = {"experiment": len(self.experiments), "realisation": len(self.realisations)}
-        if self.parameters:
-            sizes |= {f"cluster_{name}": self.clusters[name] for name in PARAMETERS}
-        if self.maps is not None:
-            sizes |= {"stokes": len(STOKES), "pixel": np.asarray(self.pixels).size}
+        pixels = 0 if self.pixels is None else len(self.pixels)
+        sizes |= fit_axes(
+            self.nside,
+            self.clusters if self.parameters else {},
+            pixels if self.maps is not None else 0,
+            self.spectra,
+        )
         return Layout(
             sizes=sizes,
             block=self.block,
@@ -262,6 +281,30 @@ class SegmentSpec:
             maps=self.maps,
             variables=tuple(name for name, v in VARIABLES.items() if set(v.dims) <= set(sizes)),
         )
+
+
+def fit_axes(
+    nside: int,
+    clusters: Mapping[Parameter, int],
+    pixels: int,
+    spectra: Literal["cl", "alm"] | None,
+) -> dict[str, int]:
+    """Lengths of the axes of what is kept of one fit.
+
+    Args:
+        nside: resolution of the fit.
+        clusters: number of each parameter, empty where parameters are not kept.
+        pixels: of the maps, 0 where they are not kept.
+        spectra: as in `SegmentSpec`.
+    """
+    sizes = {f"cluster_{name}": count for name, count in clusters.items()}
+    if pixels:
+        sizes |= {"stokes": len(STOKES), "pixel": pixels}
+    if spectra is not None:
+        sizes |= {"multipole": 2 * nside}  # 2 to 2 nside + 1
+    if spectra == "alm":
+        sizes |= {"harmonic": (nside + 1) * (2 * nside + 3) - 3}
+    return sizes
 
 
 def _check_experiments(experiments: Sequence[ExperimentEntry]) -> None:
@@ -274,7 +317,7 @@ def _check_experiments(experiments: Sequence[ExperimentEntry]) -> None:
     if len(set(identities)) != len(identities):
         twice = next(i for i, count in Counter(identities).items() if count > 1)
         raise StoreError(f"experiments: each may appear once, {twice} appears again")
-    reserved = {*VARIABLES, *COORDINATES, "experiment", "pixel"}
+    reserved = {*VARIABLES, *COORDINATES, "experiment", "pixel", "harmonic"}
     for key in set().union(*{tuple(entry.config) for entry in experiments}):
         if not _KEY.fullmatch(key) or key in reserved:
             raise StoreError(

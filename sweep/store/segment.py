@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -130,6 +130,13 @@ class Segment:
         return self.root / self.name
 
     @property
+    def spectra(self) -> Literal["cl", "alm"] | None:
+        """What is stored of the residuals' spectra, as in `SegmentSpec`."""
+        if "harmonic" in self.layout.sizes:
+            return "alm"
+        return "cl" if "multipole" in self.layout.sizes else None
+
+    @property
     def group(self) -> zarr.Group:
         """The segment as a read-only zarr group."""
         return zarr.open_group(self.root, path=self.name, mode="r", zarr_format=3)
@@ -227,6 +234,7 @@ class Segment:
             nside=self.nside,
             parameters="beta_dust" in self.layout.variables,
             maps=maps,
+            spectra=self.spectra,
             provenance=self.provenance,
             experiments_per_unit=self.layout.experiments_per_unit,
             pixels=None if maps is None else self.coordinate("healpix_index"),

@@ -51,6 +51,7 @@ OPERATIONAL = [
     "store.path=elsewhere.zarr",
     "store.maps=float32",
     "store.parameters=false",
+    "store.spectra=cl",
     "store.cache=elsewhere",
     "fit.block=4",
     "fit.block=auto",

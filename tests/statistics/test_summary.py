@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sweep.errors import ConfigError
-from sweep.statistics import METRICS, best, summary
+from sweep.statistics import summary
 from sweep.types import NOT_ATTEMPTED, Status
 
 S = Status
@@ -113,23 +112,6 @@ def test_settings_come_first_and_solver_before_clusters() -> None:
         **{"noise.ratio": [1.0, 2.0], "clusters.beta_dust": [1, 2], "solver": ["a", "b"]},
     )
     assert list(summary(ds).columns[:3]) == ["solver", "clusters.beta_dust", "noise.ratio"]
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_best_comes_first_and_the_unusable_not_at_all(metric: str) -> None:
-    ds = dataset([[S.CONVERGED] * 2, [S.NONFINITE] * 2, [S.MAX_STEPS] * 2], [0, 1])
-    table = best(ds, metric)
-    assert list(table[metric]) == sorted(table[metric])
-    assert len(table) == 2
-    assert 0 not in list(table["usable"])
-
-
-def test_what_cannot_be_ranked_is_refused() -> None:
-    ds = dataset([[S.CONVERGED]], [0])
-    with pytest.raises(ConfigError, match="unknown metric 'speed'; choose from cmb_variance, nll"):
-        best(ds, "speed")
-    with pytest.raises(ConfigError, match="no experiment has a usable fit yet"):
-        best(dataset([[S.NONFINITE]], [0]), "nll")
 
 
 def test_a_real_store_is_summed_up_as_numpy_would(small_store: Path) -> None:

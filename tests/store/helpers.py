@@ -38,6 +38,7 @@ def make_spec(numbers: Iterable[int] = range(3), /, **changes: Any) -> SegmentSp
         "nside": 4,
         "parameters": True,
         "maps": "float32",
+        "spectra": "alm",
         "pixels": PIXELS,
         "provenance": {"versions": {"sweep": "0.1"}},
     }

@@ -96,7 +96,10 @@ def test_growth_merges_into_one_dataset(tmp_path: Path) -> None:
         "cluster_beta_pl": 2,
         "stokes": 2,
         "pixel": 6,
+        "multipole": 16,
+        "harmonic": 168,
     }
+    assert dataset["multipole"].values.tolist() == list(range(2, 18))
     assert dataset["identity"].values.tolist() == [entry(k).identity for k in (0, 1, 4, 8)]
     assert dataset["realisation"].values.tolist() == [-1, 0, 1, 2, 3, 5, 6, 9]
     assert dataset["healpix_index"].values.tolist() == [0, 3, 5, 7, 40, 100]

@@ -1,0 +1,186 @@
+"""Results on the sphere: clusters, spectral parameters, CMB and residuals of an experiment.
+
+HEALPix RING, Galactic coordinates, the COSMO convention of Q and U; `healpy.UNSEEN` outside the
+mask, as healpy draws and writes it.
+"""
+
+from dataclasses import dataclass
+
+import healpy as hp
+import numpy as np
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.statistics.configurations import configuration
+from sweep.statistics.recovered import kept_pixels, recovered_cmb, residual_of
+from sweep.store import NOISELESS
+from sweep.types import PARAMETERS, Parameter, Status
+
+Map = np.ndarray
+"""float64, shape (npix,) or (stokes, npix)."""
+
+
+@dataclass(frozen=True)
+class ResidualMaps:
+    """Recovered minus true CMB of an experiment, r_i = s + n_i in realisation i.
+
+    Attributes:
+        nside: HEALPix resolution.
+        pixels: RING indices of the kept pixels, shape (pixel,).
+        realisations: how many usable realisations there are.
+        mean: mean over realisations: s, and 1/R of the power of n. uK_CMB, shape (stokes, pixel).
+        noiseless: residual of the noise-free fit, of the same shape; None where there is none.
+        statistical: standard deviation of n_i over realisations in each pixel, uK_CMB, of the same
+            shape; NaN with one realisation and no noise-free fit.
+        total: root of the mean over realisations of r_i^2, uK_CMB, of the same shape.
+        variances: `total`, `systematic` and `statistical`: var Q + var U over the kept pixels, in
+            uK^2, free of the share of n in the mean.
+    """
+
+    nside: int
+    pixels: np.ndarray
+    realisations: int
+    mean: np.ndarray
+    noiseless: np.ndarray | None
+    statistical: np.ndarray
+    total: np.ndarray
+    variances: dict[str, float]
+
+    @property
+    def systematic(self) -> np.ndarray:
+        """The best estimate of s: the noise-free fit, else the mean."""
+        return self.mean if self.noiseless is None else self.noiseless
+
+
+def sphere(values: np.ndarray, pixels: np.ndarray, nside: int) -> Map:
+    """Values of kept pixels, shape (..., pixel), on the whole sphere, shape (..., npix)."""
+    values = np.asarray(values, np.float64)
+    full = np.full((*values.shape[:-1], hp.nside2npix(nside)), hp.UNSEEN)
+    full[..., pixels] = np.where(np.isfinite(values), values, hp.UNSEEN)
+    return full
+
+
+def cluster_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]:
+    """Labels of the clusters of every parameter, from 0 on, each of shape (npix,).
+
+    Raises:
+        ConfigError: a file that the experiment was made from is gone or has changed.
+    """
+    from sweep.config.build import build_clusters  # imports jax
+
+    clusters = build_clusters(configuration(ds, experiment))
+    labels: dict[Parameter, np.ndarray] = {
+        p: np.arange(getattr(clusters, p).count) for p in PARAMETERS
+    }
+    return on_pixels(ds, experiment, labels)
+
+
+def on_pixels(
+    ds: xr.Dataset, experiment: int, values: dict[Parameter, np.ndarray]
+) -> dict[Parameter, Map]:
+    """A number for every cluster, shape (cluster,), put on the sphere, each of shape (npix,).
+
+    Raises:
+        ConfigError: as `cluster_maps`.
+    """
+    from sweep.config.build import build_clusters, build_mask  # imports jax
+
+    conf = configuration(ds, experiment)
+    mask, clusters = build_mask(conf), build_clusters(conf)
+    return {
+        p: sphere(v[getattr(clusters, p).labels], mask.pixels, conf.sky.nside)
+        for p, v in values.items()
+    }
+
+
+def parameter_maps(ds: xr.Dataset, experiment: int, realisation: int) -> dict[Parameter, Map]:
+    """Fitted spectral parameters, temp_dust in K, each of shape (npix,).
+
+    Raises:
+        ConfigError: as `cluster_maps`; parameters were not kept, or the fit is not recorded.
+    """
+    label = str(ds["identity"].values[experiment])[:8]
+    if not all(p in ds for p in PARAMETERS):
+        raise ConfigError(
+            f"experiment {label}: parameters were not kept; run it into another store with "
+            "store.parameters=true"
+        )
+    one = ds.isel(experiment=experiment)
+    if realisation not in one["realisation"].values:
+        known = ", ".join(str(n) for n in one["realisation"].values)
+        raise ConfigError(f"realisation {realisation}: not in the store; choose from {known}")
+    one = one.sel(realisation=realisation)
+    if one["status"].item() == Status.PENDING:
+        raise ConfigError(f"experiment {label}: realisation {realisation} is not recorded yet")
+    return on_pixels(ds, experiment, {p: one[p].values for p in PARAMETERS})
+
+
+def true_parameter_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]:
+    """Spectral parameters of the input sky, each of shape (npix,); empty where it has none.
+
+    Raises:
+        ConfigError: as `cluster_maps`.
+    """
+    from sweep.config.build import build_mask, build_sky  # imports jax
+
+    conf = configuration(ds, experiment)
+    truth, mask = build_sky(conf).truth, build_mask(conf)
+    return {
+        p: sphere(truth[p][mask.pixels], mask.pixels, conf.sky.nside)
+        for p in PARAMETERS
+        if p in truth
+    }
+
+
+def cmb_maps(ds: xr.Dataset, experiment: int, realisation: int) -> Map:
+    """Recovered CMB of one realisation, uK_CMB, shape (stokes, npix).
+
+    Raises:
+        ConfigError: as `recovered_cmb`.
+    """
+    (cmb,) = recovered_cmb(ds, experiment, [realisation])
+    return sphere(cmb, kept_pixels(ds, experiment), configuration(ds, experiment).sky.nside)
+
+
+def residual_maps(ds: xr.Dataset, experiment: int) -> ResidualMaps:
+    """Total, systematic and statistical residual over the usable realisations.
+
+    Raises:
+        ConfigError: there is no usable noisy fit, or as `recovered_cmb`.
+    """
+    one = ds.isel(experiment=experiment)
+    usable = np.isin(one["status"].values, [s for s in Status if s.usable])
+    numbers = [int(n) for n in one["realisation"].values[usable]]
+    noisy = [n for n in numbers if n != NOISELESS]
+    if not noisy:
+        label = str(ds["identity"].values[experiment])[:8]
+        raise ConfigError(f"experiment {label}: no usable fit of a realisation with noise")
+    residual = residual_of(ds, experiment, noisy)
+    count, mean = len(noisy), residual.mean(axis=0)
+    noiseless = residual_of(ds, experiment, [NOISELESS])[0] if NOISELESS in numbers else None
+    centre, degrees = (mean, count - 1) if noiseless is None else (noiseless, count)
+    scatter = residual - centre
+    with np.errstate(invalid="ignore", divide="ignore"):
+        statistical = np.sqrt(np.sum(scatter**2, axis=0) / degrees)
+        noise = np.sum(_variance(scatter)) / degrees
+    # the mean holds 1/R of the noise
+    systematic = _variance(centre) - (noise / count if noiseless is None else 0.0)
+    return ResidualMaps(
+        nside=configuration(ds, experiment).sky.nside,
+        pixels=kept_pixels(ds, experiment),
+        realisations=count,
+        mean=mean,
+        noiseless=noiseless,
+        statistical=statistical,
+        total=np.sqrt(np.mean(residual**2, axis=0)),
+        variances={
+            "total": float(np.mean(_variance(residual))),
+            "systematic": float(systematic),
+            "statistical": float(noise),
+        },
+    )
+
+
+def _variance(maps: np.ndarray) -> np.ndarray:
+    """Var Q + var U over pixels of maps, shape (..., stokes, pixel)."""
+    return np.var(maps, axis=-1).sum(axis=-1)

@@ -1,0 +1,116 @@
+"""The CMB map of a recorded fit: the one that was kept, or the same made again.
+
+Data follow from the configuration and the number of the realisation, and the map follows from the
+data and the parameters by a linear solve. So a store that keeps parameters (the default) has every
+map and every residual, without the room of maps and without a new fit.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.statistics.configurations import configuration
+from sweep.types import PARAMETERS
+
+
+def kept_pixels(ds: xr.Dataset, experiment: int) -> np.ndarray:
+    """RING indices of the pixels that an experiment fitted, int64, shape (pixel,).
+
+    Args:
+        ds: what `sweep.open` returns.
+        experiment: its position in `ds`.
+
+    Raises:
+        ConfigError: a file that the experiment was made from is gone or has changed.
+    """
+    stored = _stored(ds.isel(experiment=experiment))
+    if stored is not None:
+        return stored[1]
+    from sweep.config.build import build_mask  # imports jax
+
+    return build_mask(configuration(ds, experiment)).pixels
+
+
+def recovered_cmb(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) -> np.ndarray:
+    """Recovered CMB of some realisations of an experiment.
+
+    Args:
+        ds: what `sweep.open` returns.
+        experiment: its position in `ds`.
+        realisations: their numbers, -1 for the noise-free fit; all must be recorded and usable.
+
+    Returns:
+        uK_CMB, shape (realisation, stokes, pixel), pixels as in `kept_pixels`.
+
+    Raises:
+        ConfigError: neither maps nor parameters were kept, one of the fits is not there, or a
+            file that the experiment was made from is gone or has changed.
+    """
+    one = ds.isel(experiment=experiment).sel(realisation=list(realisations))
+    stored = _stored(one)
+    return stored[0] if stored is not None else _again(ds, experiment, one)
+
+
+def residual_of(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) -> np.ndarray:
+    """Recovered minus true CMB, as `recovered_cmb`.
+
+    Raises:
+        ConfigError: as `recovered_cmb`; the true sky is needed in any case.
+    """
+    from sweep.config.build import build_sky  # imports jax
+
+    sky = build_sky(configuration(ds, experiment))
+    truth = sky.cmb[:, kept_pixels(ds, experiment)]
+    return recovered_cmb(ds, experiment, realisations) - truth
+
+
+def _stored(one: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
+    """Maps that were kept of every fit asked for, and their pixels; None where one is missing."""
+    if "cmb" not in one or not one.sizes["realisation"]:
+        return None
+    cmb = one["cmb"].values
+    finite = np.isfinite(cmb)
+    there = finite.any(axis=(0, 1))  # other experiments of the store may have another mask
+    if not there.any() or not finite[..., there].all():
+        return None
+    return cmb[..., there].astype(np.float64), one["healpix_index"].values[there]
+
+
+def _again(ds: xr.Dataset, experiment: int, one: xr.Dataset) -> np.ndarray:
+    label = str(ds["identity"].values[experiment])[:8]
+    if not all(p in one for p in PARAMETERS):
+        raise ConfigError(
+            f"experiment {label}: neither maps nor parameters were kept; run it into another store "
+            "with store.parameters=true or store.maps=float32"
+        )
+    from sweep.config.build import build  # imports jax
+
+    setup = build(configuration(ds, experiment))
+    numbers = [int(n) for n in one["realisation"].values]
+    values = {p: one[p].values[:, : setup.counts[p]] for p in PARAMETERS}
+    if not all(np.isfinite(v).all() for v in values.values()):
+        raise ConfigError(f"experiment {label}: a fit of realisations {numbers} is not recorded")
+
+    # as long as in the fit, so that experiments of a store share a compiled program
+    room = {p: setup.bounds.start[p].shape[0] - setup.counts[p] for p in PARAMETERS}
+    padded = {p: np.pad(v, ((0, 0), (0, room[p])), mode="edge") for p, v in values.items()}
+    solve = _solver()
+
+    def cmb(i: int) -> np.ndarray:
+        params = {p: v[i] for p, v in padded.items()}
+        return np.asarray(solve(params, setup.problem, setup.maps((numbers[i],))[0]))
+
+    return np.stack([cmb(i) for i in range(len(numbers))]).astype(np.float64)
+
+
+@cache
+def _solver() -> Any:
+    import jax
+
+    from sweep.problem import components
+
+    return jax.jit(lambda *given: components(*given)[0])

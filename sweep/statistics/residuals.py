@@ -1,0 +1,163 @@
+"""Residuals of the recovered CMB in harmonic space: total, systematic and statistical power.
+
+A residual is recovered minus true CMB, r_i = s + n_i in realisation i: s, the systematic part, is
+there without noise too; n_i, the statistical part, is the noise and what it does to the fit. The
+power of the mean of R realisations is that of s and 1/R of that of n: both estimates here are free
+of that bias.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.spectra import harmonics, power
+from sweep.statistics.configurations import configuration
+from sweep.statistics.recovered import kept_pixels, residual_of
+from sweep.store import NOISELESS
+from sweep.types import Status
+
+Field = Literal["E", "B"]
+FIELDS: tuple[Field, ...] = get_args(Field)
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Power of residuals, uK_CMB^2 over the sky fraction, shape (..., multipole).
+
+    Attributes:
+        total: mean over realisations of the power of r_i.
+        systematic: power of s; from the cross spectra of different realisations, or of the
+            noise-free fit.
+        statistical: mean power of the n_i.
+    """
+
+    total: np.ndarray
+    systematic: np.ndarray
+    statistical: np.ndarray
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Harmonic coefficients of the residuals of one field, zero outside the mask.
+
+    Attributes:
+        label: of the experiment.
+        sky_fraction: kept share of the sphere.
+        realisations: numbers of the usable realisations, ascending, shape (realisation,).
+        alms: shape (realisation, harmonic), uK_CMB, in the order of `sweep.spectra`.
+        noiseless: those of the noise-free fit, shape (harmonic,); None where there is none.
+    """
+
+    label: str
+    sky_fraction: float
+    realisations: np.ndarray
+    alms: np.ndarray
+    noiseless: np.ndarray | None
+
+    @property
+    def nside(self) -> int:
+        """Resolution of the maps."""
+        return round((np.sqrt(8 * (self.alms.shape[1] + 3) + 1) - 5) / 4)
+
+    def spectra(self, weights: np.ndarray | None = None) -> Spectra:
+        """Their power.
+
+        With a noise-free fit that is s, and the n_i are the differences to it. Without, s is seen
+        in what different realisations have in common.
+
+        Args:
+            weights: how often each realisation counts, shape (..., realisation); once by default.
+
+        Raises:
+            ConfigError: there are too few realisations: one, or without a noise-free fit two.
+        """
+        count = len(self.realisations)
+        needed = 1 if self.noiseless is not None else 2
+        if count < needed:
+            raise ConfigError(
+                f"{self.label}: {count} usable realisations; the statistical residual needs "
+                f"{needed}, or noise.noiseless=true and one"
+            )
+        weights = np.ones(count) if weights is None else np.asarray(weights, float)
+        share = weights / weights.sum(axis=-1, keepdims=True)
+        total = share @ self._power
+        if self.noiseless is not None:
+            systematic = power(self.noiseless) / self.sky_fraction
+            statistical = share @ self._scatter
+            systematic = np.broadcast_to(systematic, statistical.shape)
+        else:
+            # sum over pairs i != j of w_i w_j r_i r_j, also where a resampling repeats one
+            mean = share.astype(self.alms.dtype) @ self.alms
+            own = np.sum(share**2, axis=-1, keepdims=True)
+            both = power(mean) / self.sky_fraction - share**2 @ self._power
+            systematic = both / (1 - own)
+            statistical = total - systematic
+        return Spectra(total, systematic, statistical)
+
+    @cached_property
+    def _power(self) -> np.ndarray:
+        return power(self.alms) / self.sky_fraction
+
+    @cached_property
+    def _scatter(self) -> np.ndarray:
+        return power(self.alms - self.noiseless) / self.sky_fraction
+
+    def select(self, realisations: Sequence[int] | np.ndarray) -> "Residuals":
+        """Those of some of the realisations, by their numbers."""
+        kept = np.isin(self.realisations, realisations)
+        return replace(self, realisations=self.realisations[kept], alms=self.alms[kept])
+
+
+def read_residuals(ds: xr.Dataset, experiment: int, field: Field = "B") -> Residuals:
+    """Residuals of one experiment: what workers kept, else of the maps, see `recovered_cmb`.
+
+    Args:
+        ds: what `sweep.open` returns.
+        experiment: its position in `ds`.
+        field: E or B.
+
+    Raises:
+        ConfigError: there is no usable fit; or coefficients were not kept (`store.spectra=alm`)
+            and maps cannot be had, as `recovered_cmb` says.
+    """
+    label = str(ds["identity"].values[experiment])[:8]
+    one = ds.isel(experiment=experiment)
+    usable = np.isin(one["status"].values, [s for s in Status if s.usable])
+    one = one.isel(realisation=usable)
+    if not usable.any():
+        raise ConfigError(f"experiment {label}: no usable fit")
+    alms = _kept_alms(one, field)
+    if not len(alms):
+        alms = _alms_of_maps(one, ds, experiment, field)
+    numbers = one["realisation"].values
+    noiseless = alms[numbers == NOISELESS]
+    return Residuals(
+        label=label,
+        sky_fraction=float(one["sky_fraction"].values[0]),
+        realisations=numbers[numbers >= 0],
+        alms=alms[numbers >= 0],
+        noiseless=noiseless[0] if len(noiseless) else None,
+    )
+
+
+def _kept_alms(one: xr.Dataset, field: Field) -> np.ndarray:
+    """Coefficients that workers kept, complex128, shape (realisation, harmonic); else empty."""
+    name = f"{field.lower()}lm_residual"
+    alms = one[name].values if name in one else np.zeros((0, 0))
+    there = np.isfinite(alms)
+    width = there.any(axis=0)  # other experiments of the store may have a higher nside
+    if not (width.any() and there[:, width].all()):
+        return np.zeros((0, 0), np.complex128)
+    return alms[:, width].astype(np.complex128)
+
+
+def _alms_of_maps(one: xr.Dataset, ds: xr.Dataset, experiment: int, field: Field) -> np.ndarray:
+    numbers = [int(n) for n in one["realisation"].values]
+    residual = residual_of(ds, experiment, numbers)
+    nside = configuration(ds, experiment).sky.nside
+    return harmonics(residual, nside, kept_pixels(ds, experiment))[:, FIELDS.index(field)]

@@ -1,0 +1,148 @@
+"""Which experiment is best by a metric, and how sure that is."""
+
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sweep.cache import Cache
+from sweep.config.compose import compose
+from sweep.errors import ConfigError
+from sweep.statistics.moments import Moments
+from sweep.statistics.residuals import Residuals, read_residuals
+from sweep.statistics.summary import METRICS, OF_FITS, summary
+from sweep.statistics.tensor_ratio import Templates, TensorRatio, bootstrap, templates, tensor_ratio
+from sweep.types import Status
+
+
+def best(
+    ds: xr.Dataset, metric: str, top: int | None = None, done: Callable[[], None] = lambda: None
+) -> pd.DataFrame:
+    """Experiments with usable fits, the best first.
+
+    Args:
+        ds: what `sweep.open` returns.
+        metric: one of `METRICS`.
+        top: how many; all by default.
+        done: called after each experiment whose spectra were looked at.
+
+    Returns:
+        `summary` of them with the metric and its error, `<metric>_error`; `behind` the first, with
+        `behind_error` from the realisations both have, which is much smaller than the errors of
+        the two since their noise is the same; and `significance`, the ratio of the last two. For
+        metrics of spectra also `r`, `r_minus`, `r_plus`, `r_upper_68` and `r_upper_95`; errors are
+        of a bootstrap over realisations. Experiments whose spectra were not kept are left out.
+
+    Raises:
+        ConfigError: unknown metric, or no experiment has what it needs.
+    """
+    if metric not in METRICS:
+        raise ConfigError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
+    table = summary(ds)
+    ranking = _Means(ds, metric) if metric in OF_FITS else _Ratios(ds, metric, done)
+    values = ranking.values
+    order = np.argsort(values, kind="stable")
+    order = order[np.isfinite(values[order])][:top]
+    if not order.size:
+        raise ConfigError(ranking.none)
+    table = table.iloc[order].copy()
+    for name, column in ranking.columns.items():
+        table[name] = column[order]
+    first = int(order[0])
+    table[metric] = values[order]
+    table[f"{metric}_error"] = [ranking.error(int(i)) for i in order]
+    behind = [ranking.behind(int(i), first) for i in order[1:]]
+    table["behind"], table["behind_error"] = np.array([(0.0, np.nan), *behind]).T
+    table["significance"] = table["behind"] / table["behind_error"]
+    return table
+
+
+class _Means:
+    """A number that every fit has; an experiment is ranked by its mean over realisations."""
+
+    none = "no experiment has a usable fit yet"
+    columns: dict[str, np.ndarray] = {}
+
+    def __init__(self, ds: xr.Dataset, metric: str) -> None:
+        noisy = ds.isel(realisation=ds["realisation"].values >= 0)
+        usable = np.isin(noisy["status"].values, [s for s in Status if s.usable])
+        self._numbers = noisy[metric].values if metric in noisy else np.full(usable.shape, np.nan)
+        self._usable = usable & np.isfinite(self._numbers)
+        moments = Moments.of(self._numbers, self._usable)
+        self.values, self._errors = moments.mean, moments.standard_error
+
+    def error(self, one: int) -> float:
+        return float(self._errors[one])
+
+    def behind(self, one: int, other: int) -> tuple[float, float]:
+        both = self._usable[one] & self._usable[other]
+        gaps = Moments.of(self._numbers[one] - self._numbers[other], both)
+        return float(gaps.mean), float(gaps.standard_error)
+
+
+class _Ratios:
+    """r from the spectra of an experiment's residuals."""
+
+    none = (
+        "no experiment has the spectra of residuals: they need a usable noise-free fit "
+        "(noise.noiseless=true) or two realisations, and store.spectra=alm, store.maps or "
+        "store.parameters"
+    )
+
+    def __init__(self, ds: xr.Dataset, metric: str, done: Callable[[], None]) -> None:
+        self._ds, self._metric = ds, metric
+        self._ratios: list[TensorRatio | None] = []
+        for i in range(ds.sizes["experiment"]):
+            self._ratios.append(self._ratio(i))
+            done()
+        self.values = np.array([np.nan if r is None else _value(r, metric) for r in self._ratios])
+
+    def _ratio(self, one: int) -> TensorRatio | None:
+        try:
+            residuals = read_residuals(self._ds, one)
+            return tensor_ratio(residuals, templates_of(residuals))
+        except ConfigError:
+            return None
+
+    @cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        names = {"r": "r", "minus": "r_minus", "plus": "r_plus"}
+        names |= {"upper_68": "r_upper_68", "upper_95": "r_upper_95"}
+        return {
+            column: np.array([np.nan if r is None else getattr(r, name) for r in self._ratios])
+            for name, column in names.items()
+        }
+
+    def error(self, one: int) -> float:
+        residuals = read_residuals(self._ds, one)
+        return float(np.std(self._draws(residuals), ddof=1))
+
+    def behind(self, one: int, other: int) -> tuple[float, float]:
+        pair = [read_residuals(self._ds, i) for i in (one, other)]
+        shared = np.intersect1d(pair[0].realisations, pair[1].realisations)
+        mine, theirs = (self._draws(residuals.select(shared)) for residuals in pair)
+        return float(self.values[one] - self.values[other]), float(np.std(mine - theirs, ddof=1))
+
+    def _draws(self, residuals: Residuals) -> np.ndarray:
+        if len(residuals.realisations) < 2:
+            return np.full(2, np.nan)
+        found = bootstrap(residuals, templates_of(residuals))
+        name = self._metric.removeprefix("r_")
+        return np.abs(found["r"]) if name == "bias" else found[name]
+
+
+def templates_of(residuals: Residuals) -> Templates:
+    """CAMB's spectra at the resolution of some residuals, from the usual cache."""
+    return _templates(residuals.nside)
+
+
+@lru_cache(maxsize=8)
+def _templates(nside: int) -> Templates:
+    return templates(nside, Cache(Path(str(compose([]).store.cache))))
+
+
+def _value(ratio: TensorRatio, metric: str) -> float:
+    return abs(ratio.r) if metric == "bias" else getattr(ratio, metric.removeprefix("r_"))

@@ -1,0 +1,189 @@
+"""The tensor-to-scalar ratio r that the residuals of component separation would be taken for.
+
+The likelihood is that of full-sky Gaussian fields with the number of modes times the sky fraction,
+as in Stompor, Errard & Poletti 2016 (arXiv:1609.03807) and arXiv:2604.08463:
+
+    -2 ln L(r) = f_sky sum_l (2l + 1) (C_obs / C(r) + ln C(r)),
+    C(r) = r C_tensor + C_lensing + N
+
+with the observed BB power of lensing and of systematic and statistical residuals, and N the
+statistical ones, which a real analysis knows from simulations. A sky with tensor modes would add
+its own r: what is estimated here is the bias.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.integrate import cumulative_trapezoid
+from scipy.optimize import brentq
+
+from sweep.cache import Cache
+from sweep.errors import ConfigError
+from sweep.sky.cmb import cmb_spectra
+from sweep.spectra import multipoles
+from sweep.statistics.residuals import Residuals
+
+_DEPTH = 14.0
+"""The likelihood is followed down to e^-14 of its maximum."""
+
+_POINTS = 4001
+
+
+class Templates(NamedTuple):
+    """BB spectra, uK_CMB^2, shape (multipole,), from l = 2 on.
+
+    Attributes:
+        tensor: of tensor modes at r = 1.
+        lensing: of lensed scalar modes.
+    """
+
+    tensor: np.ndarray
+    lensing: np.ndarray
+
+
+@dataclass(frozen=True)
+class TensorRatio:
+    """What a likelihood says of r.
+
+    Attributes:
+        r: the most likely value; may be negative.
+        minus, plus: the 68 % interval is r - minus to r + plus: on each side of r it holds 68 % of
+            the likelihood that lies there, as published.
+        upper_68, upper_95: r below which, of what lies above the most likely value, that share is.
+        grid: values of r, shape (point,).
+        likelihood: relative to its maximum, shape (point,).
+    """
+
+    r: float
+    minus: float
+    plus: float
+    upper_68: float
+    upper_95: float
+    grid: np.ndarray
+    likelihood: np.ndarray
+
+
+def templates(nside: int, cache: Cache) -> Templates:
+    """CAMB's spectra at the multipoles of a resolution, without beam and pixel window."""
+    ell = multipoles(nside)
+    lensing = cmb_spectra(0.0, int(ell[-1]), cache)["bb"][ell]
+    return Templates(cmb_spectra(1.0, int(ell[-1]), cache)["bb"][ell] - lensing, lensing)
+
+
+def estimate(
+    observed: np.ndarray, noise: np.ndarray, sky_fraction: float, spectra: Templates
+) -> TensorRatio:
+    """Estimate r from a BB spectrum.
+
+    Args:
+        observed: of all that is seen, lensing included, uK_CMB^2, shape (multipole,).
+        noise: of the part that is known on average, uK_CMB^2, shape (multipole,).
+        sky_fraction: kept share of the sphere.
+        spectra: at the same multipoles.
+
+    Raises:
+        ConfigError: the power of the model is not positive at r = 0, or that observed is negative
+            as a whole.
+    """
+    known = spectra.lensing + noise
+    tensor = spectra.tensor
+    modes = sky_fraction * (2 * multipoles(len(tensor) // 2) + 1) / 2
+    if not (known > 0).all():
+        raise ConfigError("the known BB power is not positive at every multipole")
+
+    def slope(r: float) -> float:
+        model = known + r * tensor
+        return float(np.sum(modes * tensor * (observed / model - 1) / model))
+
+    lowest = -float(np.min(known / tensor))
+    low = lowest * (1 - 1e-9)
+    high = 1e-3
+    while slope(high) > 0:
+        high *= 2
+    if slope(low) < 0:
+        raise ConfigError("the observed BB power is below what is known of it: no r fits")
+    found: Any = brentq(slope, low, high, xtol=1e-12)
+    r = float(found)
+
+    def log_likelihood(at: np.ndarray) -> np.ndarray:
+        model = known + np.atleast_1d(at)[:, None] * tensor
+        return -np.sum(modes * (observed / model + np.log(model)), axis=1)
+
+    peak = log_likelihood(np.array(r))[0]
+    sigma = float(1 / np.sqrt(np.sum(modes * (tensor / (known + r * tensor)) ** 2)))
+    top = r + 4 * sigma
+    while log_likelihood(np.array(top))[0] > peak - _DEPTH:
+        top += 2 * (top - r)
+    bottom = r - 4 * sigma
+    while bottom > lowest and log_likelihood(np.array(bottom))[0] > peak - _DEPTH:
+        bottom -= r - bottom
+    below = np.linspace(max(bottom, low), r, _POINTS)
+    above = np.linspace(r, top, _POINTS)
+    left = np.exp(log_likelihood(below) - peak)
+    right = np.exp(log_likelihood(above) - peak)
+    plus, upper = _quantiles(above - r, right, (0.68, 0.95))
+    (minus,) = _quantiles((r - below)[::-1], left[::-1], (0.68,))
+    return TensorRatio(
+        r=r,
+        minus=minus,
+        plus=plus,
+        upper_68=r + plus,
+        upper_95=r + upper,
+        grid=np.concatenate([below, above[1:]]),
+        likelihood=np.concatenate([left, right[1:]]),
+    )
+
+
+def tensor_ratio(residuals: Residuals, spectra: Templates) -> TensorRatio:
+    """The r that lensing and the residuals of an experiment would be taken for.
+
+    Raises:
+        ConfigError: as `Residuals.spectra` and `estimate`.
+    """
+    found = residuals.spectra()
+    observed = spectra.lensing + found.systematic + found.statistical
+    return estimate(observed, found.statistical, residuals.sky_fraction, spectra)
+
+
+def bootstrap(
+    residuals: Residuals, spectra: Templates, draws: int = 200, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The same of realisations drawn anew with replacement.
+
+    The same seed draws the same numbers for every experiment with as many realisations, so that
+    experiments can be compared draw by draw.
+
+    Returns:
+        `r`, `minus`, `plus`, `upper_68` and `upper_95`, each of shape (draw,); their standard
+        deviation is the error that the number of realisations leaves.
+    """
+    count = len(residuals.realisations)
+    if count < 2:
+        raise ConfigError(f"{residuals.label}: errors need two realisations, there is {count}")
+    rng = np.random.default_rng(seed)
+    weights = np.stack([_draw(rng, count) for _ in range(draws)])
+    found = residuals.spectra(weights)
+    observed = spectra.lensing + found.systematic + found.statistical
+    each = [
+        estimate(seen, noise, residuals.sky_fraction, spectra)
+        for seen, noise in zip(observed, found.statistical, strict=True)
+    ]
+    names = ("r", "minus", "plus", "upper_68", "upper_95")
+    return {name: np.array([getattr(one, name) for one in each]) for name in names}
+
+
+def _draw(rng: np.random.Generator, count: int) -> np.ndarray:
+    """How often each of some realisations is drawn; never the same one all the time."""
+    while True:
+        weights = np.bincount(rng.integers(count, size=count), minlength=count)
+        if weights.max() < count:
+            return weights
+
+
+def _quantiles(
+    distance: np.ndarray, likelihood: np.ndarray, shares: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Distances within which these shares of the likelihood lie."""
+    inside = cumulative_trapezoid(likelihood, distance, initial=0.0)
+    return tuple(float(np.interp(share, inside / inside[-1], distance)) for share in shares)

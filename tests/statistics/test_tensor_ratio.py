@@ -1,0 +1,149 @@
+"""r is found where it was put, and its interval means what it says."""
+
+from pathlib import Path
+from typing import Any
+
+import healpy as hp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import minimize_scalar
+
+from sweep.cache import Cache
+from sweep.errors import ConfigError
+from sweep.sky.cmb import cmb_realisation, cmb_spectra
+from sweep.spectra import harmonic_count, harmonics, multipoles, power
+from sweep.statistics.residuals import Residuals
+from sweep.statistics.tensor_ratio import (
+    Templates,
+    bootstrap,
+    estimate,
+    templates,
+    tensor_ratio,
+)
+
+NSIDE = 16
+NOISE = 2e-6
+"""White, uK^2: about that of LiteBIRD after component separation."""
+
+
+@pytest.fixture(scope="module")
+def spectra(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    return templates(NSIDE, Cache(tmp_path_factory.mktemp("cache")))
+
+
+def noise() -> np.ndarray:
+    return np.full(2 * NSIDE, NOISE)
+
+
+def test_a_spectrum_that_is_expected_gives_its_r(spectra: Templates) -> None:
+    for r in (-1e-4, 0.0, 1e-3, 0.1):
+        seen = spectra.lensing + noise() + r * spectra.tensor
+        assert estimate(seen, noise(), 0.6, spectra).r == pytest.approx(r, abs=1e-10)
+
+
+def test_it_is_the_maximum_and_the_interval_of_the_likelihood(spectra: Templates) -> None:
+    rng = np.random.default_rng(0)
+    ell = multipoles(NSIDE)
+    seen = (spectra.lensing + noise() + 2e-3 * spectra.tensor) * rng.gamma(ell, 1 / ell)
+
+    def minus_log(r: float) -> float:
+        model = spectra.lensing + noise() + r * spectra.tensor
+        return 0.5 * 0.6 * float(np.sum((2 * ell + 1) * (seen / model + np.log(model))))
+
+    found = estimate(seen, noise(), 0.6, spectra)
+    best: Any = minimize_scalar(
+        minus_log, bounds=(0, 0.02), method="bounded", options={"xatol": 1e-10}
+    )
+    assert found.r == pytest.approx(best.x, rel=1e-4)
+
+    def share(low: float, high: float) -> float:
+        return quad(lambda r: np.exp(best.fun - minus_log(r)), low, high, limit=200)[0]
+
+    above, below = share(found.r, found.grid[-1]), share(found.grid[0], found.r)
+    assert share(found.r, found.r + found.plus) / above == pytest.approx(0.68, abs=1e-4)
+    assert share(found.r - found.minus, found.r) / below == pytest.approx(0.68, abs=1e-4)
+    assert share(found.r, found.upper_95) / above == pytest.approx(0.95, abs=1e-4)
+    assert found.upper_68 == found.r + found.plus
+    assert found.likelihood.max() == 1
+    assert (np.diff(found.grid) > 0).all()
+    assert found.likelihood[-1] < 1e-5
+
+
+@pytest.mark.parametrize("r", [0.0, 0.001, 0.004])
+def test_on_simulations_it_is_unbiased_and_the_interval_holds(
+    r: float, spectra: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Maps of the whole sky with noise, as a recovery without foreground mismatch leaves them."""
+    lmax = 2 * NSIDE + 1
+    cl = cmb_spectra(r, lmax, Cache(tmp_path_factory.getbasetemp() / "cache"))
+    pixels = np.arange(hp.nside2npix(NSIDE))
+    sigma = np.sqrt(NOISE / hp.nside2pixarea(NSIDE))
+    found = []
+    for seed in range(400):
+        rng = np.random.default_rng(10**6 + seed)
+        seen = cmb_realisation(cl, NSIDE, seed) + sigma * rng.standard_normal((2, pixels.size))
+        bb = power(harmonics(seen, NSIDE, pixels)[1])
+        # the last multipoles of a map of this resolution are not all there
+        found.append(estimate(bb[:-2], noise()[:-2], 1.0, Templates(*(t[:-2] for t in spectra))))
+    values = np.array([one.r for one in found])
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert abs(values.mean() - r) < 3 * error
+    inside = np.mean([one.r - one.minus < r < one.r + one.plus for one in found])
+    assert abs(inside - 0.68) < 3 * np.sqrt(0.68 * 0.32 / len(found))
+
+
+def residuals(seed: int, count: int, systematic: float) -> Residuals:
+    rng = np.random.default_rng(seed)
+    size = harmonic_count(NSIDE)
+
+    def alms(*shape: int) -> np.ndarray:
+        parts = rng.standard_normal((2, *shape, size)) * np.sqrt(NOISE * 0.6 / 2)
+        return parts[0] + 1j * parts[1]
+
+    s = systematic * alms()
+    return Residuals("test", 0.6, np.arange(count), s + alms(count), s)
+
+
+def test_a_systematic_residual_is_taken_for_r(spectra: Templates) -> None:
+    none, some = (tensor_ratio(residuals(1, 10, level), spectra) for level in (0.0, 1.0))
+    assert none.r == pytest.approx(0, abs=1e-12)
+    assert some.r > some.plus
+
+
+def test_errors_are_those_of_other_realisations(spectra: Templates) -> None:
+    several = [tensor_ratio(residuals(seed, 12, 0.5), spectra).upper_68 for seed in range(60)]
+    # the systematic part is another one in each: errors are of the statistical part alone
+    same = residuals(0, 12, 0.5)
+    rng = np.random.default_rng(1)
+    fresh = []
+    for _ in range(100):
+        other = residuals(int(rng.integers(10**6)), 12, 0.0)
+        assert same.noiseless is not None
+        moved = Residuals("x", 0.6, same.realisations, other.alms + same.noiseless, same.noiseless)
+        fresh.append(tensor_ratio(moved, spectra).upper_68)
+    errors = [bootstrap(residuals(seed, 12, 0.5), spectra, 100)["upper_68"].std() for seed in (0,)]
+    assert np.std(fresh) < np.std(several)
+    assert errors[0] == pytest.approx(np.std(fresh), rel=0.6)
+
+
+def test_bootstrap_draws_are_the_same_for_every_experiment(spectra: Templates) -> None:
+    one = residuals(0, 6, 0.5)
+    first, again = (bootstrap(one, spectra, 5, seed=3) for _ in range(2))
+    assert first.keys() == {"r", "minus", "plus", "upper_68", "upper_95"}
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, again[name])
+    with pytest.raises(ConfigError, match="errors need two realisations, there is 1"):
+        bootstrap(residuals(0, 1, 0.5), spectra)
+
+
+def test_what_cannot_be_is_one_line(spectra: Templates) -> None:
+    with pytest.raises(ConfigError, match="below what is known"):
+        estimate(np.full(2 * NSIDE, -1.0), noise(), 0.6, spectra)
+    with pytest.raises(ConfigError, match="not positive at every multipole"):
+        estimate(noise(), -np.ones(2 * NSIDE), 0.6, spectra)
+
+
+def test_templates_are_those_of_the_sky(spectra: Templates, tmp_path: Path) -> None:
+    cl = cmb_spectra(0.3, 2 * NSIDE + 1, Cache(tmp_path))["bb"][2:]
+    np.testing.assert_allclose(spectra.lensing + 0.3 * spectra.tensor, cl, rtol=1e-12)
