@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from sweep.problem import (
 from sweep.problem.reference import furax_nll
 from sweep.solvers import Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
-from sweep.types import PARAMETERS, Params, Status
+from sweep.types import PARAMETERS, Parameter, Params, Status
 
 OBJECTIVES: dict[str, Objective] = {"direct": chi_square, "furax": furax_nll}
 
@@ -74,8 +74,13 @@ def fit_block(
     solution = solve()
     seconds = (time.perf_counter() - start) / len(maps)
 
-    params = {p: jnp.asarray(solution.params[p])[:, : problem.counts[p]] for p in PARAMETERS}
-    end = {name: np.asarray(v) for name, v in _describe(params, problem, block, bounds).items()}
+    counts = problem.counts
+    # axes of the tables, which like counts share, so that they share the program too
+    lengths = dict(zip(PARAMETERS, problem.cells.lengths, strict=True))
+    params = _resized(solution.params, lengths)
+    bounds = Bounds(*(_resized(part, lengths) for part in bounds))
+    described = _describe(params, counts, problem, block, bounds)
+    end = {name: np.asarray(value) for name, value in described.items()}
     status = np.asarray(solution.status, np.int8).copy()
     status[~end.pop("inside")] = Status.OUTSIDE_BOX
     status[~(np.isfinite(end["nll"]) & np.isfinite(end["cmb_variance"]))] = Status.NONFINITE
@@ -86,7 +91,7 @@ def fit_block(
         scan_certified=np.broadcast_to(np.int8(solution.certified), status.shape),
         jumps=np.broadcast_to(np.int32(solution.jumps), status.shape),
         seconds=np.full(len(maps), seconds),
-        params={p: np.asarray(v) for p, v in params.items()},
+        params={p: np.asarray(solution.params[p])[:, : counts[p]] for p in PARAMETERS},
         **end,
     )
 
@@ -96,13 +101,28 @@ def joined(parts: Sequence[BlockResult]) -> BlockResult:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
+def _resized(values: Params, lengths: dict[Parameter, int]) -> Params:
+    """With cluster axes of these lengths: cut off is padding, filled up with the last value."""
+
+    def one(value: Any, length: int) -> Any:
+        value = np.asarray(value)[..., :length]
+        ends = [(0, 0)] * (value.ndim - 1) + [(0, length - value.shape[-1])]
+        return np.pad(value, ends, mode="edge")
+
+    return {p: one(values[p], lengths[p]) for p in PARAMETERS}
+
+
 @jax.jit
 def _describe(
-    params: Params, problem: SpectralProblem, block: Observation, bounds: Bounds
+    params: Params,
+    counts: dict[str, int],
+    problem: SpectralProblem,
+    block: Observation,
+    bounds: Bounds,
 ) -> dict[str, Array]:
-    low, high = (
-        {p: end[p][: v.shape[1]] for p, v in params.items()} for end in (bounds.low, bounds.high)
-    )
+    """What is stored of a solution; beyond `counts` its axes are padded."""
+    own = {p: jnp.arange(v.shape[1]) < counts[p] for p, v in params.items()}
+    low, high = bounds.low, bounds.high
 
     def one(given: tuple[Params, Observation]) -> dict[str, Array]:
         x, seen = given
@@ -110,8 +130,8 @@ def _describe(
         value, slope, curve = expand(x, problem, seen)
         width = {p: high[p] - low[p] for p in PARAMETERS}
         norms = [_norm(x[p], slope[p], curve[p], low[p], high[p]) for p in PARAMETERS]
-        inside = [jnp.all((x[p] >= low[p]) & (x[p] <= high[p])) for p in PARAMETERS]
-        loose = [jnp.sum(~(curve[p] > width[p] ** -2.0)) for p in PARAMETERS]
+        inside = [jnp.all((x[p] >= low[p]) & (x[p] <= high[p]) | ~own[p]) for p in PARAMETERS]
+        loose = [jnp.sum(~(curve[p] > width[p] ** -2.0) & own[p]) for p in PARAMETERS]
         return {
             "cmb": cmb,
             "cmb_variance": jnp.sum(jnp.var(cmb, axis=-1)),

@@ -13,6 +13,7 @@ from sweep.problem import chi_square, expand, observe
 from sweep.problem.reference import furax_cmb, furax_nll
 from sweep.solvers import SOLVERS
 from sweep.types import NOT_ATTEMPTED, PARAMETERS, Status
+from sweep.worker import fit_experiment
 from tests.problems import BOX, COUNTS, bounds, problem_and_signal
 
 
@@ -134,3 +135,23 @@ def test_an_unconstrained_parameter_stays_finite_and_inside(name):
     for p, (_, low, high) in BOX.items():
         assert np.all((result.params[p] >= low) & (result.params[p] <= high))
     np.testing.assert_allclose(result.cmb[0], cmb, atol=1e-6)
+
+
+def test_like_counts_share_every_program():
+    """A grid over cluster counts compiles for its first point, and hardly again."""
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(seconds) if "backend_compile" in event else None
+    )
+
+    def count(*clusters):
+        values = [f"clusters.{p}={n}" for p, n in zip(PARAMETERS, clusters, strict=True)]
+        conf = sweep.compose(["sky.nside=8", "mask.expression=GAL060", *values])
+        compiled.clear()
+        assert (fit_experiment(conf, (0, 1)).status == Status.CONVERGED).all()
+        return len(compiled)
+
+    count(60, 3, 5)
+    assert count(61, 4, 7) == 0
+    assert count(40, 2, 6) <= 4  # start and box on axes of other lengths
+
