@@ -14,7 +14,9 @@ def of(values: np.ndarray, usable: np.ndarray | None = None) -> Moments:
 def assert_close(one: Moments, other: Moments, scale: float) -> None:
     np.testing.assert_array_equal(one.n, other.n)
     np.testing.assert_allclose(one.mean, other.mean, rtol=1e-12, atol=1e-12 * scale)
-    np.testing.assert_allclose(one.m2, other.m2, rtol=1e-10, atol=1e-12 * scale**2)
+    for power in (2, 3, 4):
+        sums = (getattr(m, f"m{power}") for m in (one, other))
+        np.testing.assert_allclose(*sums, rtol=1e-10, atol=1e-11 * scale**power)
 
 
 def test_moments_are_those_of_numpy_over_usable_values() -> None:
@@ -32,6 +34,17 @@ def test_moments_are_those_of_numpy_over_usable_values() -> None:
             assert got.variance[row] == pytest.approx(kept.var(ddof=1), rel=1e-12)
             error = kept.std(ddof=1) / np.sqrt(kept.size)
             assert got.standard_error[row] == pytest.approx(error, rel=1e-12)
+        if kept.size > 2:
+            without = [np.delete(kept, i).var(ddof=1) for i in range(kept.size)]
+            jackknife = np.sqrt(np.var(without) * (kept.size - 1))
+            assert got.variance_error[row] == pytest.approx(jackknife, rel=1e-9)
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential", "uniform"])
+def test_the_error_of_the_variance_is_its_scatter(draw: str) -> None:
+    values = getattr(np.random.default_rng(5), draw)(size=(20_000, 50))
+    got = of(values)
+    assert np.sqrt(np.mean(got.variance_error**2)) == pytest.approx(got.variance.std(), rel=0.06)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -41,6 +54,7 @@ def test_too_few_values_give_nan_and_never_a_number(count: int) -> None:
     assert np.isnan(got.mean) == (count == 0)
     assert np.isnan(got.variance) == (count < 2)
     assert np.isnan(got.standard_error) == (count < 2)
+    assert np.isnan(got.variance_error)
 
 
 @given(
@@ -77,7 +91,7 @@ def test_merging_in_a_fixed_order_is_bit_for_bit_the_same() -> None:
             merged = merged.merge(one)
         return merged
 
-    for attribute in ("n", "mean", "m2"):
+    for attribute in ("n", "mean", "m2", "m3", "m4"):
         np.testing.assert_array_equal(getattr(fold(), attribute), getattr(fold(), attribute))
 
 
