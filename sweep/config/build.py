@@ -87,14 +87,13 @@ def build(conf: SweepConf) -> Setup:
     _configure_jax()
     instrument = build_instrument(conf)
     sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
-    dtype = np.dtype(conf.fit.precision)
     solver = build_solver(conf)
     counts = {p: getattr(clusters, p).count for p in PARAMETERS}
     pad = padded if solver.ignores_padding else int
     lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
     problem = SpectralProblem.create(
-        frequency=jnp.asarray(instrument.frequency, dtype),
-        inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside), dtype),
+        frequency=jnp.asarray(instrument.frequency),
+        inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside)),
         labels={p: jnp.asarray(getattr(clusters, p).labels) for p in PARAMETERS},
         dust_nu0=float(conf.parameters.dust_nu0),
         synchrotron_nu0=float(conf.parameters.synchrotron_nu0),
@@ -108,7 +107,7 @@ def build(conf: SweepConf) -> Setup:
         bounds=build_bounds(conf, lengths),
         solver=solver,
         objective=OBJECTIVES[conf.fit.likelihood],
-        signal=build_signal(conf).astype(dtype),
+        signal=build_signal(conf).astype(conf.fit.precision),
         noise_ratio=conf.noise.ratio,
         noise_seed=conf.noise.seed,
     )
@@ -186,7 +185,7 @@ def build_bounds(conf: SweepConf, lengths: Mapping[Parameter, int]) -> Bounds:
                 f"parameters.{p}.start = {box.start:g}: must be inside ({box.low:g}, {box.high:g})"
             )
         for part, values in parts.items():
-            values[p] = jnp.full(lengths[p], getattr(box, part), conf.fit.precision)
+            values[p] = jnp.full(lengths[p], float(getattr(box, part)))
     return Bounds(**parts)
 
 

@@ -208,7 +208,9 @@ class FitConf:
         "and keeps a large one at about 4000 units",
         auto_or(at_least(1)),
     )
-    precision: str = setting("float64", "of the fit", one_of("float64", "float32"))
+    precision: str = setting(
+        "float64", "of the maps; the fit is in double precision", one_of("float64", "float32")
+    )
     likelihood: str = setting(
         "direct", "closed form, or furax's own code", one_of("direct", "furax")
     )

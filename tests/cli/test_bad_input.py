@@ -110,11 +110,6 @@ WRONG = {
         "fit.likelihood = 'furax': newton knows the derivatives of the closed form only",
         "choose solver=optax_lbfgs or fit.likelihood=direct",
     ),
-    "newton in single precision": (
-        [*NEWTON, "fit.precision=float32"],
-        "fit.precision = 'float32': the tolerance of newton is below single precision",
-        "choose solver=optax_lbfgs or fit.precision=float64",
-    ),
     "newton with furax in a sweep": (
         ["-m", "solver=scipy_tnc,newton", "fit.likelihood=furax"],
         "fit.likelihood = 'furax': newton",

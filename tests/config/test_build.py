@@ -10,6 +10,7 @@ from sweep.config.build import build, build_clusters, build_mask, build_sky, pad
 from sweep.errors import ConfigError
 from sweep.instrument import Instrument
 from sweep.solvers import SOLVERS
+from sweep.worker import fit_experiment
 from tests.small import small, write_templates
 
 INSTRUMENTS = ("litebird", "planck", "so_sat", "so_lat", "pico")
@@ -121,6 +122,17 @@ def test_precision_reaches_the_maps() -> None:
     setup = build(small("fit.precision=float32"))
     assert setup.maps((0,)).dtype == np.float32
     assert build(small()).maps((0,)).dtype == np.float64
+
+
+@pytest.mark.parametrize("solver", ["newton", "optax_lbfgs", "scipy_tnc", "adabk0"])
+def test_maps_in_single_precision_are_fitted_as_well(solver: str) -> None:
+    given = ("mask.expression=ALL", "solver.max_steps=200", f"solver={solver}")
+    double = fit_experiment(small(*given), (0,))
+    single = fit_experiment(small(*given, "fit.precision=float32"), (0,))
+    assert single.status[0] == double.status[0]
+    assert single.params["beta_dust"].dtype == np.float64
+    np.testing.assert_allclose(single.nll, double.nll, rtol=1e-6)
+    np.testing.assert_allclose(single.params["beta_dust"], double.params["beta_dust"], rtol=1e-4)
 
 
 def test_bounds_are_padded_to_shapes_that_like_counts_share() -> None:
