@@ -141,7 +141,9 @@ def test_like_counts_share_every_program():
     """A grid over cluster counts compiles for its first point, and hardly again."""
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **_: compiled.append(seconds) if "backend_compile" in event else None
+        lambda event, duration_secs, **_: (
+            compiled.append(duration_secs) if "backend_compile" in event else None
+        )
     )
 
     def count(*clusters):
@@ -154,4 +156,3 @@ def test_like_counts_share_every_program():
     count(60, 3, 5)
     assert count(61, 4, 7) == 0
     assert count(40, 2, 6) <= 4  # start and box on axes of other lengths
-

@@ -37,8 +37,10 @@ ORDER = (
     "progress",
     "launch",
     "planning",
+    "importing",
     "statistics",
     "plots",
+    "report",
     "api",
     "cli",
 )

@@ -1,17 +1,18 @@
 """The `sweep-store` command: look at a store, from any terminal, while it is being filled."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from sweep.cli.importing import add_importing
+from sweep.cli.plot import add_plot
+from sweep.cli.report import add_report
+from sweep.cli.science import add_commands
 from sweep.cli.status import WATCH_SECONDS, show_status
-from sweep.cli.tables import console, ranking_table, summary_table
+from sweep.cli.tables import console, say, summary_table, write_json
 from sweep.errors import ConfigError, StoreError, SweepError
-from sweep.progress import Progress
-from sweep.statistics.summary import METRICS, OF_SPECTRA, summary
+from sweep.statistics.summary import summary
 from sweep.store import Store, compact, open_dataset, seal, verify
 
 
@@ -54,25 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--sort", metavar="COLUMN", help="column to sort by, e.g. cmb_variance")
     table.add_argument("--reverse", action="store_true", help="largest first")
     table.add_argument("--json", action="store_true", help="all columns, one object a row")
-    ranked = add("best", _best, "experiments ranked by a metric, the best first")
-    ranked.add_argument("--metric", default="cmb_variance", help=f"one of {', '.join(METRICS)}")
-    ranked.add_argument("--top", type=int, default=10, help="how many to show")
-    ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
     add("verify", _verify, "rehash what is recorded; what is damaged is computed again next time")
     add("seal", _seal, "write into the store itself what is done, so that a copy of it says so")
     add("compact", _compact, "finished units into few large files, journals into one")
-    plot = add("plot", _plot, "picture of cmb_variance against cluster counts")
-    plot.add_argument("--output", help="file to write; <store>-variance.png by default")
+    add_plot(add)
+    add_commands(add)
+    add_report(add)
+    add_importing(commands)
     return parser
 
 
 def _status(options: argparse.Namespace) -> None:
     show_status(options.store, options.watch, as_json=options.json, errors=options.errors)
-
-
-def _say(line: str) -> None:
-    """A line as it is: paths and messages may hold brackets, and are not to be broken."""
-    console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _summary(options: argparse.Namespace) -> None:
@@ -88,47 +82,25 @@ def _summary(options: argparse.Namespace) -> None:
     _show(table, options)
 
 
-def _best(options: argparse.Namespace) -> None:
-    if options.top < 1:
-        raise ConfigError(f"--top {options.top}: must be at least 1")
-    from sweep.statistics.selection import best
-
-    ds = open_dataset(options.store)
-    slow = options.metric in OF_SPECTRA
-    progress = Progress(console(stderr=True) if slow else None)
-    with progress.looking(ds.sizes["experiment"]) as looked:
-        table = best(ds, options.metric, options.top, looked)
-    if options.json:
-        _write_json(table)
-    else:
-        console().print(ranking_table(table, options.metric, options.store))
-
-
 def _show(table: Any, options: argparse.Namespace) -> None:
     if options.json:
-        _write_json(table)
+        write_json(table)
     else:
         out = console()
         out.print(summary_table(table, options.store, out.width))
 
 
-def _write_json(table: Any) -> None:
-    plain = table.reset_index().astype(object)
-    rows = plain.where(plain.notna(), None).to_dict(orient="records")
-    sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-
-
 def _verify(options: argparse.Namespace) -> None:
     report = verify(options.store)
-    _say(f"{report.checked} recorded units checked")
+    say(f"{report.checked} recorded units checked")
     for line in [*report.metadata, *map(str, report.damage)]:
-        _say(f"damaged: {line}")
+        say(f"damaged: {line}")
     for leftover in report.leftovers:
-        _say(f"left over by a killed writer, harmless: {leftover}")
+        say(f"left over by a killed writer, harmless: {leftover}")
     if report.skipped_lines:
-        _say(f"{report.skipped_lines} torn journal lines ignored")
+        say(f"{report.skipped_lines} torn journal lines ignored")
     if report.clean:
-        _say("clean")
+        say("clean")
         return
     remedy = "run the sweep again to compute them anew" if report.retracted else "restore a copy"
     raise StoreError(f"{len(report.damage) + len(report.metadata)} damaged; {remedy}")
@@ -136,24 +108,16 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _seal(options: argparse.Namespace) -> None:
     seal(options.store)
-    _say(f"sealed: {len(Store(options.store).done_units())} units")
+    say(f"sealed: {len(Store(options.store).done_units())} units")
 
 
 def _compact(options: argparse.Namespace) -> None:
     report = compact(options.store)
-    _say(f"compacted: {len(report.compacted)} segments; {report.before} files, now {report.after}")
+    say(f"compacted: {len(report.compacted)} segments; {report.before} files, now {report.after}")
     if report.journals:
-        _say(f"{report.journals} journals became one")
+        say(f"{report.journals} journals became one")
     for name in report.unfinished:
-        _say(f"left as it is, units of it are missing: {name}")
-
-
-def _plot(options: argparse.Namespace) -> None:
-    from sweep.plots import plot_variance
-
-    path = Path(options.store)
-    output = options.output or path.with_name(f"{path.stem}-variance.png")
-    _say(f"written: {plot_variance(open_dataset(path), output)}")
+        say(f"left as it is, units of it are missing: {name}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Tables for the terminal; everything in them, and more, is in `sweep-store summary --json`."""
 
+import json
 import math
+import sys
 from typing import Any
 
 import pandas as pd
@@ -16,10 +18,14 @@ _SHOWN = ("cmb_variance", "cmb_variance_variance", "nll", "iterations", "seconds
 _HEADINGS = {
     "cmb_variance": "cmb_variance ± error\nuK^2",
     "residual_variance": "residual_variance ± error\nuK^2",
+    "systematic": "systematic\nuK^2",
+    "statistical": "statistical ± error\nuK^2",
+    "alone": "best\nalone",
+    "on_front": "on the\nfront",
     "behind": "behind\nthe first",
     "significance": "in its\nerrors",
     "seconds": "seconds\na fit",
-    "cmb_variance_variance": "variance\nuK^4",
+    "cmb_variance_variance": "its variance ± error\nuK^4",
     "realisations": "reali-\nsations",
     "iterations": "itera-\ntions",
 }
@@ -37,10 +43,44 @@ def console(*, stderr: bool = False) -> Console:
     return plain if plain.is_terminal else Console(stderr=stderr, width=WIDTH)
 
 
+def write_json(table: Any) -> None:
+    """A table (pandas) as a list of objects; what is not known is null."""
+    plain = table.reset_index().astype(object)
+    rows = plain.where(plain.notna(), None).to_dict(orient="records")
+    sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+
+
+def say(line: str) -> None:
+    """A line as it is: paths and messages may hold brackets, and are not to be broken."""
+    console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def ranking_table(table: Any, metric: str, title: str) -> Table:
     """What `best` found, as a rich table."""
     figures = (metric, *([] if metric == "r" else ["r"]), "behind", "significance")
     return _table(table, title, ("usable",), tuple(f for f in figures if f in table))
+
+
+def zones_table(table: Any, found: Any, title: str) -> Table:
+    """What `best_of_zones` found, as a rich table; `table` is its `table`."""
+    shown = _table(table, title, ("tried", "usable"), ("residual_variance", "alone"))
+    ratio, metric = found.best.ratio, found.metric
+    lines = [
+        f"together, f_sky {found.best.residuals.sky_fraction:.3f}: "
+        f"r = {ratio.r:.3e} +{ratio.plus:.1e} -{ratio.minus:.1e}, "
+        f"below {ratio.upper_68:.3e} (68 %), {ratio.upper_95:.3e} (95 %)",
+        f"{metric} {with_error(found.value, found.best.error)} from realisations; "
+        f"the best of each zone alone are behind by {with_error(found.behind, found.behind_error)}",
+        shown.caption.plain if isinstance(shown.caption, Text) else "",
+    ]
+    shown.caption = Text("\n".join(line for line in lines if line))
+    return shown
+
+
+def front_table(table: Any, title: str) -> Table:
+    """What `front` found, as a rich table."""
+    figures = ("systematic", "statistical", "residual_variance", "cmb_variance", "on_front")
+    return _table(table, title, ("usable",), figures)
 
 
 def summary_table(table: Any, title: str, width: int) -> Table:
@@ -80,6 +120,7 @@ _HIDDEN = (
     "gradient_norm",
     "evaluations",
     "cmb_variance_error",
+    "cmb_variance_variance_error",
     "residual_variance",
     "residual_variance_error",
 )
@@ -102,6 +143,9 @@ def with_error(value: float, error: float) -> str:
     """A value and its standard error, both to two digits of the error."""
     if not error > 0:
         return f"{value:.6g}"
+    power = math.floor(math.log10(max(abs(value), error)))
+    if not -4 < power < 6:
+        return f"({with_error(value / 10.0**power, error / 10.0**power)})e{power:+03d}"
     digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 

@@ -1,5 +1,46 @@
-"""Pictures."""
+"""Pictures, with matplotlib: nothing is shown, and no global state is touched.
 
-from sweep.plots.variance import plot_variance
+A function takes what `sweep.statistics` returns, or a dataset, and the paths to write, whose
+endings choose the formats. `KINDS` draws each from a dataset alone.
 
-__all__ = ["plot_variance"]
+    counts       a metric against cluster counts
+    heatmap      a metric over two cluster counts
+    front        systematic against statistical residual
+    solvers      how low each solver came, and how long it took
+    convergence  mean and variance with the number of realisations
+    ratio        likelihoods of r
+    spectra      BB spectra of residuals, with lensing and tensor modes
+    histograms   recovered parameters against the truth
+    maps         clusters, parameters, CMB and residuals on the sphere
+    optimum      NLL and gradients about a solution
+"""
+
+from sweep.plots.convergence import plot_convergence
+from sweep.plots.counts import plot_counts
+from sweep.plots.front import plot_front
+from sweep.plots.heatmap import plot_heatmap
+from sweep.plots.histograms import plot_histograms
+from sweep.plots.kinds import KINDS, Kind
+from sweep.plots.maps import plot_clusters, plot_cmb, plot_parameters, plot_residuals
+from sweep.plots.optimum import plot_optimum
+from sweep.plots.ratio import plot_likelihoods
+from sweep.plots.solvers import plot_solvers
+from sweep.plots.spectra import plot_spectra
+
+__all__ = [
+    "KINDS",
+    "Kind",
+    "plot_clusters",
+    "plot_cmb",
+    "plot_convergence",
+    "plot_counts",
+    "plot_front",
+    "plot_heatmap",
+    "plot_histograms",
+    "plot_likelihoods",
+    "plot_optimum",
+    "plot_parameters",
+    "plot_residuals",
+    "plot_solvers",
+    "plot_spectra",
+]

@@ -1,6 +1,7 @@
 """CMB polarisation: spectra from CAMB, Gaussian realisations from a seed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import healpy as hp
@@ -11,32 +12,58 @@ from sweep.errors import ConfigError
 from sweep.sky.harmonics import polarised_map, unit_alms
 from sweep.units import T_CMB, FloatArray
 
-COSMOLOGY: dict[str, Any] = {
-    "H0": 67.36,
-    "ombh2": 0.02237,
-    "omch2": 0.1200,
-    "tau": 0.0544,
-    "ns": 0.9649,
-    "As": 2.100e-9,
-    "mnu": 0.06,
-}
+TENSOR_PIVOT = 0.05
+"""1/Mpc, where r is the ratio of tensor to scalar power."""
+
+
+@dataclass(frozen=True)
+class Cosmology:
+    """What CMB spectra are computed from.
+
+    Attributes:
+        parameters: of `camb.set_params`.
+        tensor_tilt: nt at `TENSOR_PIVOT`; None is the consistency relation of inflation, nt =
+            -r/8 (2 - ns - r/8), which at r = 1 doubles the power at l = 2.
+    """
+
+    parameters: Mapping[str, Any]
+    tensor_tilt: float | None
+
+
+PLANCK_2018 = Cosmology(
+    {
+        "H0": 67.36,
+        "ombh2": 0.02237,
+        "omch2": 0.1200,
+        "tau": 0.0544,
+        "ns": 0.9649,
+        "As": 2.100e-9,
+        "mnu": 0.06,
+    },
+    tensor_tilt=0.0,
+)
 """Planck 2018 VI (arXiv:1807.06209), table 2, TT,TE,EE+lowE+lensing; mnu is its baseline."""
 
-TENSOR_PIVOT = 0.05
-"""1/Mpc, where r is the ratio of tensor to scalar power; the tilt nt is 0."""
+FURAX_CS = Cosmology(
+    {"H0": 67.5, "ombh2": 0.022, "omch2": 0.122, "ns": 0.965, "As": 2e-9}, tensor_tilt=None
+)
+"""What furax-cs takes, with CAMB's default reionisation; to compare with its r."""
 
 SPECTRA_LMAX = 2048
 """Spectra are computed up to here at least: lensing B modes need small-scale E modes, and
 all resolutions up to nside 1024 share one cached file."""
 
 
-def cmb_spectra(r: float, lmax: int, cache: Cache) -> dict[str, FloatArray]:
+def cmb_spectra(
+    r: float, lmax: int, cache: Cache, cosmology: Cosmology = PLANCK_2018
+) -> dict[str, FloatArray]:
     """Lensed scalar spectra plus r times the tensor spectra at r = 1, from CAMB.
 
     Args:
         r: Tensor-to-scalar ratio at `TENSOR_PIVOT`, at least 0.
         lmax: Largest multipole.
         cache: Where the two CAMB spectra are kept; they do not depend on r.
+        cosmology: What they are computed from.
 
     Returns:
         `ee` and `bb`: C_ell in uK^2, without l(l+1)/2pi, each (lmax+1,).
@@ -53,12 +80,13 @@ def cmb_spectra(r: float, lmax: int, cache: Cache) -> dict[str, FloatArray]:
     computed = max(lmax, SPECTRA_LMAX)
     key = {
         "camb": camb.__version__,
-        "cosmology": COSMOLOGY,
+        "cosmology": dict(cosmology.parameters),
         "lmax": computed,
         "temperature": T_CMB,
         "tensor_pivot": TENSOR_PIVOT,
+        "tensor_tilt": cosmology.tensor_tilt,
     }
-    spectra = cache.get("cmb-spectra", key, lambda: _camb_spectra(computed))
+    spectra = cache.get("cmb-spectra", key, lambda: _camb_spectra(computed, cosmology))
     return {
         field: (spectra[f"scalar_{field}"] + r * spectra[f"tensor_{field}"])[: lmax + 1]
         for field in ("ee", "bb")
@@ -88,14 +116,14 @@ def cmb_realisation(spectra: Mapping[str, FloatArray], nside: int, seed: int) ->
     return polarised_map(scaled[0], scaled[1], nside, lmax)
 
 
-def _camb_spectra(lmax: int) -> dict[str, FloatArray]:
+def _camb_spectra(lmax: int, cosmology: Cosmology) -> dict[str, FloatArray]:
     import camb
 
     params = camb.set_params(
-        **COSMOLOGY,
+        **cosmology.parameters,
         TCMB=T_CMB,
         r=1.0,
-        nt=0.0,
+        nt=cosmology.tensor_tilt,
         pivot_tensor=TENSOR_PIVOT,
         WantTensors=True,
         max_l_tensor=lmax,

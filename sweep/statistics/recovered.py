@@ -27,9 +27,10 @@ def kept_pixels(ds: xr.Dataset, experiment: int) -> np.ndarray:
     Raises:
         ConfigError: a file that the experiment was made from is gone or has changed.
     """
-    stored = _stored(ds.isel(experiment=experiment))
-    if stored is not None:
-        return stored[1]
+    if "cmb" in ds:
+        there = np.isfinite(ds["cmb"].isel(experiment=experiment).values).any(axis=(0, 1))
+        if there.any():
+            return ds["healpix_index"].values[there]
     from sweep.config.build import build_mask  # imports jax
 
     return build_mask(configuration(ds, experiment)).pixels

@@ -95,10 +95,13 @@ class _Ratios:
     def __init__(self, ds: xr.Dataset, metric: str, done: Callable[[], None]) -> None:
         self._ds, self._metric = ds, metric
         self._ratios: list[TensorRatio | None] = []
+        self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for i in range(ds.sizes["experiment"]):
             self._ratios.append(self._ratio(i))
             done()
-        self.values = np.array([np.nan if r is None else _value(r, metric) for r in self._ratios])
+        self.values = np.array(
+            [np.nan if r is None else metric_of(r, metric) for r in self._ratios]
+        )
 
     def _ratio(self, one: int) -> TensorRatio | None:
         try:
@@ -117,21 +120,45 @@ class _Ratios:
         }
 
     def error(self, one: int) -> float:
-        residuals = read_residuals(self._ds, one)
-        return float(np.std(self._draws(residuals), ddof=1))
+        return float(np.std(self._resampled(one)[1], ddof=1))
 
     def behind(self, one: int, other: int) -> tuple[float, float]:
-        pair = [read_residuals(self._ds, i) for i in (one, other)]
-        shared = np.intersect1d(pair[0].realisations, pair[1].realisations)
-        mine, theirs = (self._draws(residuals.select(shared)) for residuals in pair)
-        return float(self.values[one] - self.values[other]), float(np.std(mine - theirs, ddof=1))
+        (mine, draws), (theirs, others) = (self._resampled(i) for i in (one, other))
+        gap = float(self.values[one] - self.values[other])
+        if np.array_equal(mine, theirs):
+            return gap, float(np.std(draws - others, ddof=1))
+        left, right = (read_residuals(self._ds, i) for i in (one, other))
+        return gap, difference_error(left, right, self._metric)
 
-    def _draws(self, residuals: Residuals) -> np.ndarray:
-        if len(residuals.realisations) < 2:
-            return np.full(2, np.nan)
-        found = bootstrap(residuals, templates_of(residuals))
-        name = self._metric.removeprefix("r_")
-        return np.abs(found["r"]) if name == "bias" else found[name]
+    def _resampled(self, one: int) -> tuple[np.ndarray, np.ndarray]:
+        """Realisations of an experiment, and the metric of what is drawn from them."""
+        if one not in self._known:
+            residuals = read_residuals(self._ds, one)
+            self._known[one] = residuals.realisations, _draws(residuals, self._metric)
+        return self._known[one]
+
+
+def ratio_error(residuals: Residuals, metric: str) -> float:
+    """Error of a metric of spectra by a bootstrap over realisations, NaN with only one."""
+    return float(np.std(_draws(residuals, metric), ddof=1))
+
+
+def difference_error(one: Residuals, other: Residuals, metric: str) -> float:
+    """Error of the difference of a metric, over the realisations that both have.
+
+    Both draw the same realisations, that is the same noise, which cancels to a large part.
+    """
+    shared = np.intersect1d(one.realisations, other.realisations)
+    mine, theirs = (_draws(each.select(shared), metric) for each in (one, other))
+    return float(np.std(mine - theirs, ddof=1))
+
+
+def _draws(residuals: Residuals, metric: str) -> np.ndarray:
+    if len(residuals.realisations) < 2:
+        return np.full(2, np.nan)
+    found = bootstrap(residuals, templates_of(residuals))
+    name = metric.removeprefix("r_")
+    return np.abs(found["r"]) if name == "bias" else found[name]
 
 
 def templates_of(residuals: Residuals) -> Templates:
@@ -144,5 +171,6 @@ def _templates(nside: int) -> Templates:
     return templates(nside, Cache(Path(str(compose([]).store.cache))))
 
 
-def _value(ratio: TensorRatio, metric: str) -> float:
+def metric_of(ratio: TensorRatio, metric: str) -> float:
+    """One of `OF_SPECTRA`."""
     return abs(ratio.r) if metric == "bias" else getattr(ratio, metric.removeprefix("r_"))

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from sweep.statistics.moments import Moments
+from sweep.statistics.variance import statistics
 from sweep.types import NOT_ATTEMPTED, Status
 
 OF_FITS = ("cmb_variance", "residual_variance", "nll")
@@ -31,6 +32,7 @@ STATISTICS = (
     "cmb_variance",
     "cmb_variance_error",
     "cmb_variance_variance",
+    "cmb_variance_variance_error",
     "residual_variance",
     "residual_variance_error",
     *_MEANS,
@@ -40,6 +42,12 @@ STATISTICS = (
     "behind",
     "behind_error",
     "significance",
+    "systematic",
+    "statistical",
+    "statistical_error",
+    "on_front",
+    "tried",
+    "alone",
 )
 """Columns of tables that are not settings; a status has one where it occurs."""
 
@@ -53,11 +61,11 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     Returns:
         One row an experiment: the settings that tell experiments apart; the number of
         realisations, usable ones and every status that occurs (a recorded noise-free fit is not
-        counted); the share of the usable fits that are `certified`; mean, standard error and
-        variance of `cmb_variance` (uK^2, uK^2, uK^4); mean and standard error of
-        `residual_variance` (uK^2); means of `nll`, `iterations`, `evaluations`, `gradient_norm`
-        and `seconds`. NaN where no fit, or for an error only one,
-        is usable, and for `certified` where no fit was scanned.
+        counted); the share of the usable fits that are `certified`; mean, standard error,
+        variance and its error of `cmb_variance` (uK^2, uK^2, uK^4, uK^4); mean and standard error
+        of `residual_variance` (uK^2); means of `nll`, `iterations`, `evaluations`,
+        `gradient_norm` and `seconds`. NaN where too few fits are usable, see
+        `sweep.statistics.variance`, and for `certified` where no fit was scanned.
     """
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
     status = noisy["status"].values
@@ -72,17 +80,17 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     scanned = noisy["scan_certified"].values
     attempted = np.any(usable & (scanned != NOT_ATTEMPTED), axis=1)
     table["certified"] = np.where(attempted, Moments.of(scanned == 1, usable).mean, np.nan)
-    variance = Moments.of(noisy["cmb_variance"].values, usable)
-    table["cmb_variance"] = variance.mean
-    table["cmb_variance_error"] = variance.standard_error
-    table["cmb_variance_variance"] = variance.variance
-    if "residual_variance" in noisy:
-        values = noisy["residual_variance"].values
-        residual = Moments.of(values, usable & np.isfinite(values))
-        table["residual_variance"] = residual.mean
-        table["residual_variance_error"] = residual.standard_error
+    variance = statistics(ds, "cmb_variance")
+    table["cmb_variance"] = variance["mean"].values
+    table["cmb_variance_error"] = variance["standard_error"].values
+    table["cmb_variance_variance"] = variance["variance"].values
+    table["cmb_variance_variance_error"] = variance["variance_error"].values
+    if "residual_variance" in ds:
+        residual = statistics(ds, "residual_variance")
+        table["residual_variance"] = residual["mean"].values
+        table["residual_variance_error"] = residual["standard_error"].values
     for name in _MEANS:
-        table[name] = Moments.of(noisy[name].values.astype(float), usable).mean
+        table[name] = statistics(ds, name)["mean"].values
     return table.set_index("experiment")
 
 
@@ -100,14 +108,25 @@ def telling(table: Any, names: list[str]) -> list[str]:
     """Those of the settings `names` that tell the rows of a summary apart.
 
     Left out is what never differs, and what follows from the choice of its group, as solver.rtol
-    may follow from solver.
+    may follow from solver. What is not known of an imported experiment does not tell it apart.
     """
-    varying = [name for name in names if table[name].nunique(dropna=False) > 1]
+    imported = table.get("imported.from", pd.Series("", table.index)) != ""
+
+    def rows(name: str) -> Any:
+        known = table[name].notna() & (table[name] != "")
+        ours = ~imported & (known & ~imported).any()
+        return table[known | ours] if name != "imported.program" else table
+
+    varying = [
+        name
+        for name in names
+        if name != "imported.from" and rows(name)[name].nunique(dropna=False) > 1
+    ]
 
     def follows(name: str) -> bool:
         group = name.split(".")[0]
         if group == name or group not in varying:
             return False
-        return bool((table.groupby(group)[name].nunique(dropna=False) == 1).all())
+        return bool((rows(name).groupby(group)[name].nunique(dropna=False) == 1).all())
 
     return [name for name in varying if not follows(name)]

@@ -20,14 +20,14 @@ from scipy.optimize import brentq
 
 from sweep.cache import Cache
 from sweep.errors import ConfigError
-from sweep.sky.cmb import cmb_spectra
+from sweep.sky.cmb import PLANCK_2018, Cosmology, cmb_spectra
 from sweep.spectra import multipoles
 from sweep.statistics.residuals import Residuals
 
 _DEPTH = 14.0
 """The likelihood is followed down to e^-14 of its maximum."""
 
-_POINTS = 4001
+_POINTS = 501
 
 
 class Templates(NamedTuple):
@@ -64,11 +64,11 @@ class TensorRatio:
     likelihood: np.ndarray
 
 
-def templates(nside: int, cache: Cache) -> Templates:
+def templates(nside: int, cache: Cache, cosmology: Cosmology = PLANCK_2018) -> Templates:
     """CAMB's spectra at the multipoles of a resolution, without beam and pixel window."""
     ell = multipoles(nside)
-    lensing = cmb_spectra(0.0, int(ell[-1]), cache)["bb"][ell]
-    return Templates(cmb_spectra(1.0, int(ell[-1]), cache)["bb"][ell] - lensing, lensing)
+    lensing, both = (cmb_spectra(r, int(ell[-1]), cache, cosmology)["bb"][ell] for r in (0.0, 1.0))
+    return Templates(both - lensing, lensing)
 
 
 def estimate(

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from sweep.config.schema import SweepConf
+from sweep.cache import canonical_json
 from sweep.errors import ConfigError
 from sweep.grid import Groups
-from sweep.statistics.configurations import configuration
+from sweep.statistics.configurations import configuration, imported_settings
+from sweep.statistics.recovered import kept_pixels
 from sweep.statistics.residuals import Field, Residuals, read_residuals
 
 _SHARED = ("sky", "instrument", "noise")
@@ -27,35 +28,50 @@ def read_zones(ds: xr.Dataset, experiments: Sequence[int], field: Field = "B") -
         ConfigError: masks overlap, the experiments see different skies, or they share no
             realisation.
     """
-    check_zones([configuration(ds, e) for e in experiments])
+    check_shared(ds, experiments)
+    check_disjoint(ds, experiments)
     return combine([read_residuals(ds, e, field) for e in experiments])
 
 
-def check_zones(confs: Sequence[SweepConf]) -> None:
-    """Refuse zones that are not parts of one sky.
+def check_shared(ds: xr.Dataset, experiments: Sequence[int]) -> None:
+    """Refuse zones that are not parts of one sky; imports by what is known of them.
 
     Raises:
-        ConfigError: masks overlap, or the sky, the instrument or the noise differ.
+        ConfigError: the sky, the instrument or the noise differ.
     """
-    from sweep.config.build import build_mask  # imports jax
-
     groups = Groups()
     for name in _SHARED:
-        if len({groups.digest(conf, name) for conf in confs}) > 1:
+        if len({_group(ds, e, name, groups) for e in experiments}) > 1:
             raise ConfigError(
                 f"zones must share sky, instrument and noise, but `{name}` differs between them"
             )
-    seen = np.zeros(0, bool)
-    for i, conf in enumerate(confs):
-        mask = build_mask(conf)
-        seen = seen if seen.size else np.zeros(mask.keep.size, bool)
-        if (overlap := np.count_nonzero(seen & mask.keep)) > 0:
-            others = ", ".join(f"`{c.mask.expression}`" for c in confs[:i])
+
+
+def _group(ds: xr.Dataset, experiment: int, name: str, groups: Groups) -> str:
+    """The settings `name` of an experiment, in a form that can be compared."""
+    settings = imported_settings(ds, experiment)
+    if settings is None:
+        return groups.digest(configuration(ds, experiment), name)
+    return canonical_json({k: v for k, v in settings.items() if k.split(".")[0] == name})
+
+
+def check_disjoint(ds: xr.Dataset, experiments: Sequence[int]) -> None:
+    """Refuse zones that overlap.
+
+    Raises:
+        ConfigError: masks have pixels in common.
+    """
+    masks = ds["mask.expression"].values
+    seen = np.zeros(0, np.int64)
+    for i, experiment in enumerate(experiments):
+        pixels = kept_pixels(ds, experiment)
+        if (overlap := np.intersect1d(seen, pixels).size) > 0:
+            others = ", ".join(f"`{masks[e]}`" for e in experiments[:i])
             raise ConfigError(
-                f"zone `{conf.mask.expression}` has {overlap:,} pixels in common with {others}: "
+                f"zone `{masks[experiment]}` has {overlap:,} pixels in common with {others}: "
                 "take disjoint masks, e.g. GAL020 and GAL040-GAL020"
             )
-        seen |= mask.keep
+        seen = np.union1d(seen, pixels)
 
 
 def combine(zones: Sequence[Residuals]) -> Residuals:

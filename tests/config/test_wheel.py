@@ -1,4 +1,4 @@
-"""What is installed without the checkout: the configuration and the plugins go with it."""
+"""What is installed without the checkout: configuration, plugins and the report's page as well."""
 
 import os
 import site
@@ -43,11 +43,14 @@ def run(installed: Path, cwd: Path, *words: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_the_wheel_holds_configuration_and_plugins(installed: Path) -> None:
+def test_the_wheel_holds_configuration_plugins_and_page(installed: Path) -> None:
     shipped = {
         str(p.relative_to(installed / "sweep/conf")) for p in installed.glob("sweep/conf/**/*.yaml")
     }
     assert shipped == {str(p.relative_to(config_dir())) for p in config_dir().rglob("*.yaml")}
+    page = {p.name for p in (installed / "sweep/report/page").iterdir()}
+    assert page == {p.name for p in (ROOT / "sweep/report/page").iterdir()}
+    assert {"index.html", "style.css", "main.js"} <= page
     plugins = {p.name for p in (installed / "hydra_plugins/sweep_launchers").iterdir()}
     assert {"__init__.py", "config.py", "grid.py", "local.py", "_launch.py"} <= plugins
     assert not (installed / "hydra_plugins/__init__.py").exists()  # a namespace, shared with others

@@ -3,10 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from sweep.statistics import summary
+from sweep.statistics.summary import telling
 from sweep.types import NOT_ATTEMPTED, Status
 
 S = Status
@@ -128,3 +130,23 @@ def test_a_real_store_is_summed_up_as_numpy_would(small_store: Path) -> None:
     )
     assert list(table["realisations"]) == [2, 2]
     assert list(table.index) == [i[:8] for i in ds["identity"].values]
+
+
+def test_what_is_not_known_of_an_import_does_not_tell_it_apart() -> None:
+    table = pd.DataFrame(
+        {
+            "imported.program": ["", "", "furax-cs", "furax-cs"],
+            "imported.from": ["", "", "one", "two"],
+            "solver": ["newton", "newton", "adabk0", "furax_cs"],
+            "solver.tolerance": [1e-6, 1e-6, np.nan, np.nan],
+            "clusters.seed": [0.0, 1.0, np.nan, np.nan],
+            "mask.path": ["", "masks.npz", "", ""],
+            "mask.expression": ["GAL020", "GAL020", "GAL020", ""],
+            "sky.tag": ["", "", "c1d1s1", ""],
+        },
+        index=["same", "same", "same", "same"],
+    )
+    told = ["imported.program", "solver", "clusters.seed", "mask.path"]
+    assert telling(table, list(table.columns)) == told
+    alone = table[2:].drop(columns="imported.program")
+    assert telling(alone, list(alone.columns)) == ["solver"]

@@ -1,6 +1,7 @@
 """Zones with clusters of their own, seen as one sky."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +10,13 @@ import xarray as xr
 import sweep
 from sweep.config.build import build_mask, build_sky
 from sweep.errors import ConfigError
+from sweep.importing.importer import import_folders
+from sweep.progress import Progress
 from sweep.spectra import harmonics, power
 from sweep.statistics.configurations import configuration
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.zones import combine, read_zones
+from tests.importing.folders import contents, write
 from tests.small import grid, run
 
 GIVEN = "noise.noiseless=true noise.realisations=3 store.spectra=alm store.maps=float64 "
@@ -74,3 +78,26 @@ def test_nothing_in_common_is_refused(ds: xr.Dataset) -> None:
         combine([one.select([0]), other.select([1])])
     with pytest.raises(ConfigError, match="no zone was given"):
         combine([])
+
+
+def test_imported_zones_are_one_sky_too(ds: xr.Dataset, tmp_path: Path) -> None:
+    folders = []
+    for experiment, mask in enumerate(("GAL040", "GAL060")):
+        name = f"kmeans_c1d1s1_BD2_TD1_BS1_LiteBIRD_{mask}_100"
+        folders.append(write(tmp_path / name, contents(ds, experiment)))
+    import_folders(folders, tmp_path / "a.zarr", "float64", Progress(None))
+    imported = sweep.open(tmp_path / "a.zarr")
+    ours, theirs = read_zones(ds, [0, 1]), read_zones(imported, [0, 1])
+    assert theirs.sky_fraction == ours.sky_fraction
+    np.testing.assert_allclose(theirs.alms, ours.alms, rtol=1e-6, atol=1e-9)
+    with pytest.raises(ConfigError, match="in common with"):
+        read_zones(imported, [0, 0])
+
+    import_folders(
+        [write(tmp_path / "kmeans_c1d0s0_LiteBIRD_ALL_100", contents(ds, 1), NLL=np.zeros((1, 3)))],
+        tmp_path / "a.zarr",
+        "float64",
+        Progress(None),
+    )
+    with pytest.raises(ConfigError, match="`sky` differs between them"):
+        read_zones(sweep.open(tmp_path / "a.zarr"), [0, 2])

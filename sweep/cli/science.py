@@ -1,0 +1,138 @@
+"""Commands of `sweep-store` that answer questions: which is best, by how much, how sure."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sweep.cli.tables import (
+    console,
+    front_table,
+    ranking_table,
+    say,
+    write_json,
+    zones_table,
+)
+from sweep.errors import ConfigError
+from sweep.progress import Progress
+from sweep.statistics.summary import METRICS, OF_SPECTRA
+from sweep.store import export, open_dataset
+
+Add = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
+
+
+def add_commands(add: Add) -> None:
+    """Give `sweep-store` these commands."""
+    ranked = add("best", _best, "experiments ranked by a metric, the best first")
+    ranked.add_argument(
+        "--metric",
+        help=f"one of {', '.join(METRICS)}; cmb_variance by default, with --zones r_upper_68",
+    )
+    ranked.add_argument("--top", type=int, default=10, help="how many to show")
+    ranked.add_argument(
+        "--zones",
+        metavar="MASK",
+        nargs="*",
+        help="the best of every zone (all masks of the store by default), and r of all together",
+    )
+    ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
+    parts = add("front", _front, "systematic against statistical residual: what nothing else beats")
+    parts.add_argument("--all", action="store_true", help="the others too")
+    parts.add_argument("--json", action="store_true", help="all columns, one object a row")
+    maps = add("maps", _maps, "clusters, parameters, CMB and residuals as FITS maps for healpy")
+    maps.add_argument("experiment", metavar="EXPERIMENT", help="its label, or how that begins")
+    maps.add_argument("--realisation", type=int, default=0, help="of parameters and CMB")
+    maps.add_argument("--output", help="folder to write to; <store>-<label> by default")
+    optimum = add("optimum", _optimum, "is a fit at its minimum: checks, errors and a picture")
+    optimum.add_argument("experiment", metavar="EXPERIMENT", help="its label, or how that begins")
+    optimum.add_argument("--realisation", type=int, default=0, help="-1 is the noise-free fit")
+    optimum.add_argument("--output", help="file to write; <store>-optimum-<label>.png by default")
+    exported = add("export", _export, "everything recorded as one plain Zarr group")
+    exported.add_argument("output", metavar="OUTPUT", help="the group to make, e.g. grid-all.zarr")
+    exported.add_argument("--nside", type=int, help="only this resolution")
+
+
+def _best(options: argparse.Namespace) -> None:
+    if options.top < 1:
+        raise ConfigError(f"--top {options.top}: must be at least 1")
+    if options.zones is not None:
+        _best_of_zones(options)
+        return
+    from sweep.statistics.selection import best
+
+    ds = open_dataset(options.store)
+    metric = options.metric or "cmb_variance"
+    progress = Progress(console(stderr=True) if metric in OF_SPECTRA else None)
+    with progress.looking(ds.sizes["experiment"]) as looked:
+        table = best(ds, metric, options.top, looked)
+    if options.json:
+        write_json(table)
+    else:
+        console().print(ranking_table(table, metric, options.store))
+
+
+def _best_of_zones(options: argparse.Namespace) -> None:
+    from sweep.statistics.combination import best_of_zones
+
+    ds = open_dataset(options.store)
+    with Progress(console(stderr=True)).looking(ds.sizes["experiment"]) as looked:
+        found = best_of_zones(ds, options.zones, options.metric or "r_upper_68", looked)
+    table = found.table(ds)
+    if options.json:
+        write_json(table)
+    else:
+        console().print(zones_table(table, found, options.store))
+
+
+def _front(options: argparse.Namespace) -> None:
+    from sweep.statistics.front import front
+
+    table: Any = front(open_dataset(options.store))
+    if not options.all:
+        table = table[table["on_front"]]
+    if options.json:
+        write_json(table)
+    else:
+        console().print(front_table(table, options.store))
+
+
+def _maps(options: argparse.Namespace) -> None:
+    from sweep.statistics.configurations import experiment_of
+    from sweep.statistics.fits import write_fits
+
+    ds = open_dataset(options.store)
+    experiment = experiment_of(ds, options.experiment)
+    path = Path(options.store)
+    label = str(ds["identity"].values[experiment])[:8]
+    folder = options.output or path.with_name(f"{path.stem}-{label}")
+    for file in write_fits(ds, experiment, options.realisation, folder):
+        say(f"written: {file}")
+
+
+def _optimum(options: argparse.Namespace) -> None:
+    from sweep.plots import plot_optimum
+    from sweep.statistics.configurations import experiment_of
+    from sweep.statistics.curvature import described, parameter_errors
+    from sweep.statistics.optimum import perturbations, verdict
+
+    path, ds = Path(options.store), open_dataset(options.store)
+    chosen = experiment_of(ds, options.experiment)
+    found = perturbations(ds, chosen, options.realisation)
+    label = found.attrs["experiment"]
+    say(f"experiment {label}, realisation {options.realisation}")
+    checks = verdict(found)
+    for check in checks:
+        say(str(check))
+    try:
+        for line in described(parameter_errors(ds, chosen, options.realisation)):
+            say(line)
+    except ConfigError as error:  # too many clusters for a matrix: the checks stand without
+        say(f"no errors: {error}")
+    failed = sum(check.holds is False for check in checks)
+    say(f"{failed} of {len(checks)} checks fail" if failed else "no check fails")
+    output = options.output or path.with_name(f"{path.stem}-optimum-{label}.png")
+    say(f"written: {plot_optimum(found, output)}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    say(f"written: {export(options.store, options.output, nside=options.nside)}")

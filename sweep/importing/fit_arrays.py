@@ -1,0 +1,75 @@
+"""The fits of a run of furax-cs as the variables of a store."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sweep.importing.furax_cs import Run
+from sweep.spectra import harmonics, power
+from sweep.store import NOISELESS
+from sweep.types import NOT_ATTEMPTED, PARAMETERS, Status
+
+_UNKNOWN = ("evaluations", "jumps", "unconstrained")
+
+
+def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
+    """Every variable of the store, shape (realisation, ...), as `sweep.worker` gives it.
+
+    A fit is `max_steps`, since furax-cs does not keep whether it converged, or `nonfinite`. What
+    furax-cs does not keep is NaN or -1. The noise-free slot is true CMB and what furax-cs recovers
+    from the foregrounds alone: data without noise give the two together, a CMB being recovered
+    with weight one. Its parameters and nll are not kept.
+
+    Args:
+        run: the results.
+        realisations: numbers of some of its fits, from 0 in its order, -1 for the noise-free slot.
+    """
+    cmb = _select(run.cmb, realisations, _noiseless(run))
+    nll = _select(run.nll, realisations, np.nan)
+    params = {p: _select(run.params[p], realisations, np.nan) for p in PARAMETERS}
+    numbered = np.asarray(realisations) != NOISELESS
+    finite = np.isfinite(cmb).all(axis=(1, 2))
+    finite &= np.isfinite(nll) | ~numbered
+    for values in params.values():
+        finite &= np.isfinite(values).all(axis=1) | ~numbered
+    cmb[~finite] = np.nan
+
+    residual = cmb - run.truth
+    mask = run.mask
+    alms = harmonics(residual, mask.nside, mask.pixels)
+    spectra = power(alms) / mask.sky_fraction
+    count = len(realisations)
+    return {
+        "status": np.where(finite, Status.MAX_STEPS, Status.NONFINITE),
+        "cmb": cmb,
+        "cmb_variance": cmb.var(axis=-1).sum(axis=-1),
+        "residual_variance": residual.var(axis=-1).sum(axis=-1),
+        "sky_fraction": np.full(count, mask.sky_fraction),
+        "nll": nll,
+        "gradient_norm": np.full(count, np.nan),
+        "seconds": np.full(count, np.nan),
+        "iterations": _select(run.iterations, realisations, -1),
+        "scan_certified": np.full(count, NOT_ATTEMPTED),
+        **{name: np.full(count, -1) for name in _UNKNOWN},
+        **params,
+        "ee_residual": spectra[:, 0],
+        "bb_residual": spectra[:, 1],
+        "elm_residual": alms[:, 0],
+        "blm_residual": alms[:, 1],
+    }
+
+
+def _noiseless(run: Run) -> np.ndarray | float:
+    return np.nan if run.systematic is None else run.truth + run.systematic
+
+
+def _select(
+    values: np.ndarray, realisations: Sequence[int], noiseless: np.ndarray | float
+) -> np.ndarray:
+    """A copy of the values of some realisations; `noiseless` are those of the noise-free slot."""
+    return np.stack(
+        [
+            np.broadcast_to(noiseless, values.shape[1:]) if r == NOISELESS else values[r]
+            for r in realisations
+        ]
+    )

@@ -1,0 +1,107 @@
+"""A metric over two cluster counts."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.patches import Rectangle
+
+from sweep.errors import ConfigError
+from sweep.plots.metrics import LABELS, MASK, by_mask, counts_of, metric_table
+from sweep.plots.names import COUNTS, count_ticks, name_of, value_of
+from sweep.plots.style import COLOURS, GREY, SEQUENTIAL, blank, save, style
+from sweep.statistics.summary import settings, telling
+
+_MOST_NUMBERS = 80
+"""A heat map of more cells does not write their values."""
+
+_MOST_TICKS = 16
+
+_DENSE = 0.4
+"""Share of the pairs of counts that must have been run to draw cells."""
+
+
+def plot_heatmap(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance") -> Path:
+    """Draw a metric over the two cluster counts with most values, a panel for every mask.
+
+    Where several experiments share a cell, as those of several solvers do, it shows the best. The
+    lowest cell has a frame; cells without an experiment are grey. Where most pairs of counts were
+    not run, as in a random search, it has points instead of cells.
+
+    Args:
+        ds: what `sweep.open` returns.
+        paths: pictures to write; their endings choose the formats.
+        metric: one of `METRICS`.
+
+    Raises:
+        ConfigError: no experiment has what the metric needs, fewer than two counts were swept, or
+            a picture cannot be written.
+    """
+    table = metric_table(ds, metric)
+    counts = sorted(counts_of(table), key=lambda key: -table[key].nunique())[:2]
+    swept = [key for key in counts if table[key].nunique() > 1]
+    if len(swept) < 2:
+        raise ConfigError(
+            f"a heat map needs two swept cluster counts, there is {len(swept)}: sweep two of "
+            f"{', '.join(COUNTS)}"
+        )
+    masks, rules = by_mask(table), list(table["clusters"])
+    others = [k for k in telling(table, settings(ds)) if k not in swept]
+    others = [k for k in others if k != MASK or len(masks) == 1]
+    best_of = f"lowest over {', '.join(name_of(k, rules) for k in others)}" if others else ""
+    with style():
+        size = [table[key].nunique() for key in swept]
+        width, height = (max(3.6, 0.78 * size[0]), max(2.8, 0.42 * size[1]))
+        figure = blank((min(width, 8) + 1.8) * len(masks), min(height, 6) + 1.0)
+        panels = figure.subplots(1, len(masks), squeeze=False)[0]
+        for axes, (mask, part) in zip(panels, masks.items(), strict=True):
+            cells = part.groupby([swept[1], swept[0]])["value"].min().unstack()
+            dense = cells.notna().to_numpy().mean() >= _DENSE
+            image = _cells(axes, cells) if dense else _points(axes, cells)
+            figure.colorbar(image, ax=axes, label=LABELS[metric])
+            axes.set_xlabel(name_of(swept[0], rules))
+            axes.set_ylabel(name_of(swept[1], rules))
+            axes.set_title("\n".join(text for text in (mask, best_of) if text), loc="left")
+        return save(figure, *paths)
+
+
+def _cells(axes: Axes, cells: Any) -> ScalarMappable:
+    """A field for every pair of counts."""
+    values = np.ma.masked_invalid(cells.to_numpy())
+    axes.set_facecolor(GREY)
+    mesh = axes.pcolormesh(values, cmap=SEQUENTIAL, edgecolors="white", linewidth=0.5)
+    row, column = np.unravel_index(np.ma.argmin(values), values.shape)
+    look = {"fill": False, "edgecolor": COLOURS[1], "linewidth": 2.5, "clip_on": False}
+    axes.add_patch(Rectangle((float(column), float(row)), 1, 1, **look))
+    for axis, names in ((axes.xaxis, cells.columns), (axes.yaxis, cells.index)):
+        some = range(0, len(names), -(-len(names) // _MOST_TICKS))
+        axis.set_ticks([i + 0.5 for i in some], [value_of(names[i]) for i in some])
+    axes.tick_params(length=0)
+    if values.size <= _MOST_NUMBERS:
+        low, high = float(values.min()), float(values.max())
+        decimals = int(np.clip(np.ceil(2 - np.log10(high - low or 1.0)), 0, 6))
+        for (i, j), value in np.ma.ndenumerate(values):
+            colour = "white" if value <= (low + high) / 2 else "black"
+            text = f"{value:.{decimals}f}"
+            axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", color=colour)
+    return mesh
+
+
+def _points(axes: Axes, cells: Any) -> ScalarMappable:
+    """A point for every pair of counts that was run: most were not."""
+    values: Any = cells.stack().dropna()
+    y, x = (values.index.get_level_values(level) for level in (0, 1))
+    points = axes.scatter(x, y, c=values, cmap=SEQUENTIAL, s=45, edgecolors="0.3", linewidths=0.5)
+    best = int(np.argmin(values))
+    look = {"facecolors": "none", "edgecolors": COLOURS[1], "linewidths": 2.2}
+    axes.scatter(x[best], y[best], s=130, **look)
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.minorticks_off()
+    for axis, counts in ((axes.xaxis, x), (axes.yaxis, y)):
+        ticks = count_ticks(counts)
+        axis.set_ticks(ticks, [value_of(t) for t in ticks])
+    return points

@@ -1,0 +1,201 @@
+"""Every kind of picture of a store: what it shows and needs, and how it is drawn from a dataset."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.plots.convergence import plot_convergence
+from sweep.plots.counts import plot_counts
+from sweep.plots.front import plot_front
+from sweep.plots.heatmap import plot_heatmap
+from sweep.plots.histograms import plot_histograms
+from sweep.plots.maps import plot_clusters, plot_cmb, plot_parameters, plot_residuals
+from sweep.plots.names import experiment_names
+from sweep.plots.ratio import plot_likelihoods
+from sweep.plots.solvers import plot_solvers, solver_table
+from sweep.plots.spectra import plot_spectra
+from sweep.statistics.front import front
+from sweep.statistics.maps import (
+    cluster_maps,
+    cmb_maps,
+    on_pixels,
+    parameter_maps,
+    residual_maps,
+    true_parameter_maps,
+)
+from sweep.statistics.residuals import read_residuals
+from sweep.statistics.selection import templates_of
+from sweep.statistics.tensor_ratio import tensor_ratio
+from sweep.statistics.variance import convergence
+from sweep.types import Status
+
+_Paths = str | Path
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of picture.
+
+    Attributes:
+        text: what it shows.
+        needs: what the store must hold.
+        of: the whole store, one experiment, or several in one picture.
+        draw: called with the dataset, for `experiment` and `experiments` the position or positions,
+            and the paths to write. Raises ConfigError where what it needs is missing.
+    """
+
+    text: str
+    needs: str
+    of: Literal["store", "experiment", "experiments"]
+    draw: Callable[..., Path]
+
+
+def _front(ds: xr.Dataset, *paths: _Paths) -> Path:
+    return plot_front(front(ds), *paths)
+
+
+def _solvers(ds: xr.Dataset, *paths: _Paths) -> Path:
+    return plot_solvers(solver_table(ds), *paths)
+
+
+def _spectra(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
+    residuals = read_residuals(ds, experiment)
+    (name,) = experiment_names(ds, [experiment])
+    return plot_spectra(residuals, templates_of(residuals), *paths, name=name)
+
+
+def _likelihood(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
+    found = {}
+    for name, i in zip(experiment_names(ds, experiments), experiments, strict=True):
+        residuals = read_residuals(ds, i)
+        found[name] = tensor_ratio(residuals, templates_of(residuals))
+    return plot_likelihoods(found, *paths)
+
+
+def _convergence(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
+    found = convergence(ds.isel(experiment=list(experiments)))
+    return plot_convergence(found, experiment_names(ds, experiments), *paths)
+
+
+def _clusters(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
+    return plot_clusters(cluster_maps(ds, experiment), *paths)
+
+
+def _parameters(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
+    from sweep.statistics.curvature import parameter_errors  # imports jax
+
+    realisation = _realisation(ds, experiment)
+    values = parameter_maps(ds, experiment, realisation)
+    truth = true_parameter_maps(ds, experiment)
+    try:
+        errors = on_pixels(ds, experiment, parameter_errors(ds, experiment, realisation))
+    except ConfigError:  # too many clusters for a dense matrix
+        errors = None
+    return plot_parameters(values, *paths, truth=truth, errors=errors)
+
+
+def _histograms(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
+    values = parameter_maps(ds, experiment, _realisation(ds, experiment))
+    return plot_histograms(values, true_parameter_maps(ds, experiment), *paths)
+
+
+def _cmb(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
+    return plot_cmb(cmb_maps(ds, experiment, _realisation(ds, experiment)), *paths)
+
+
+def _residuals(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
+    return plot_residuals(residual_maps(ds, experiment), *paths)
+
+
+def _realisation(ds: xr.Dataset, experiment: int) -> int:
+    """The first usable realisation; the noise-free fit only if there is no other."""
+    usable = np.isin(ds["status"].values[experiment], [s for s in Status if s.usable])
+    numbers = ds["realisation"].values[usable]
+    if not numbers.size:
+        label = str(ds["identity"].values[experiment])[:8]
+        raise ConfigError(f"experiment {label}: no usable fit")
+    return int(min(numbers, key=lambda n: (n < 0, n)))
+
+
+_FITS = "usable fits"
+_RESIDUALS = (
+    "a usable fit and noise.noiseless=true, or two, and store.spectra=alm, store.maps or "
+    "store.parameters"
+)
+_PARAMETERS = "a usable fit and store.parameters"
+_MAPS = "a usable fit and store.maps or store.parameters"
+
+KINDS = {
+    "variance": Kind(
+        "variance of the recovered CMB against cluster counts", _FITS, "store", plot_counts
+    ),
+    "residual_variance": Kind(
+        "variance of recovered minus true CMB against cluster counts",
+        _FITS,
+        "store",
+        partial(plot_counts, metric="residual_variance"),
+    ),
+    "nll": Kind(
+        "NLL above the lowest against cluster counts",
+        _FITS,
+        "store",
+        partial(plot_counts, metric="nll"),
+    ),
+    "r": Kind(
+        "r of the residuals against cluster counts",
+        _RESIDUALS,
+        "store",
+        partial(plot_counts, metric="r"),
+    ),
+    "heatmap": Kind(
+        "variance of the recovered CMB over two cluster counts",
+        "usable fits, and two swept cluster counts",
+        "store",
+        plot_heatmap,
+    ),
+    "front": Kind(
+        "systematic against statistical residual, with the front",
+        "usable fits with and without noise (noise.noiseless=true)",
+        "store",
+        _front,
+    ),
+    "solvers": Kind(
+        "NLL above the lowest against time, for every solver",
+        "usable fits of two solvers with the same other settings",
+        "store",
+        _solvers,
+    ),
+    "convergence": Kind(
+        "mean and variance against the number of realisations",
+        "three usable realisations",
+        "experiments",
+        _convergence,
+    ),
+    "likelihood": Kind("likelihood of r", _RESIDUALS, "experiments", _likelihood),
+    "spectra": Kind(
+        "BB spectra of the residuals, lensing and tensor modes", _RESIDUALS, "experiment", _spectra
+    ),
+    "histograms": Kind(
+        "recovered parameters of all pixels against the truth",
+        "a usable fit, store.parameters, and a sky that knows its parameters",
+        "experiment",
+        _histograms,
+    ),
+    "parameters": Kind(
+        "maps of the parameters: true, recovered, error", _PARAMETERS, "experiment", _parameters
+    ),
+    "clusters": Kind(
+        "maps of the clusters", "the files that it was made from", "experiment", _clusters
+    ),
+    "cmb": Kind("maps of the recovered CMB", _MAPS, "experiment", _cmb),
+    "residuals": Kind(
+        "maps of the systematic and the statistical residual", _MAPS, "experiment", _residuals
+    ),
+}
+"""Kinds of pictures by name."""

@@ -1,0 +1,113 @@
+"""Metrics of all experiments, as pictures show them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.plots.names import COUNTS
+from sweep.plots.style import UK2
+from sweep.statistics.residuals import read_residuals
+from sweep.statistics.selection import best, templates_of
+from sweep.statistics.summary import settings, summary
+from sweep.statistics.tensor_ratio import tensor_ratio
+
+MASK = "mask.expression"
+
+LABELS = {
+    "cmb_variance": f"variance of the recovered CMB  [{UK2}]",
+    "residual_variance": f"variance of the residual CMB  [{UK2}]",
+    "nll": "mean NLL above the lowest",
+    "r": r"$r$ of the residuals, 68 % interval",
+    "bias": r"$|r|$ of the residuals",
+    "r_upper_68": r"68 % upper limit on $r$",
+    "r_upper_95": r"95 % upper limit on $r$",
+}
+"""What axes call the metrics."""
+
+_DATA = ("sky", "instrument", "mask", "noise", "parameters", "fit")
+"""Groups of settings that change the data, so that likelihoods cannot be compared."""
+
+_MOST_MASKS = 4
+"""Panels of their own for so many masks."""
+
+
+def metric_table(ds: xr.Dataset, metric: str) -> Any:
+    """Every experiment that has a metric, with what to draw of it.
+
+    Args:
+        ds: what `sweep.open` returns.
+        metric: one of `METRICS`.
+
+    Returns:
+        `summary` of them with `value`, and `low` and `high`, the lengths of its error bar: the
+        standard error, of r the 68 % interval. NLL is that above the lowest of the experiments
+        with the same data, with the error of the difference.
+
+    Raises:
+        ConfigError: no experiment has what the metric needs.
+    """
+    if metric == "r":
+        return _ratios(ds)
+    if metric != "nll":
+        table = _best(ds, metric)
+        error = table[f"{metric}_error"]
+        table = table.assign(value=table[metric], low=error, high=error)
+        return as_published(table, ds)
+    keys = [key for key in settings(ds) if key.split(".")[0] in _DATA]
+    data = pd.DataFrame({key: ds[key].values for key in keys})
+    parts: list[Any] = []
+    for _, group in data.groupby(keys, sort=False, dropna=False):
+        table = _best(ds.isel(experiment=group.index.to_numpy()), "nll")
+        error = table["behind_error"]
+        parts.append(table.assign(value=table["behind"], low=error, high=error))
+    return as_published(pd.concat(parts), ds)
+
+
+def _best(ds: xr.Dataset, metric: str) -> Any:
+    try:
+        return best(ds, metric)
+    except ConfigError as error:
+        raise ConfigError(f"{error}: nothing to plot") from error
+
+
+def as_published(table: Any, ds: xr.Dataset) -> Any:
+    """Rows in the order of the dataset, so that colours do not depend on who is best."""
+    place = {str(identity)[:8]: i for i, identity in enumerate(ds["identity"].values)}
+    return table.loc[sorted(table.index, key=lambda label: place[label])]
+
+
+def _ratios(ds: xr.Dataset) -> Any:
+    """Only r and its interval: the bootstrap of `best` is long, and not shown."""
+    table: Any = summary(ds)
+    found, reason = np.full((len(table), 3), np.nan), ""
+    for i, row in enumerate(found):
+        try:
+            residuals = read_residuals(ds, i)
+            ratio = tensor_ratio(residuals, templates_of(residuals))
+            row[:] = ratio.r, ratio.minus, ratio.plus
+        except ConfigError as error:
+            reason = str(error)
+    table[["value", "low", "high"]] = found
+    table = table[table["value"].notna()]
+    if table.empty:
+        raise ConfigError(f"{reason}: nothing to plot")
+    return table
+
+
+def counts_of(table: Any) -> list[str]:
+    """Cluster counts that some experiment has."""
+    counts = [key for key in COUNTS if key in table and table[key].notna().any()]
+    if not counts:
+        raise ConfigError("clusters from files have no counts to plot against")
+    return counts
+
+
+def by_mask(table: Any) -> dict[str, Any]:
+    """Parts of one mask each; the whole, under no name, if there is one mask or too many."""
+    masks = list(table.groupby(MASK, sort=True))
+    if 1 < len(masks) <= _MOST_MASKS:
+        return {f"mask {mask}": part for mask, part in masks}
+    return {"": table}

@@ -1,0 +1,84 @@
+"""What settings, parameters and experiments are called in pictures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sweep.statistics.summary import settings, telling
+from sweep.types import PARAMETERS, Parameter
+
+SYMBOLS: dict[Parameter, str] = {
+    "beta_dust": r"$\beta_\mathrm{d}$",
+    "temp_dust": r"$T_\mathrm{d}$",
+    "beta_pl": r"$\beta_\mathrm{s}$",
+}
+"""Dust index, dust temperature, synchrotron index."""
+
+UNITS: dict[Parameter, str] = {"beta_dust": "", "temp_dust": "K", "beta_pl": ""}
+
+COUNTS: dict[str, Parameter] = {f"clusters.{p}": p for p in PARAMETERS}
+"""Settings that are cluster counts: with multires, nsides."""
+
+_SHORT = {"mask.expression": "mask", "noise.ratio": "noise ratio", "clusters": "clusters"}
+
+
+def with_unit(parameter: Parameter) -> str:
+    """A parameter as the label of an axis."""
+    unit = UNITS[parameter]
+    return f"{SYMBOLS[parameter]}  [{unit}]" if unit else SYMBOLS[parameter]
+
+
+def name_of(key: str, rules: Sequence[str] = ("kmeans",)) -> str:
+    """A setting in words.
+
+    Args:
+        key: its dotted name.
+        rules: the cluster rules of all experiments that are shown; they say what a count is.
+    """
+    if key not in COUNTS:
+        return _SHORT.get(key, key)
+    symbol = SYMBOLS[COUNTS[key]]
+    if "multires" not in rules:
+        return f"number of {symbol} clusters"
+    if len(set(rules)) == 1:
+        return f"nside of {symbol} clusters"
+    return f"number (multires: nside) of {symbol} clusters"
+
+
+def value_of(value: Any) -> str:
+    """The value of a setting in words."""
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def count_ticks(counts: Any) -> list[float]:
+    """Those of some cluster counts whose labels have room on a logarithmic axis, ascending."""
+    values = sorted(set(counts))
+    places = np.log10(np.maximum(values, 0.3))
+    room = 0.13 * (places[-1] - places[0])
+    kept: list[int] = []
+    for i, place in enumerate(places):
+        if not kept or place - places[kept[-1]] >= room:
+            kept.append(i)
+    return [values[i] for i in kept]
+
+
+def experiment_names(ds: xr.Dataset, experiments: Sequence[int]) -> list[str]:
+    """What tells experiments from the others of a dataset; the label where there are no others."""
+    table: Any = pd.DataFrame({key: ds[key].values for key in settings(ds)})
+    keys = telling(table, settings(ds))
+    labels = [str(ds["identity"].values[e])[:8] for e in experiments]
+    said = [
+        ", ".join(
+            str(row[key]) if key == "solver" else f"{_brief(key)} {value_of(row[key])}"
+            for key in keys
+        )
+        for _, row in table.iloc[list(experiments)].iterrows()
+    ]
+    return [text or label for text, label in zip(said, labels, strict=True)]
+
+
+def _brief(key: str) -> str:
+    return SYMBOLS[COUNTS[key]] if key in COUNTS else _SHORT.get(key, key)

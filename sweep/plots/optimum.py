@@ -1,0 +1,88 @@
+"""NLL and gradient norms about a solution: at a minimum both are lowest at zero shift."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from sweep.plots.style import COLOURS, GREY, MARKERS, blank, save, style
+from sweep.types import PARAMETERS
+
+_LOOKS: dict[str, dict[str, Any]] = {
+    name: {"color": COLOURS[i], "marker": MARKERS[i]}
+    for name, i in zip((*PARAMETERS, "all"), (0, 1, 2, -1), strict=True)
+}
+
+
+def plot_optimum(found: xr.Dataset, *paths: str | Path) -> Path:
+    """Write NLL differences and gradient norms against shift, one row a scale.
+
+    Args:
+        found: what `sweep.statistics.optimum.perturbations` returns.
+        paths: pictures to write; their endings choose the formats.
+
+    Raises:
+        ConfigError: a picture cannot be written.
+    """
+    scales, said = found["scale"].values, found.attrs
+    with style():
+        figure = blank(11.5, 3.7 * len(scales) + 0.5)
+        rows = figure.subplots(len(scales), 2, squeeze=False)
+        for i, (left, right) in enumerate(rows):
+            _differences(left, found.isel(scale=i))
+            _norms(right, found.isel(scale=i))
+            for axes in (left, right):
+                axes.axvline(0.0, color=GREY, linewidth=0.8, zorder=0)
+                axes.set_xlabel("shift of every cluster  [1; temp_dust: K]")
+                axes.set_title(f"steps of {scales[i]:g}", loc="left")
+        rows[0, 0].legend(title="shifted")
+        _legend_of_norms(rows[0, 1])
+        figure.suptitle(
+            f"experiment {said['experiment']}, realisation {said['realisation']}: "
+            f"NLL = {said['nll']:.3f}",
+            fontsize=11,
+        )
+        return save(figure, *paths)
+
+
+def _differences(axes: Axes, line: xr.Dataset) -> None:
+    shift = line["shift"].values
+    for name in line["shifted"].values:
+        y = line["nll_difference"].sel(shifted=name).values
+        axes.plot(shift, y, markevery=_every(shift), label=name, **_LOOKS[name])
+    largest = max(float(np.abs(line["nll_difference"]).max()), 1e-3)
+    axes.set_yscale("symlog", linthresh=10.0 ** np.floor(np.log10(largest) - 5))
+    axes.set_ylabel("NLL minus NLL of the solution")
+
+
+def _norms(axes: Axes, line: xr.Dataset) -> None:
+    shift = line["shift"].values
+    for together in (True, False):
+        for p in PARAMETERS:
+            y = line["gradient_norm"].sel(shifted="all" if together else p, parameter=p).values
+            axes.plot(
+                shift,
+                y,
+                linestyle="-" if together else ":",
+                markevery=_every(shift),
+                label=p,
+                **_LOOKS[p],
+            )
+    if (line["gradient_norm"] > 0).any():
+        axes.set_yscale("log")
+    axes.set_ylabel("gradient norm of NLL  [1; temp_dust: 1/K]")
+
+
+def _legend_of_norms(axes: Axes) -> None:
+    lines = axes.get_lines()[: 2 * len(PARAMETERS)]
+    together, alone = lines[: len(PARAMETERS)], lines[len(PARAMETERS) :]
+    axes.add_artist(axes.legend(handles=together, title="all shifted", loc="lower left"))
+    axes.legend(handles=alone, title="it alone shifted", loc="lower right")
+
+
+def _every(shift: np.ndarray) -> tuple[int, int]:
+    """Some ten markers, one of them at zero."""
+    apart = max(1, shift.size // 10)
+    return (shift.size // 2) % apart, apart

@@ -1,0 +1,220 @@
+"""What a store holds as plain numbers and text, ready for the page."""
+
+import json
+import shlex
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sweep.progress import Progress
+from sweep.report import packing, zones
+from sweep.report.columns import (
+    add_front,
+    add_ratios,
+    metrics,
+    number_columns,
+    settings_columns,
+)
+from sweep.report.contexts import contexts_of, described, lowest, members_of, ranked
+from sweep.report.details import KINDS, Lacks, Look, look, maps_of, packed, truth_of
+from sweep.report.maps import Atlas, resolutions
+from sweep.statistics.progress import store_progress
+from sweep.statistics.summary import settings, summary
+from sweep.store import NOISELESS, Store
+from sweep.types import Status
+
+DETAILED = 2000
+"""Experiments with spectra and maps: of more, those with the lowest cmb_variance."""
+
+
+def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
+    """Everything that the page shows.
+
+    Args:
+        ds: what `sweep.open` returns.
+        progress: shows which experiments are looked at.
+
+    Returns:
+        A dictionary for JSON. Numbers that are not known are None.
+    """
+    path = Path(ds.attrs["path"])
+    store = Store(path)
+    table, names = summary(ds), settings(ds)
+    table["unusable"] = table["realisations"] - table["usable"]
+    lacks = Lacks()
+    detailed = lowest(table["cmb_variance"].to_numpy(), DETAILED)
+    looks = _looks(ds, detailed, lacks, progress)
+    add_ratios(table, looks)
+    contexts, context = contexts_of(table, names)
+    add_front(table, ds, context, lacks)
+    found = ranked(ds, table, context, progress)
+    first = list(dict.fromkeys([r["first"] for r in found] + _on_front(table)))
+    return packing.plain(
+        {
+            "name": path.name,
+            "path": str(path),
+            "looked_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "version": version("skysweep"),
+            "status": asdict(store_progress(store)),
+            "noiseless": _noiseless(ds),
+            "launches": _launches(store),
+            "base": json.loads(ds.attrs["base"]),
+            "labels": [str(identity)[:8] for identity in ds["identity"].values],
+            "settings": settings_columns(table, names),
+            "columns": number_columns(table, names, ds),
+            "metrics": metrics(table),
+            "contexts": contexts,
+            "context": context,
+            "best": found,
+            "zones": _zones(ds, table, contexts, context, progress),
+            "templates": _templates(looks),
+            "map_kinds": KINDS,
+            **packed(looks),
+            **_maps(ds, table, detailed, first, context, lacks, progress),
+            "lacks": lacks.listed(),
+        }
+    )
+
+
+def _noiseless(ds: xr.Dataset) -> int:
+    """How many fits without noise are recorded."""
+    status = ds["status"].values[:, ds["realisation"].values == NOISELESS]
+    return int(np.count_nonzero(status != Status.PENDING))
+
+
+def _looks(ds: xr.Dataset, wanted: Sequence[int], lacks: Lacks, progress: Progress) -> list[Look]:
+    looks = [Look(0, None, None, None)] * ds.sizes["experiment"]
+    with progress.looking(len(wanted)) as looked:
+        for i in sorted(wanted):
+            looks[i] = look(ds, i, lacks)
+            looked()
+    return looks
+
+
+def _on_front(table: pd.DataFrame) -> list[int]:
+    if "on_front" not in table:
+        return []
+    members = np.flatnonzero(table["on_front"].to_numpy() == 1)
+    return members[np.argsort(table["systematic"].to_numpy()[members])].tolist()
+
+
+def _zones(
+    ds: xr.Dataset,
+    table: pd.DataFrame,
+    contexts: Sequence[dict[str, Any]],
+    context: Sequence[int],
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """A search of zones for each sky, instrument and noise."""
+    skies: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
+    for which, members in members_of(context).items():
+        values = contexts[which]["settings"]
+        sky = described({n: v for n, v in values.items() if not n.startswith("mask.")})
+        mask = str(table["mask.expression"].iloc[members[0]])
+        skies[sky].setdefault(mask, []).extend(members)
+    numbers = table["cmb_variance"].to_numpy()
+
+    def best(members: list[int]) -> int | None:
+        known = [i for i in members if np.isfinite(numbers[i])]
+        return min(known, key=lambda i: numbers[i], default=None)
+
+    found = []
+    for sky, members in skies.items():
+        if len(members) < 2:
+            continue
+        with progress.looking(sum(map(len, members.values()))) as looked:
+            one = zones.search(ds, members, best, looked)
+        if one is not None:
+            found.append({"context": sky, **one})
+    return found
+
+
+def _templates(looks: Sequence[Look]) -> dict[str, Any]:
+    """What spectra are compared with, for every resolution that occurs."""
+    found = {one.nside: one.templates for one in looks if one.templates is not None}
+    return {str(nside): packing.bins(nside, found[nside]) for nside in sorted(found)}
+
+
+def _maps(
+    ds: xr.Dataset,
+    table: pd.DataFrame,
+    detailed: Sequence[int],
+    first: Sequence[int],
+    context: Sequence[int],
+    lacks: Lacks,
+    progress: Progress,
+) -> dict[str, Any]:
+    maps: list[dict[str, Any] | None] = [None] * len(table)
+    order = [*(i for i in first if i in set(detailed)), *(i for i in detailed if i not in first)]
+    native, pixels = _sizes(ds, order)
+    chosen = dict(
+        zip(order, resolutions(native, pixels, len(KINDS), range(len(order))), strict=True)
+    )
+    atlas, truths, known = Atlas(), [], {}
+    with progress.looking(len(order)) as looked:
+        for i in sorted(order):
+            layers, note = maps_of(ds, i, lacks)
+            if layers:
+                layers = {kind: layers[kind] for kind in KINDS if kind in layers}
+                key = (context[i], chosen[i])
+                if key not in known:
+                    truth = truth_of(ds, i)
+                    known[key] = len(truths) if truth else None
+                    if truth:
+                        truths.append(atlas.pack(truth, chosen[i]))
+                maps[i] = {
+                    **atlas.pack(layers, chosen[i]),
+                    "native": _nside(next(iter(layers.values()))),
+                    "note": note,
+                    "truth": known[key],
+                }
+            looked()
+    return {"maps": maps, "masks": atlas.masks, "truths": truths}
+
+
+def _nside(values: np.ndarray) -> int:
+    return round((values.size / 12) ** 0.5)
+
+
+def _sizes(ds: xr.Dataset, order: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Resolution and number of kept pixels of experiments."""
+    fractions = np.nanmax(ds["sky_fraction"].values, axis=1, initial=0.0)
+    base = json.loads(ds.attrs["base"])
+    sides = (
+        ds["sky.nside"].values if "sky.nside" in ds else np.full(fractions.size, base["sky.nside"])
+    )
+    native = [int(sides[i]) for i in order]
+    pixels = [round(12 * n**2 * float(fractions[i])) for i, n in zip(order, native, strict=True)]
+    return native, pixels
+
+
+def _launches(store: Store) -> list[dict[str, Any]]:
+    """Where results come from: one entry a launch, whatever segments it added."""
+    found: dict[str, dict[str, Any]] = {}
+    for segment in store.segments.values():
+        origin = segment.provenance
+        command = shlex.join(map(str, origin.get("command", [])))
+        launch = found.setdefault(
+            f"{origin.get('created')} {command}",
+            {
+                "created": origin.get("created"),
+                "command": command,
+                "commit": origin.get("commit"),
+                "machine": origin.get("machine"),
+                "processor": origin.get("processor"),
+                "versions": origin.get("versions", {}),
+                "segments": [],
+                "experiments": 0,
+            },
+        )
+        launch["segments"].append(segment.name)
+        launch["experiments"] += len(segment.identities)
+    return list(found.values())

@@ -1,0 +1,82 @@
+// The answer: the best experiment of every sky, instrument, noise and mask, and how sure that is.
+
+function experimentButton(report, i, opened) {
+  return el("button", { type: "button", class: "link", onclick: () => opened(i) }, report.labels[i]);
+}
+
+/** Of a metric, in its own unit, also where it is a difference. */
+function inUnit(report, metric, value, error) {
+  if (isRatio(metric)) {
+    const scaled = error === null ? null : 1000 * error;
+    return `${value === null ? ABSENT : withError(1000 * value, scaled)} ×10⁻³`;
+  }
+  const unit = metricUnit(report, metric);
+  return `${withError(value, error)} ${unit}`.trim();
+}
+
+/** What a distance between two experiments says. */
+function verdict(significance) {
+  if (significance === null) return "not known: too few realisations in common";
+  const text = `${plain(significance, 2)} σ`;
+  if (significance < 2) return `${text}: cannot be told apart`;
+  return significance < 5 ? `${text}: likely` : `${text}: clear`;
+}
+
+function bestRow(report, best, opened) {
+  const context = report.contexts[best.context];
+  const skip = Object.keys(context.settings);
+  const second =
+    best.second === null
+      ? [el("td", { colspan: 3 }, "no other experiment to compare with")]
+      : [
+          el("td", null, experimentButton(report, best.second, opened), " ", el("small", null, report.short(best.second, skip))),
+          el("td", { class: "number" }, inUnit(report, best.metric, best.behind, best.behind_error)),
+          el("td", null, verdict(best.significance)),
+        ];
+  return el(
+    "tr",
+    null,
+    context.label ? el("th", { scope: "row" }, context.label) : null,
+    el("td", null, experimentButton(report, best.first, opened), " ", el("small", null, report.short(best.first, skip))),
+    el("td", { class: "number" }, inUnit(report, best.metric, best.value, best.error)),
+    second,
+    el("td", { class: "number" }, plain(best.experiments)),
+  );
+}
+
+function drawBest(report, opened) {
+  const target = byId("best-body");
+  if (!report.best.length) {
+    fill(target, el("p", { class: "empty" }, "No experiment has a usable fit yet."));
+    return;
+  }
+  const tables = [...groupBy(report.best, (b) => b.metric)].map(([metric, rows]) => {
+    const named = report.contexts[rows[0].context].label !== "";
+    const head = [
+      named ? ["for"] : null,
+      ["best"],
+      [`its ${titleOf(metric)}`, "number"],
+      ["runner-up"],
+      ["is behind by", "number"],
+      ["in its errors"],
+      ["experiments", "number"],
+    ].filter(Boolean);
+    return el(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Best experiments" },
+      el(
+        "table",
+        { class: "best" },
+        el(
+          "thead",
+          null,
+          el("tr", null, head.map(([text, kind]) => el("th", { scope: "col", class: kind }, text))),
+        ),
+        el("tbody", null, rows.map((row) => bestRow(report, row, opened))),
+      ),
+    );
+  });
+  const note =
+    "Lower is better. Distances are between the same noise draws in both experiments, so that their errors are much smaller than those of the two numbers.";
+  fill(target, el("p", { class: "muted" }, note), tables);
+}

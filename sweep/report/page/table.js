@@ -1,0 +1,234 @@
+// The table of experiments: sorted, in pages, with columns to choose from, and as CSV.
+
+const PAGE_SIZES = [25, 50, 100, 500];
+
+const TITLES = {
+  cmb_variance_variance: "variance of cmb_variance",
+  r: "r, 68 % interval",
+  r_upper_68: "r below, 68 %",
+  r_upper_95: "r below, 95 %",
+  usable: "usable fits",
+  seconds: "time a fit",
+  systematic: "systematic residual",
+  statistical: "statistical residual",
+};
+
+/** Columns that are shown first, in this order; `unusable` where there is such a fit. */
+const SHOWN = ["usable", "unusable", "cmb_variance", "residual_variance", "r", "r_upper_68", "r_upper_95", "nll", "certified", "seconds"];
+
+function titleOf(name) {
+  return TITLES[name] || name;
+}
+
+class Table {
+  /** `opened(i)` is called for the experiment of a row, `compared(i, yes)` for its tick. */
+  constructor(report, opened, compared) {
+    this.report = report;
+    this.opened = opened;
+    this.compared = compared;
+    this.ticked = new Set();
+    this.rows = [];
+    this.sorting = { name: null, descending: false };
+    this.page = 0;
+    this.pageSize = PAGE_SIZES[0];
+    this.columns = this.allColumns();
+    this.buildTools();
+  }
+
+  allColumns() {
+    const report = this.report;
+    const settings = report.settings.map((s) => ({
+      name: s.name,
+      title: s.name,
+      unit: "",
+      numeric: s.values.every((v) => v === null || typeof v === "number"),
+      shown: s.telling,
+      cell: (i) => plain(report.setting(s.name, i)),
+    }));
+    const numbers = report.columns
+      .filter((c) => !c.of)
+      .map((c) => ({
+        name: c.name,
+        title: titleOf(c.name),
+        unit: isRatio(c.name) ? "10⁻³" : unitOf(c.unit),
+        about: c.about,
+        numeric: true,
+        shown: SHOWN.includes(c.name) && (c.name !== "unusable" || c.values.some((v) => v > 0)),
+        cell: (i) => this.numberCell(c, i),
+      }));
+    const place = (column) => (SHOWN.indexOf(column.name) + SHOWN.length + 1) % (SHOWN.length + 1);
+    return [...settings, ...numbers.sort((a, b) => place(a) - place(b))];
+  }
+
+  numberCell(column, i) {
+    const report = this.report;
+    const value = column.values[i];
+    if (column.name === "usable" && !report.number("realisations", i)) return "none yet";
+    if (column.name === "usable") return `${value} of ${report.number("realisations", i)}`;
+    if (column.name === "unusable" && value > 0) return el("strong", { class: "warn" }, plain(value));
+    if (value === null) return ABSENT;
+    if (isRatio(column.name)) return report.ratio(column.name, i);
+    if (column.name === "nll") return fixed3(value);
+    if (column.name === "certified") return percent(value);
+    if (column.name === "seconds") return plain(value, 3);
+    return withError(value, report.number(`${column.name}_error`, i));
+  }
+
+  buildTools() {
+    const ticks = this.columns.map((column) =>
+      el(
+        "label",
+        { class: "tick", title: column.about },
+        el("input", {
+          type: "checkbox",
+          checked: column.shown,
+          onchange: (event) => {
+            column.shown = event.target.checked;
+            this.draw();
+          },
+        }),
+        column.title,
+      ),
+    );
+    fill(
+      byId("tools"),
+      el("button", { type: "button", id: "csv", onclick: () => this.save() }, "Download these rows as CSV"),
+      el("details", { class: "chooser" }, el("summary", null, "Columns"), el("div", { class: "ticks" }, ticks)),
+    );
+  }
+
+  /** Show these experiments, from the first page on. */
+  show(passing) {
+    this.passing = passing;
+    this.page = 0;
+    this.sort();
+    this.draw();
+  }
+
+  sort() {
+    const { name, descending } = this.sorting;
+    this.rows = [...this.passing];
+    if (name === null) return;
+    const values = new Map(this.rows.map((i) => [i, this.report.value(name, i)]));
+    const sign = descending ? -1 : 1;
+    this.rows.sort((a, b) => {
+      const [left, right] = [values.get(a), values.get(b)];
+      if (left === null || right === null) return compare(left, right); // nothing stays last
+      return sign * compare(left, right);
+    });
+  }
+
+  sortBy(name) {
+    const same = this.sorting.name === name;
+    this.sorting = { name, descending: same && !this.sorting.descending };
+    this.page = 0;
+    this.sort();
+    this.draw();
+    byId("table").querySelector(`th[data-name="${CSS.escape(name)}"] button`).focus();
+  }
+
+  draw() {
+    const shown = this.columns.filter((column) => column.shown);
+    this.drawHead(shown);
+    const pages = Math.max(1, Math.ceil(this.rows.length / this.pageSize));
+    this.page = Math.min(this.page, pages - 1);
+    const start = this.page * this.pageSize;
+    const rows = this.rows.slice(start, start + this.pageSize);
+    fill(byId("table").tBodies[0], rows.map((i) => this.row(i, shown)));
+    if (!rows.length) {
+      const message = this.report.size ? "No experiment passes the filter." : "The store holds no experiment.";
+      byId("table").tBodies[0].append(el("tr", null, el("td", { colspan: shown.length + 2 }, message)));
+    }
+    this.drawPages(start, rows.length, pages);
+  }
+
+  drawHead(shown) {
+    const cell = (column) => {
+      const sorted = this.sorting.name === column.name;
+      const direction = sorted ? (this.sorting.descending ? "descending" : "ascending") : null;
+      return el(
+        "th",
+        { scope: "col", "data-name": column.name, "aria-sort": direction, class: column.numeric ? "number" : null },
+        el(
+          "button",
+          { type: "button", title: column.about, onclick: () => this.sortBy(column.name) },
+          breakable(column.title),
+          column.unit ? el("small", null, ` ${column.unit}`) : null,
+        ),
+      );
+    };
+    const head = el(
+      "tr",
+      null,
+      el("th", { scope: "col", class: "mark", title: "Compare below" }, el("span", { class: "hidden" }, "compare")),
+      cell({ name: "experiment", title: "experiment", unit: "", numeric: false }),
+      shown.map(cell),
+    );
+    fill(byId("table").tHead, head);
+  }
+
+  row(i, shown) {
+    const tick = el("input", {
+      type: "checkbox",
+      checked: this.ticked.has(i),
+      "aria-label": `compare ${this.report.labels[i]}`,
+      onchange: () => this.compared(i, tick.checked),
+      onclick: (event) => event.stopPropagation(),
+    });
+    return el(
+      "tr",
+      { "data-experiment": i, onclick: () => this.opened(i) },
+      el("td", { class: "mark", onclick: (event) => event.stopPropagation() }, tick),
+      el("th", { scope: "row" }, el("button", { type: "button", class: "link" }, this.report.labels[i])),
+      shown.map((column) =>
+        el("td", { class: column.numeric ? "number" : null, "data-name": column.name }, column.cell(i)),
+      ),
+    );
+  }
+
+  drawPages(start, count, pages) {
+    const turn = (by, text, label) =>
+      el(
+        "button",
+        {
+          type: "button",
+          "aria-label": label,
+          disabled: this.page + by < 0 || this.page + by >= pages,
+          onclick: () => {
+            this.page += by;
+            this.draw();
+          },
+        },
+        text,
+      );
+    const sizes = choice(
+      "rows a page",
+      PAGE_SIZES.map((n) => [String(n), String(n)]),
+      String(this.pageSize),
+      (size) => {
+        this.pageSize = Number(size);
+        this.page = 0;
+        this.draw();
+      },
+    );
+    const range = count ? `${start + 1} to ${start + count} of ${this.rows.length}` : "none";
+    const needed = this.rows.length > PAGE_SIZES[0];
+    fill(
+      byId("pages"),
+      needed ? [turn(-1, "‹ Previous", "previous page"), el("span", null, range), turn(1, "Next ›", "next page"), sizes] : [],
+    );
+  }
+
+  /** Every column of the rows that pass, in the order shown, to the last digit. */
+  save() {
+    const report = this.report;
+    const names = ["experiment", ...report.settingsByName.keys(), ...report.columnsByName.keys()];
+    const rows = this.rows.map((i) => names.map((name) => report.value(name, i)));
+    download(`${report.name}-experiments.csv`, csv(names, rows));
+  }
+}
+
+/** A heading that may break after a dot. */
+function breakable(text) {
+  return text.split(/(?<=\.)/).flatMap((part, k) => (k ? [el("wbr"), part] : [part]));
+}

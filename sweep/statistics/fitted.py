@@ -1,0 +1,95 @@
+"""A recorded fit with the likelihood it minimised, made again to look at its surroundings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from sweep.config.build import build
+from sweep.errors import ConfigError
+from sweep.problem import SpectralProblem, observe
+from sweep.problem.cells import Rows
+from sweep.statistics.configurations import configuration
+from sweep.types import PARAMETERS, Params, Status
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One realisation of an experiment at its solution; all numbers are float64.
+
+    Attributes:
+        problem: the likelihood.
+        rows: the data of the realisation, reduced to its cells.
+        params: the solution, shape (cluster,) each.
+        low, high: the box, of the same shapes.
+    """
+
+    problem: SpectralProblem
+    rows: Rows
+    params: Params
+    low: Params
+    high: Params
+
+
+def fitted(ds: xr.Dataset, experiment: int, realisation: int) -> Fitted:
+    """Build the likelihood of an experiment again, at the recorded parameters of a realisation.
+
+    Args:
+        ds: what `sweep.open` returns.
+        experiment: its position in `ds`.
+        realisation: its number, -1 for the noise-free fit.
+
+    Raises:
+        ConfigError: parameters were not kept, the fit is not recorded or not usable, or a file
+            that the experiment was made from is gone or has changed.
+    """
+    one = recorded(ds, experiment, realisation)
+    setup = build(configuration(ds, experiment))
+    counts = setup.counts
+    problem, maps = _double((setup.problem, setup.maps((realisation,))[0]))
+    low, high = (
+        {p: _double(end[p][: counts[p]]) for p in PARAMETERS}
+        for end in (setup.bounds.low, setup.bounds.high)
+    )
+    params = {p: jnp.asarray(one[p].values[: counts[p]]) for p in PARAMETERS}
+    return Fitted(problem, jax.jit(observe)(problem, maps).rows, params, low, high)
+
+
+def recorded(ds: xr.Dataset, experiment: int, realisation: int) -> xr.Dataset:
+    """What the store says of one usable fit whose parameters it kept.
+
+    Raises:
+        ConfigError: as `fitted`.
+    """
+    label = str(ds["identity"].values[experiment])[:8]
+    if not all(p in ds for p in PARAMETERS):
+        raise ConfigError(
+            f"experiment {label}: parameters were not kept; run it into another store with "
+            "store.parameters=true"
+        )
+    known = ds["realisation"].values
+    if realisation not in known:
+        raise ConfigError(
+            f"realisation {realisation}: not in the store; choose from "
+            f"{', '.join(str(n) for n in known)}"
+        )
+    one = ds.isel(experiment=experiment).sel(realisation=realisation)
+    status = Status(one["status"].item())
+    if not status.usable or not np.isfinite(one["beta_dust"].values[0]):
+        raise ConfigError(
+            f"experiment {label}: the fit of realisation {realisation} is {status.name.lower()}; "
+            "choose one that is usable"
+        )
+    return one
+
+
+def _double(tree: Any) -> Any:
+    """Floating point leaves as float64, so that differences of the likelihood keep their digits."""
+
+    def of(leaf: Any) -> Any:
+        return leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(of, tree)

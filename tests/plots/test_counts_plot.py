@@ -1,0 +1,158 @@
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+import xarray as xr
+
+import sweep
+from sweep.errors import ConfigError
+from sweep.plots import plot_counts
+from sweep.plots.metrics import metric_table
+from sweep.statistics import summary
+from sweep.statistics.residuals import read_residuals
+from sweep.statistics.selection import best, templates_of
+from sweep.statistics.tensor_ratio import tensor_ratio
+from tests.plots.looks import bars, check_layout, colour, ends, legend_texts, many, xy
+
+
+def test_the_picture_is_a_png_with_something_on_it(small_store: Path, tmp_path: Path) -> None:
+    path = plot_counts(sweep.open(small_store), tmp_path / "a.png")
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    pixels = matplotlib.image.imread(path)
+    assert pixels.shape[0] > 400
+    assert pixels.shape[1] > 600
+    assert 0.01 < np.mean(pixels[..., :3].min(axis=-1) < 0.9) < 0.5
+
+
+def test_the_ending_chooses_the_format(small_store: Path, tmp_path: Path) -> None:
+    path = plot_counts(sweep.open(small_store), tmp_path / "a.pdf")
+    assert path.read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", ["a.nonsense", "missing/a.png"])
+def test_a_picture_that_cannot_be_written_is_named(
+    name: str, small_store: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="picture .* cannot be written") as caught:
+        plot_counts(sweep.open(small_store), tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", ["cmb_variance", "nll", "r"])
+def test_without_a_usable_fit_there_is_nothing_to_plot(
+    metric: str, small_store: Path, tmp_path: Path
+) -> None:
+    ds = sweep.open(small_store).isel(realisation=[0])  # the noise-free slot
+    if metric == "r":
+        ds["status"] = xr.zeros_like(ds["status"])
+    with pytest.raises(ConfigError, match="nothing to plot"):
+        plot_counts(ds, tmp_path / "a.png", metric=metric)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_lines_are_the_statistics(ds: xr.Dataset, figures: list[Any]) -> None:
+    plot_counts(ds, "a.png")
+    left, right = figures[0].axes
+    assert left.get_xlabel() == r"number of $\beta_\mathrm{d}$ clusters"
+    assert right.get_xlabel() == r"number of $\beta_\mathrm{s}$ clusters"
+    assert left.get_ylabel() == r"variance of the recovered CMB  [$\mu\mathrm{K}^2$]"
+    table: Any = summary(ds)
+    lines = bars(left)
+    assert len(lines) == 4  # two other counts and two solvers; where only one point was run, too
+    drawn = np.concatenate([xy(line)[1] for line in lines])
+    np.testing.assert_array_equal(np.sort(drawn), np.sort(table["cmb_variance"]))
+    chosen = (table["clusters.beta_pl"] == 1) & (table["solver.max_steps"] == 20)
+    line = lines[0]
+    np.testing.assert_allclose(xy(line)[0], [1, 2], rtol=0.03)
+    np.testing.assert_array_equal(xy(line)[1], table["cmb_variance"][chosen])
+    error = table["cmb_variance_error"][chosen].to_numpy()
+    np.testing.assert_allclose(np.diff(ends(line))[:, 0], 2 * error)
+    assert [t.get_text() for t in left.get_xticklabels()] == ["1", "2"]
+    assert legend_texts(left) == [
+        *(r"number of $\beta_\mathrm{s}$ clusters", "1", "2"),
+        *("solver.max_steps", "2", "20"),
+    ]
+
+
+def test_nll_is_above_the_lowest_of_the_same_data(ds: xr.Dataset, figures: list[Any]) -> None:
+    plot_counts(ds, "a.png", metric="nll")
+    drawn = np.concatenate([xy(line)[1] for line in bars(figures[0].axes[0])])
+    nll = summary(ds)["nll"]
+    np.testing.assert_allclose(np.sort(drawn), np.sort(nll - nll.min()), atol=1e-6)
+    assert figures[0].axes[0].get_ylabel() == "mean NLL above the lowest"
+    noisier = ds.assign_coords({"noise.ratio": ("experiment", [1.0, 1.0, 1.0, 2.0, 2.0, 2.0])})
+    table = metric_table(noisier, "nll")
+    first, second = nll[:3], nll[3:]
+    expected = np.concatenate([first - first.min(), second - second.min()])
+    np.testing.assert_allclose(table["value"], expected, atol=1e-6)
+    ranked = best(ds.isel(experiment=[0, 1, 2]), "nll")
+    for label, row in ranked.iterrows():
+        np.testing.assert_equal(table["low"][label], row["behind_error"])
+
+
+def test_r_has_its_interval(ds: xr.Dataset, figures: list[Any]) -> None:
+    plot_counts(ds, "a.png", metric="r")
+    residuals = read_residuals(ds, 0)
+    ratio = tensor_ratio(residuals, templates_of(residuals))
+    line = bars(figures[0].axes[0])[0]
+    assert xy(line)[1, 0] == pytest.approx(ratio.r, rel=1e-12)
+    expected = [ratio.r - ratio.minus, ratio.r + ratio.plus]
+    np.testing.assert_allclose(ends(line)[0], expected, rtol=1e-12)
+
+
+def test_one_panel_a_mask(ds: xr.Dataset, figures: list[Any]) -> None:
+    masks = np.array(["GAL020"] * 4 + ["GAL040"] * 4, dtype=object).tolist()
+    two = many(
+        ds,
+        8,
+        mask__expression=masks,
+        clusters__beta_dust=[1, 2, 4, 8] * 2,
+        clusters__beta_pl=[1] * 8,
+    )
+    plot_counts(two, "a.png")
+    upper, lower = figures[0].axes
+    assert [axes.get_title("left") for axes in (upper, lower)] == ["mask GAL020", "mask GAL040"]
+    assert all(len(bars(axes)) == 1 for axes in (upper, lower))
+    assert upper.get_legend() is None
+    assert [t.get_text() for t in upper.get_xticklabels()] == ["1", "2", "4", "8"]
+
+
+def test_forty_experiments_do_not_make_forty_entries(ds: xr.Dataset, figures: list[Any]) -> None:
+    """A grid of many values gets a colour bar; many names are cut."""
+    grid = many(
+        ds, 40, clusters__beta_dust=[1, 2, 4, 8] * 10, clusters__beta_pl=sorted([*range(10)] * 4)
+    )
+    plot_counts(grid, "a.png")
+    left, right, bar = figures[0].axes
+    assert len(bars(left)) == 10
+    assert left.get_legend() is None
+    assert bar.get_xlabel() == r"number of $\beta_\mathrm{s}$ clusters"
+    assert len({colour(line[0]) for line in bars(left)}) == 10
+    assert legend_texts(right)[1:] == ["1", "2", "4", "8"]
+    check_layout(figures[0])
+    names = many(ds, 40, noise__seed=[f"s{i}" for i in range(40)], clusters__beta_dust=[1, 2] * 20)
+    plot_counts(names, "a.png")
+    assert all(len(legend_texts(axes)) <= 2 * 9 for axes in figures[1].axes)
+    assert "and 33 more" in legend_texts(figures[1].axes[0])
+    check_layout(figures[1])
+
+
+def test_multires_has_nsides(ds: xr.Dataset, figures: list[Any]) -> None:
+    multires = ds.assign_coords(
+        {
+            "clusters": ("experiment", np.array(["multires"] * 6, dtype=object)),
+            "clusters.beta_dust": ("experiment", [0, 1, 2, 4, 8, 16]),
+        }
+    )
+    plot_counts(multires, "a.png")
+    axes = figures[0].axes[0]
+    assert axes.get_xlabel() == r"nside of $\beta_\mathrm{d}$ clusters"
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["0", "1", "2", "4", "8", "16"]
+
+
+def test_clusters_from_files_have_no_counts(ds: xr.Dataset) -> None:
+    names = [f"clusters.{p}" for p in ("beta_dust", "temp_dust", "beta_pl")]
+    with pytest.raises(ConfigError, match="clusters from files have no counts"):
+        plot_counts(ds.drop_vars(names), "a.png")

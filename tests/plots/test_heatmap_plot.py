@@ -1,0 +1,102 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.patches import Rectangle
+
+from sweep.errors import ConfigError
+from sweep.plots import plot_heatmap
+from sweep.plots.heatmap import _MOST_NUMBERS
+from sweep.statistics import summary
+from tests.plots.looks import check_layout, many
+
+
+def cells(axes: Axes) -> np.ma.MaskedArray:
+    (mesh,) = [c for c in axes.collections if isinstance(c, QuadMesh)]
+    return np.ma.array(mesh.get_array())
+
+
+def framed(axes: Axes) -> tuple[float, float]:
+    (frame,) = [p for p in axes.patches if isinstance(p, Rectangle)]
+    return frame.get_xy()
+
+
+def test_cells_are_the_best_of_each_pair(ds: xr.Dataset, figures: list[Any]) -> None:
+    plot_heatmap(ds, "a.png")
+    axes, bar = figures[0].axes
+    table: Any = summary(ds)
+    best = table.groupby(["clusters.beta_pl", "clusters.beta_dust"])["cmb_variance"].min()
+    np.testing.assert_array_equal(cells(axes), best.unstack())
+    assert axes.get_xlabel() == r"number of $\beta_\mathrm{d}$ clusters"
+    assert axes.get_ylabel() == r"number of $\beta_\mathrm{s}$ clusters"
+    assert axes.get_title("left") == "lowest over solver.max_steps"
+    assert bar.get_ylabel() == r"variance of the recovered CMB  [$\mu\mathrm{K}^2$]"
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["1", "2"]
+    row, column = np.unravel_index(np.argmin(best.unstack()), (2, 2))
+    assert framed(axes) == (column, row)
+    # digits tell cells apart
+    assert len({text.get_text() for text in axes.texts}) == 4
+    written = [float(text.get_text()) for text in axes.texts]
+    np.testing.assert_allclose(written, best, atol=(best.max() - best.min()) / 100)
+
+
+def test_what_was_not_run_stays_grey(ds: xr.Dataset, figures: list[Any]) -> None:
+    plot_heatmap(ds.isel(experiment=[0, 1, 2]), "a.png")
+    (axes, _) = figures[0].axes
+    assert np.ma.getmaskarray(cells(axes)).tolist() == [[False, False], [False, True]]
+    assert len(axes.texts) == 3
+    check_layout(figures[0])
+
+
+def test_a_random_search_is_drawn_as_points(ds: xr.Dataset, figures: list[Any]) -> None:
+    rng = np.random.default_rng(3)
+    dust = rng.permutation(np.arange(1, 200))[:40].tolist()
+    pl = rng.permutation(np.arange(1, 100))[:40].tolist()
+    search = many(ds, 40, clusters__beta_dust=dust, clusters__beta_pl=pl)
+    plot_heatmap(search, "a.png")
+    axes = figures[0].axes[0]
+    points, best = axes.collections
+    offsets = {tuple(xy) for xy in np.asarray(points.get_offsets()).tolist()}
+    assert offsets == set(zip(dust, pl, strict=True))
+    lowest = int(summary(ds)["cmb_variance"].argmin())
+    assert tuple(np.asarray(best.get_offsets())[0]) in list(zip(dust, pl, strict=True))[lowest::6]
+    check_layout(figures[0])
+
+
+def test_many_cells_have_no_numbers(ds: xr.Dataset, figures: list[Any]) -> None:
+    side = 12
+    grid = many(
+        ds,
+        side**2,
+        clusters__beta_dust=np.repeat(2 ** np.arange(side), side).tolist(),
+        clusters__beta_pl=np.tile(2 ** np.arange(side), side).tolist(),
+    )
+    assert side**2 > _MOST_NUMBERS
+    plot_heatmap(grid, "a.png")
+    assert cells(figures[0].axes[0]).shape == (side, side)
+    assert not figures[0].axes[0].texts
+    check_layout(figures[0])
+
+
+def test_one_panel_a_mask(ds: xr.Dataset, figures: list[Any]) -> None:
+    masks = np.array(["GAL020"] * 4 + ["GAL040"] * 4, dtype=object).tolist()
+    two = many(
+        ds,
+        8,
+        mask__expression=masks,
+        clusters__beta_dust=[1, 1, 2, 2] * 2,
+        clusters__beta_pl=[1, 2] * 4,
+    )
+    plot_heatmap(two, "a.png")
+    titles = [axes.get_title("left") for axes in figures[0].axes[:2]]
+    assert titles == ["mask GAL020", "mask GAL040"]
+    check_layout(figures[0])
+
+
+def test_one_count_makes_no_heat_map(ds: xr.Dataset) -> None:
+    one = ds.isel(experiment=[0, 1])
+    with pytest.raises(ConfigError, match="needs two swept cluster counts, there is 1"):
+        plot_heatmap(one, "a.png")

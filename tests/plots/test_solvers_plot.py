@@ -1,0 +1,61 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.plots import plot_solvers
+from sweep.plots.solvers import solver_table
+from sweep.statistics import summary
+from tests.plots.looks import check_layout, legend_texts
+
+
+def test_experiments_that_differ_in_their_solver_alone_are_compared(ds: xr.Dataset) -> None:
+    found, means = solver_table(ds), summary(ds)
+    assert sorted(found["clusters.beta_dust"]) == [1, 1, 2, 2]  # others have one solver
+    assert set(found["named"]) == {"solver.max_steps=20", "solver.max_steps=2"}
+    for _, problem in found.groupby("clusters.beta_dust"):
+        nll = means["nll"][problem.index]
+        np.testing.assert_allclose(problem["behind"], nll - nll.min(), atol=1e-6)
+        assert problem["behind"].min() == 0
+        # a solver that may take two steps is not through
+        assert problem["behind"][problem["named"] == "solver.max_steps=2"].item() > 1e-3
+
+
+def test_a_marker_a_solver_a_point_a_problem(ds: xr.Dataset, figures: list[Any]) -> None:
+    found = solver_table(ds)
+    plot_solvers(found, "a.png")
+    (axes,) = figures[0].axes
+    assert axes.get_xlabel() == "mean time of a fit  [s]"
+    assert axes.get_ylabel() == "mean NLL above the lowest of all solvers"
+    assert axes.get_xscale() == "log"
+    assert legend_texts(axes) == [
+        "solver (problems)",
+        *("solver.max_steps=20 (2)", "solver.max_steps=2 (2)"),
+        *("below 0.001: the same", "open: some fits\nnot converged"),
+    ]
+    first, second = axes.collections
+    for points, name in ((first, "solver.max_steps=20"), (second, "solver.max_steps=2")):
+        here = found[found["named"] == name]
+        np.testing.assert_array_equal(points.get_offsets(), here[["seconds", "behind"]])
+    assert (second.get_facecolors()[:, 3] == 0.0).all()  # open: some fits did not converge
+    assert (first.get_facecolors()[:, 3] == 1.0).all()
+    low, high = axes.get_ylim()
+    assert low < 0
+    assert high > found["behind"].max()
+    check_layout(figures[0])
+
+
+def test_solvers_that_agree_lie_in_the_band(ds: xr.Dataset, figures: list[Any]) -> None:
+    found = solver_table(ds).assign(behind=1e-6, converged=3, usable=3)
+    plot_solvers(found, "a.png")
+    (axes,) = figures[0].axes
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["0", "0.001", "0.01"]
+    assert "open: some fits\nnot converged" not in legend_texts(axes)
+    check_layout(figures[0])
+
+
+def test_one_solver_cannot_be_compared(ds: xr.Dataset) -> None:
+    with pytest.raises(ConfigError, match="no two experiments .* sweep solver"):
+        solver_table(ds.isel(experiment=[0, 1, 2, 3]))

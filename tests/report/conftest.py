@@ -1,0 +1,49 @@
+"""One small sweep over two zones, and the page of it, for all tests of the report."""
+
+import json
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import sweep
+from sweep.progress import Progress
+from sweep.report.collect import collect
+from sweep.report.page import page
+from tests.small import grid, run
+
+MASKS = ("GAL040", "GAL080-GAL040")
+COUNTS = (1, 4)
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four experiments, three realisations each and the fit without noise."""
+    path = tmp_path_factory.mktemp("reported") / "zones.zarr"
+    given = "noise.noiseless=true noise.realisations=3 store.spectra=alm"
+    points = [f"{given} mask.expression={m} clusters.beta_dust={n}" for m in MASKS for n in COUNTS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        run(grid(path, *points))
+    return path
+
+
+@pytest.fixture(scope="session")
+def ds(swept: Path) -> xr.Dataset:
+    return sweep.open(swept)
+
+
+@pytest.fixture(scope="session")
+def collected(ds: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        found = collect(ds, Progress(None))
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def report(collected: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("report") / "zones-report.html"
+    file.write_text(page(collected), "utf-8")
+    return file

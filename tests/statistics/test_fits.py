@@ -1,0 +1,103 @@
+"""FITS files: healpy reads back what was meant, with units and conventions."""
+
+from pathlib import Path
+from typing import Any
+
+import healpy as hp
+import numpy as np
+import pytest
+import xarray as xr
+from astropy.io import fits
+
+import sweep
+from sweep.errors import ConfigError
+from sweep.statistics.curvature import parameter_errors
+from sweep.statistics.fits import write_fits
+from sweep.statistics.maps import cluster_maps, cmb_maps, on_pixels, parameter_maps, residual_maps
+from sweep.types import PARAMETERS
+from tests.small import run, small
+
+
+@pytest.fixture(scope="module")
+def ds(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    path = tmp_path_factory.mktemp("fits") / "a.zarr"
+    words = ("sky.nside=8", "mask.expression=GAL060", "noise.noiseless=true")
+    run([small(*words, "noise.realisations=3", store=path)])
+    return sweep.open(path)
+
+
+@pytest.fixture(scope="module")
+def files(ds: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("written") / "maps"
+    return {path.stem: path for path in write_fits(ds, 0, 1, folder)}
+
+
+def read_maps(path: Path) -> np.ndarray:
+    columns: Any = None  # all of them
+    return hp.read_map(path, field=columns, dtype=np.float64)
+
+
+def test_healpy_reads_back_the_maps(ds: xr.Dataset, files: dict[str, Path]) -> None:
+    assert list(files) == ["clusters", "parameters", "cmb", "residuals"]
+    clusters, values = cluster_maps(ds, 0), parameter_maps(ds, 0, 1)
+    errors = on_pixels(ds, 0, parameter_errors(ds, 0, 1))
+    expected = {
+        "clusters": [clusters[p] for p in PARAMETERS],
+        "parameters": [m[p] for m in (values, errors) for p in PARAMETERS],
+        "cmb": list(cmb_maps(ds, 0, 1)),
+    }
+    for name, maps in expected.items():
+        read = read_maps(files[name])
+        np.testing.assert_array_equal(read, np.stack(maps), err_msg=name)
+    read = read_maps(files["residuals"])
+    found = residual_maps(ds, 0)
+    for i, kind in enumerate((found.systematic, found.statistical, found.total)):
+        np.testing.assert_array_equal(read[2 * i : 2 * i + 2, found.pixels], kind)
+    outside = np.setdiff1d(np.arange(read.shape[1]), found.pixels)
+    assert (read[:, outside] == hp.UNSEEN).all()
+
+
+def test_headers_say_units_order_and_convention(ds: xr.Dataset, files: dict[str, Path]) -> None:
+    units = {
+        "clusters": ["", "", ""],
+        "parameters": ["", "K", "", "", "K", ""],
+        "cmb": ["uK_CMB"] * 2,
+        "residuals": ["uK_CMB"] * 6,
+    }
+    for name, path in files.items():
+        header = fits.getheader(path, 1)
+        assert header["ORDERING"] == "RING"
+        assert header["COORDSYS"] == "G"
+        assert header["POLCCONV"] == "COSMO"
+        assert header["NSIDE"] == 8
+        assert ds["identity"].values[0].startswith(header["EXPERIM"])
+        assert [header.get(f"TUNIT{i + 1}", "") for i in range(len(units[name]))] == units[name]
+    header = fits.getheader(files["cmb"], 1)
+    assert (header["TTYPE1"], header["TTYPE2"]) == ("Q_POLARISATION", "U_POLARISATION")
+    assert fits.getheader(files["parameters"], 1)["TTYPE5"] == "TEMP_DUST_ERROR"
+
+
+def test_they_are_written_over_and_nothing_else_is_left(ds: xr.Dataset, tmp_path: Path) -> None:
+    first = {path.name for path in write_fits(ds, 0, 0, tmp_path)}
+    write_fits(ds, 0, 2, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == first
+    assert fits.getheader(tmp_path / "cmb.fits", 1)["REALISAT"] == 2
+
+
+def test_where_nothing_can_be_written_it_says_so(ds: xr.Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="clusters.fits cannot be written"):
+        write_fits(ds, 0, 0, tmp_path / "file")
+
+
+def test_the_command_names_the_files(
+    ds: xr.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sweep.cli.store import main
+
+    label = ds["identity"].values[0][:6]
+    main(["maps", ds.attrs["path"], label, "--output", str(tmp_path)])
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        f"written: {tmp_path / f'{n}.fits'}" for n in ("clusters", "parameters", "cmb", "residuals")
+    ]
