@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SLURM := slurm-wlm slurmctld slurmd slurmdbd munge mariadb-server
 
-.PHONY: setup demo test slurm smoke bench lint docs clean
+.PHONY: setup demo test slurm browser smoke bench lint docs clean
 
 setup: $(READY)
 
@@ -20,18 +20,25 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/sweep -m +experiment=demo
 	$(BIN)/sweep-store plot runs/demo.zarr --output runs/demo.png
-	@echo "store: runs/demo.zarr   picture: runs/demo.png   next: $(BIN)/sweep-store best runs/demo.zarr"
+	$(BIN)/sweep-store report runs/demo.zarr --output runs/demo.html
+	@echo "store: runs/demo.zarr   picture: runs/demo.png   report for a browser: runs/demo.html"
+	@echo "next: $(BIN)/sweep-store best runs/demo.zarr"
 
-test: setup slurm
+test: setup slurm browser
 	$(BIN)/python -m pytest
 
-# Parts of a SLURM for the tests, where they can be installed; else those tests skip and say why.
+# Parts of a SLURM and a browser for the tests, where root can install them; else those tests skip
+# and say why.
+APT = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing $(1)" \
+	  && export DEBIAN_FRONTEND=noninteractive \
+	  && { apt-get update -qq && apt-get install -y -qq $(1); } >/dev/null 2>&1 \
+	  || echo "not installed here, its tests will be skipped: $(1)"
+
 slurm:
-	@if { command -v slurmctld && command -v mariadbd; } >/dev/null || [ "$$(id -u)" != 0 ] \
-	  || ! command -v apt-get >/dev/null; then exit 0; fi; \
-	export DEBIAN_FRONTEND=noninteractive; echo "installing $(SLURM)"; \
-	{ apt-get update -qq && apt-get install -y -qq $(SLURM); } >/dev/null 2>&1 \
-	  || echo "SLURM cannot be installed here: its tests will be skipped"
+	@{ command -v slurmctld && command -v mariadbd; } >/dev/null || { $(call APT,$(SLURM)); }
+
+browser:
+	@command -v chromium >/dev/null || { $(call APT,chromium); }
 
 # Another Python: make smoke PYTHON=python3.13 VENV=.venv-3.13
 smoke: setup

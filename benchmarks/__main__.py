@@ -18,6 +18,7 @@ PARTS = (
     "faults",
     "scaling",
     "store_scale",
+    "published",
     "gpu",
 )
 
