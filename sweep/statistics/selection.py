@@ -14,7 +14,14 @@ from sweep.errors import ConfigError
 from sweep.statistics.moments import Moments
 from sweep.statistics.residuals import Residuals, read_residuals
 from sweep.statistics.summary import METRICS, OF_FITS, summary
-from sweep.statistics.tensor_ratio import Templates, TensorRatio, bootstrap, templates, tensor_ratio
+from sweep.statistics.tensor_ratio import (
+    Templates,
+    TensorRatio,
+    bootstrap,
+    spread,
+    templates,
+    tensor_ratio,
+)
 from sweep.types import Status
 
 
@@ -120,13 +127,13 @@ class _Ratios:
         }
 
     def error(self, one: int) -> float:
-        return float(np.std(self._resampled(one)[1], ddof=1))
+        return spread(self._resampled(one)[1])
 
     def behind(self, one: int, other: int) -> tuple[float, float]:
         (mine, draws), (theirs, others) = (self._resampled(i) for i in (one, other))
         gap = float(self.values[one] - self.values[other])
         if np.array_equal(mine, theirs):
-            return gap, float(np.std(draws - others, ddof=1))
+            return gap, spread(draws - others)
         left, right = (read_residuals(self._ds, i) for i in (one, other))
         return gap, difference_error(left, right, self._metric)
 
@@ -140,7 +147,7 @@ class _Ratios:
 
 def ratio_error(residuals: Residuals, metric: str) -> float:
     """Error of a metric of spectra by a bootstrap over realisations, NaN with only one."""
-    return float(np.std(_draws(residuals, metric), ddof=1))
+    return spread(_draws(residuals, metric))
 
 
 def difference_error(one: Residuals, other: Residuals, metric: str) -> float:
@@ -150,7 +157,7 @@ def difference_error(one: Residuals, other: Residuals, metric: str) -> float:
     """
     shared = np.intersect1d(one.realisations, other.realisations)
     mine, theirs = (_draws(each.select(shared), metric) for each in (one, other))
-    return float(np.std(mine - theirs, ddof=1))
+    return spread(mine - theirs)
 
 
 def _draws(residuals: Residuals, metric: str) -> np.ndarray:

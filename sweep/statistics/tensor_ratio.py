@@ -156,7 +156,8 @@ def bootstrap(
 
     Returns:
         `r`, `minus`, `plus`, `upper_68` and `upper_95`, each of shape (draw,); their standard
-        deviation is the error that the number of realisations leaves.
+        deviation is the error that the number of realisations leaves. NaN where a draw of few
+        realisations leaves no power to the noise of a multipole, so that there is no likelihood.
     """
     count = len(residuals.realisations)
     if count < 2:
@@ -165,12 +166,23 @@ def bootstrap(
     weights = np.stack([_draw(rng, count) for _ in range(draws)])
     found = residuals.spectra(weights)
     observed = spectra.lensing + found.systematic + found.statistical
-    each = [
-        estimate(seen, noise, residuals.sky_fraction, spectra)
-        for seen, noise in zip(observed, found.statistical, strict=True)
-    ]
+    each = []
+    for seen, noise in zip(observed, found.statistical, strict=True):
+        try:
+            each.append(estimate(seen, noise, residuals.sky_fraction, spectra))
+        except ConfigError:
+            each.append(None)
     names = ("r", "minus", "plus", "upper_68", "upper_95")
-    return {name: np.array([getattr(one, name) for one in each]) for name in names}
+    return {
+        name: np.array([np.nan if one is None else getattr(one, name) for one in each])
+        for name in names
+    }
+
+
+def spread(draws: np.ndarray) -> float:
+    """Standard deviation of the draws of `bootstrap`; NaN where a tenth of them or more are."""
+    known = draws[np.isfinite(draws)]
+    return float(known.std(ddof=1)) if known.size > 0.9 * draws.size else np.nan
 
 
 def _draw(rng: np.random.Generator, count: int) -> np.ndarray:

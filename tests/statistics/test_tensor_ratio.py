@@ -18,6 +18,7 @@ from sweep.statistics.tensor_ratio import (
     Templates,
     bootstrap,
     estimate,
+    spread,
     templates,
     tensor_ratio,
 )
@@ -135,6 +136,22 @@ def test_bootstrap_draws_are_the_same_for_every_experiment(spectra: Templates) -
         np.testing.assert_array_equal(values, again[name])
     with pytest.raises(ConfigError, match="errors need two realisations, there is 1"):
         bootstrap(residuals(0, 1, 0.5), spectra)
+
+
+def test_draws_without_a_likelihood_are_not_known(spectra: Templates) -> None:
+    """Of three realisations without a noise-free fit some draws have no noise left somewhere."""
+    one = residuals(4, 1, 0.0).alms[0]
+    alms = 10 * one * np.array([1.0, 1.4, 1.0])[:, None]  # twice the first: more in common than all
+    few = Residuals("few", 0.6, np.arange(3), alms, None)
+    found = bootstrap(few, spectra, 100)["upper_68"]
+    assert 0 < np.isnan(found).sum() < 100
+    assert np.isnan(spread(found)) == (np.isnan(found).sum() >= 10)
+
+
+def test_the_spread_is_that_of_the_known_draws() -> None:
+    draws = np.append(np.arange(95.0), [np.nan] * 5)
+    assert spread(draws) == pytest.approx(np.arange(95.0).std(ddof=1))
+    assert np.isnan(spread(np.append(np.arange(90.0), [np.nan] * 10)))
 
 
 def test_what_cannot_be_is_one_line(spectra: Templates) -> None:
