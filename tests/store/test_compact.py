@@ -116,8 +116,8 @@ def test_a_second_compaction_changes_nothing(tmp_path: Path) -> None:
 def test_no_chunk_is_cut_or_grows_beyond_the_largest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # one fit has 4 x 2 pixels of 4 bytes: 10 of them
-    monkeypatch.setattr(MODULE, "LARGEST", 10 * 32)
+    # one fit has 52 harmonic coefficients of 8 bytes: 10 of them
+    monkeypatch.setattr(MODULE, "LARGEST", 10 * 52 * 8)
     path = filled(tmp_path / "a.zarr", experiments_per_unit=1)
     compact(path)
     (new,) = Store(path).segments.values()
@@ -193,7 +193,7 @@ def test_a_kill_at_any_step_leaves_all_and_the_next_goes_on(tmp_path: Path, step
 def test_a_half_recorded_copy_is_taken_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MODULE, "LARGEST", 10 * 32)
+    monkeypatch.setattr(MODULE, "LARGEST", 10 * 52 * 8)
     path = filled(tmp_path / "a.zarr", experiments_per_unit=1)
     (old,) = Store(path).segments
     killed_at(path, "recorded")
