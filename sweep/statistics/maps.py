@@ -97,21 +97,11 @@ def parameter_maps(ds: xr.Dataset, experiment: int, realisation: int) -> dict[Pa
     """Fitted spectral parameters, temp_dust in K, each of shape (npix,).
 
     Raises:
-        ConfigError: as `cluster_maps`; parameters were not kept, or the fit is not recorded.
+        ConfigError: as `cluster_maps`; parameters were not kept, or the fit is not usable.
     """
-    label = str(ds["identity"].values[experiment])[:8]
-    if not all(p in ds for p in PARAMETERS):
-        raise ConfigError(
-            f"experiment {label}: parameters were not kept; run it into another store with "
-            "store.parameters=true"
-        )
-    one = ds.isel(experiment=experiment)
-    if realisation not in one["realisation"].values:
-        known = ", ".join(str(n) for n in one["realisation"].values)
-        raise ConfigError(f"realisation {realisation}: not in the store; choose from {known}")
-    one = one.sel(realisation=realisation)
-    if one["status"].item() == Status.PENDING:
-        raise ConfigError(f"experiment {label}: realisation {realisation} is not recorded yet")
+    from sweep.statistics.fitted import recorded  # imports jax
+
+    one = recorded(ds, experiment, realisation)
     return on_pixels(ds, experiment, {p: one[p].values for p in PARAMETERS})
 
 
