@@ -67,6 +67,7 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
         `gradient_norm` and `seconds`. NaN where too few fits are usable, see
         `sweep.statistics.variance`, and for `certified` where no fit was scanned.
     """
+    ds = ds.assign(status=ds["status"].compute())  # every statistic asks for it
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
     status = noisy["status"].values
     usable = np.isin(status, [s for s in Status if s.usable])

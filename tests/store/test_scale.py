@@ -113,6 +113,7 @@ def test_asking_what_is_done_or_published_is_linear(many: Path) -> None:
 def test_opening_reads_no_chunk_and_little_else(
     many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    open_dataset(many)  # xarray imports dask when it is first asked for anything
     read: list[Path] = []
     read_bytes = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda file: (read.append(file), read_bytes(file))[1])
