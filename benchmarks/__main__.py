@@ -12,6 +12,7 @@ PARTS = (
     "paper_grid",
     "growth",
     "certificate",
+    "multirun",
     "planning",
     "plans",
     "engines",

@@ -5,9 +5,14 @@ import time
 from typing import Any
 
 import jax
+import numpy as np
 
 from benchmarks.record import keep
 from benchmarks.throughput import PROBLEMS, bandwidth, fit, pass_bytes, phases, problem
+from sweep.config.build import Setup
+from sweep.memory import block_bytes
+from sweep.problem import observe_block
+from sweep.solvers import NewtonSolver
 
 BLOCKS = (1, 4, 16, 64, 256, 512)
 
@@ -18,36 +23,59 @@ def main() -> None:
     if device.platform == "cpu":
         print("skipped: jax finds no accelerator")
         return
-    keep("gpu", [measure(name, block) for name in PROBLEMS for block in BLOCKS])
+    speed = bandwidth(2**28)
+    free = (device.memory_stats() or {}).get("bytes_limit", np.inf)
+    rows = []
+    for name, choice in PROBLEMS.items():
+        setup = problem(*choice)
+        needs = block_bytes(setup.solver, setup.objective, setup.problem, setup.bounds)
+        for block in BLOCKS:
+            if needs(block) > free:
+                print(f"{name}: a block of {block} would not fit, {needs(block) / 1e9:.1f} GB")
+                continue
+            row = {"problem": name, "foreseen GB": round(needs(block) / 1e9, 2)}
+            rows.append(row | measure(setup, block, speed))
+            print(json.dumps(rows[-1]), flush=True)
+    keep("gpu", rows)
 
 
-def measure(name: str, block: int) -> dict[str, Any]:
-    """A block of one problem."""
-    setup = problem(*PROBLEMS[name])
-    fit(setup, range(block))
+def measure(setup: Setup, block: int, speed: float) -> dict[str, Any]:
+    """A block of one problem, on a device that reads `speed` bytes a second."""
+    solver = setup.solver
+    assert isinstance(solver, NewtonSolver)
+    fit(setup, range(block))  # compiles
     start = time.perf_counter()
     result = fit(setup, range(block))
     total = time.perf_counter() - start
-    parts = phases(setup, block)
-    ticks, steps = result.evaluations.max(), result.iterations.max()
-    times = {"evaluate": ticks, "sums": ticks, "step": steps, "scan": 1 + result.jumps.max()}
-    bound = bandwidth(2**28) / (pass_bytes(setup) * float(result.evaluations.mean()))
-    row = {
+
+    observed = observe_block(setup.problem, setup.maps(tuple(range(block))))
+    ((ended, work),) = solver.pools(setup.problem, observed.rows, setup.bounds)()
+    lanes = solver.lanes(block)
+    parts = phases(setup, lanes)
+    ticks = int(work.ticks)
+    times = {"evaluate": ticks, "sums": ticks, "step": int(work.steps), "scan": int(work.scans)}
+    shares = {k: v * times.get(k, block / lanes) / 1e3 / total for k, v in parts.items()}
+    evaluations = float(np.mean(ended.evaluations))
+    bound = speed / (pass_bytes(setup) * evaluations)
+    stats = jax.devices()[0].memory_stats() or {}
+    return {
         "device": jax.devices()[0].device_kind,
-        "problem": name,
         "block": block,
+        "lanes": lanes,
         "fits/s": round(block / total, 2),
         "solver share": round(float(result.seconds.sum()) / total, 2),
-        "evaluations": round(float(result.evaluations.mean()), 1),
+        "evaluations": round(evaluations, 1),
+        "scans": round(float(np.mean(ended.scans)), 1),
+        **{f"{name} of the pool": int(count) for name, count in work._asdict().items()},
+        # of the evaluations of all lanes, those of fits that had not ended, or waited
+        "busy": round(evaluations * block / (ticks * lanes), 2),
         "bound fits/s": round(bound, 1),
         "of the bound": round(block / total / bound, 4),
         "certified": int((result.scan_certified == 1).sum()),
+        "peak GB so far": round(stats.get("peak_bytes_in_use", 0) / 1e9, 2),
         **{f"{k} ms": round(v, 3) for k, v in parts.items()},
-        # at most: every lane of a block as often as the one that takes longest
-        **{f"{k} share": round(v * times.get(k, 1) / 1e3 / total, 2) for k, v in parts.items()},
+        **{f"{k} share": round(v, 3) for k, v in shares.items()},
     }
-    print(json.dumps(row), flush=True)
-    return row
 
 
 if __name__ == "__main__":

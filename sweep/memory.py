@@ -15,7 +15,7 @@ SHARE = 0.5
 """Share of the free memory that blocks may take."""
 
 LINE_SEARCH = 2.0
-"""A solver keeps about this many times the memory of one value and gradient."""
+"""A solver keeps about this many times the memory of one value and gradient with its data."""
 
 Part = TypeVar("Part")
 
@@ -28,36 +28,55 @@ def auto_block(
     realisations: int,
     workers: int,
 ) -> int:
-    """Realisations a block, from the memory that the compiled objective takes for one."""
-    each = LINE_SEARCH * bytes_per_realisation(objective, problem, bounds)
+    """Realisations a block: as many as there is memory for, by `block_bytes`."""
     device = jax.devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats:
-        free, cap = stats["bytes_limit"], realisations
+        free, most = stats["bytes_limit"], realisations
     else:
-        free, cap = psutil.virtual_memory().available // workers, solver.cpu_block
-    return max(1, min(realisations, cap, int(SHARE * free / each)))
+        free = psutil.virtual_memory().available // workers
+        most = min(realisations, solver.cpu_block)
+    needs = block_bytes(solver, objective, problem, bounds)
+    fitting = (count for count in range(most, 1, -1) if needs(count) <= SHARE * free)
+    return next(fitting, 1)
 
 
-def bytes_per_realisation(objective: Objective, problem: SpectralProblem, bounds: Bounds) -> int:
-    """Peak memory of one value and gradient of the objective with its data, as compiled."""
+def block_bytes(
+    solver: Solver, objective: Objective, problem: SpectralProblem, bounds: Bounds
+) -> Callable[[int], float]:
+    """Peak memory of a block of so many realisations: of its data, and of the solver's lanes."""
     leaves, structure = jax.tree.flatten((bounds.start, problem))
     shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
-    return _compiled_bytes(objective, structure, shapes, problem.n_pixels)
+    seen = _observed(problem, problem.n_pixels)
+    data = _size(seen)
+    each = data + _compiled_bytes(objective, structure, shapes, problem.n_pixels)
+    lane = solver.lane_bytes(problem, seen.rows, bounds)
+    return lambda count: max(
+        LINE_SEARCH * count * each, LINE_SEARCH * count * data + solver.lanes(count) * lane
+    )
+
+
+def _observed(problem: SpectralProblem, n_pixels: int) -> Observation:
+    """Shapes of what a solver sees of a realisation."""
+    dtype = problem.inverse_sigma.dtype
+    maps = jax.ShapeDtypeStruct((problem.frequency.shape[0], 2, n_pixels), dtype)
+    return jax.eval_shape(observe, problem, maps)
+
+
+def _size(shapes: Observation) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
 @lru_cache(maxsize=64)
 def _compiled_bytes(
     objective: Objective, structure: Any, shapes: tuple[jax.ShapeDtypeStruct, ...], n_pixels: int
 ) -> int:
+    """Working memory of one value and gradient of the objective, as compiled."""
     start, problem = jax.tree.unflatten(structure, shapes)
-    dtype = problem.inverse_sigma.dtype
-    maps = jax.ShapeDtypeStruct((problem.frequency.shape[0], 2, n_pixels), dtype)
-    seen: Observation = jax.eval_shape(observe, problem, maps)
+    seen = _observed(problem, n_pixels)
     compiled = jax.jit(jax.value_and_grad(objective)).lower(start, problem, seen).compile()
     analysis = compiled.memory_analysis()
-    data = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(seen))
-    return data + (analysis.temp_size_in_bytes if analysis is not None else 4 * data)
+    return analysis.temp_size_in_bytes if analysis is not None else 4 * _size(seen)
 
 
 def halving(compute: Callable[[tuple[int, ...]], Part], items: Sequence[int]) -> list[Part]:

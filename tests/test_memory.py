@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -5,11 +6,13 @@ import numpy as np
 import psutil
 import pytest
 
+from sweep import worker
 from sweep.config.build import Setup, build
-from sweep.fit import joined
-from sweep.memory import auto_block, bytes_per_realisation, halving
+from sweep.memory import auto_block, block_bytes, halving
+from sweep.problem import observe_block
+from sweep.solvers import NewtonSolver
 from sweep.worker import fit_experiment
-from tests.small import small
+from tests.small import run, small
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +32,19 @@ def free(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=available))
 
 
+def needs(setup: Setup, count: int) -> float:
+    return block_bytes(setup.solver, setup.objective, setup.problem, setup.bounds)(count)
+
+
 def test_a_realisation_takes_at_least_its_maps(setup: Setup) -> None:
     size = setup.signal.nbytes
-    assert size < bytes_per_realisation(setup.objective, setup.problem, setup.bounds) < 1000 * size
+    assert 2 * size < needs(setup, 1) < 2000 * size
+    assert needs(setup, 3) == 3 * needs(setup, 1)
 
 
 def test_more_pixels_take_more() -> None:
     """Four times the pixels; the rows of the likelihood, padded, are the same."""
-    fine, coarse = build(small("sky.nside=64")), build(small("sky.nside=32"))
-    few = bytes_per_realisation(coarse.objective, coarse.problem, coarse.bounds)
-    many = bytes_per_realisation(fine.objective, fine.problem, fine.bounds)
+    few, many = (needs(build(small(f"sky.nside={nside}")), 1) for nside in (32, 64))
     assert 2 * few < many < 4 * few
 
 
@@ -51,23 +57,53 @@ def test_on_a_cpu_few_are_fitted_together(setup: Setup) -> None:
 def test_workers_share_the_memory_and_one_realisation_is_always_tried(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    each = bytes_per_realisation(setup.objective, setup.problem, setup.bounds)
-    free(monkeypatch, 14 * each)
+    each = int(needs(setup, 1))
+    free(monkeypatch, 7 * each)
     assert block(setup, 100) == 3
     assert block(setup, 100, workers=2) == 1
     free(monkeypatch, 0)
     assert block(setup, 100) == 1
 
 
+def card(monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
+    """An accelerator with so many bytes, as jax reports them."""
+    device = SimpleNamespace(platform="gpu", memory_stats=lambda: {"bytes_limit": memory})
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+
+
 def test_on_an_accelerator_its_own_memory_counts(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    each = bytes_per_realisation(setup.objective, setup.problem, setup.bounds)
-    card = SimpleNamespace(platform="gpu", memory_stats=lambda: {"bytes_limit": 400 * each})
+    card(monkeypatch, 200 * int(needs(setup, 1)))
     free(monkeypatch, 0)
-    monkeypatch.setattr(jax, "devices", lambda: [card])
     assert block(setup, 1000) == 100
     assert block(setup, 50) == 50
+
+
+def test_on_an_accelerator_the_lanes_of_newton_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is foreseen for six lanes is what the program of six takes, and the card holds it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(jax, "default_backend", lambda: "an accelerator")
+        setup = build(small("solver=newton"))
+        solver, problem = setup.solver, setup.problem
+        assert isinstance(solver, NewtonSolver)
+        assert [solver.lanes(n) for n in (1, 6, 63, 64, 400)] == [1, 6, 63, 16, 100]
+        rows = observe_block(problem, setup.maps(tuple(range(6)))).rows
+        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), rows)
+        lane = solver.lane_bytes(problem, one, setup.bounds)
+        taken = solver.compiled(problem, rows, setup.bounds).memory_analysis()
+        assert taken is not None
+        np.testing.assert_allclose(6 * lane, taken.temp_size_in_bytes, rtol=0.05)
+        foreseen = needs(setup, 6)
+        assert foreseen > taken.temp_size_in_bytes + taken.argument_size_in_bytes
+        card(patch, 2 * int(foreseen))
+        assert block(setup, 63) == 6
+        card(patch, 2 * int(needs(setup, 64)))  # a lane for every fourth of so many
+        assert block(setup, 64) == 64
+        assert block(setup, 63) < 50
+
+
+EXHAUSTED = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8589934592 bytes."
 
 
 def starved(compute, most: int):
@@ -77,20 +113,57 @@ def starved(compute, most: int):
     def limited(numbers: tuple[int, ...]):
         asked.append(len(numbers))
         if len(numbers) > most:
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte")
+            raise jax.errors.JaxRuntimeError(EXHAUSTED)
         return compute(numbers)
 
     return limited, asked
 
 
-def test_a_block_that_does_not_fit_is_halved_and_nothing_is_lost() -> None:
+def starve(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
+    """Memory runs out inside `fit_block` with more than `most`; the sizes that were asked for."""
+    fit_block, asked = worker.fit_block, []
+
+    def limited(solver, objective, problem, maps, bounds):
+        asked.append(len(maps))
+        if len(maps) > most:
+            raise jax.errors.JaxRuntimeError(EXHAUSTED)
+        return fit_block(solver, objective, problem, maps, bounds)
+
+    monkeypatch.setattr(worker, "fit_block", limited)
+    return asked
+
+
+def test_a_block_that_does_not_fit_is_halved_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     conf = small("noise.realisations=5")
     together = fit_experiment(conf, (0, 1, 2, 3, 4))
-    limited, asked = starved(lambda numbers: fit_experiment(conf, numbers), most=2)
-    parts = joined(halving(limited, range(5)))
-    assert asked == [5, 2, 3, 1, 2]
-    np.testing.assert_array_equal(parts.status, together.status)
-    np.testing.assert_allclose(parts.nll, together.nll, rtol=1e-12)
+    for most, sizes in ((4, [5, 2, 3]), (2, [5, 2, 3, 1, 2]), (1, [5, 2, 1, 1, 3, 1, 2, 1, 1])):
+        with monkeypatch.context() as patch:
+            asked = starve(patch, most)
+            parts = fit_experiment(conf, (0, 1, 2, 3, 4))
+        assert asked == sizes
+        np.testing.assert_array_equal(parts.status, together.status)
+        np.testing.assert_allclose(parts.nll, together.nll, rtol=1e-12)
+        np.testing.assert_allclose(parts.cmb, together.cmb, rtol=1e-7)
+        for parameter, values in together.params.items():
+            np.testing.assert_allclose(parts.params[parameter], values, rtol=1e-7)
+
+
+def test_where_no_realisation_fits_the_unit_fails_and_the_next_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confs = [
+        small("noise.realisations=4", "fit.block=4", ratio, store=tmp_path / "a.zarr")
+        for ratio in ("noise.ratio=1", "noise.ratio=2")
+    ]
+    with monkeypatch.context() as patch:
+        asked = starve(patch, 0)
+        failed = run(confs).failed
+    assert asked == [4, 2, 1] * 2  # each stops at one, and is not tried again
+    assert len(failed) == 2
+    assert all("one realisation alone" in str(outcome.error) for outcome in failed)
+    assert run(confs).missing == 0
 
 
 def test_one_realisation_that_does_not_fit_says_so() -> None:

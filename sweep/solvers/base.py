@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
-from sweep.lanes import over_realisations
+from sweep.lanes import over_realisations, side_by_side
 from sweep.problem import Observation, SpectralProblem, expand
+from sweep.problem.cells import Rows
 from sweep.types import NOT_ATTEMPTED, Params
 
 Objective = Callable[[Params, SpectralProblem, Observation], Scalar]
@@ -66,6 +67,21 @@ class Solver(ABC):
     def cpu_block(self) -> int:
         """Realisations of a block on a CPU, where more gain nothing and a kill costs them all."""
         return 4
+
+    def lanes(self, count: int) -> int:
+        """How many of `count` realisations are computed at the same time."""
+        return count if side_by_side() else 1
+
+    def lane_bytes(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> int:
+        """Memory that a lane takes beside the data of its realisation; 0 leaves it to `memory.py`.
+
+        Args:
+            problem: the likelihood.
+            rows: shapes of one realisation.
+            bounds: start and box.
+        """
+        del problem, rows, bounds
+        return 0
 
     @property
     def ignores_padding(self) -> bool:

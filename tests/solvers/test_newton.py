@@ -1,6 +1,7 @@
 """The Newton fit: every fast part against a dense twin, and the fit where it is hard."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +31,16 @@ value_of = jax.jit(chi_square)
 SETTINGS = Settings(max_steps=1000, tolerance=1e-6, max_scans=50, nodes=32)
 
 
+@cache
 def make(name: str = "newton", *overrides: str) -> Solver:
     conf = sweep.compose([f"solver={name}", *overrides]).solver
     return SOLVERS[name](**asdict(conf))
+
+
+def newton(*overrides: str) -> NewtonSolver:
+    solver = make("newton", *overrides)
+    assert isinstance(solver, NewtonSolver)
+    return solver
 
 
 def noisy(problem: SpectralProblem, signal: jax.Array, count: int, seed: int = 7) -> jax.Array:
@@ -69,29 +77,32 @@ def _small(request: pytest.FixtureRequest):
     return problem, counts, rows, x, ends
 
 
-def dense_hessian(problem, counts, rows, x) -> tuple[np.ndarray, np.ndarray]:
+@pytest.fixture(scope="module", name="dense")
+def _dense(small) -> tuple[np.ndarray, np.ndarray]:
     """Gradient and Hessian over all clusters, by automatic differentiation of the value."""
+    problem, counts, rows, x, _ = small
     sizes = [counts[p] for p in PARAMETERS]
 
     def value(flat):
         point = x
         for i, part in enumerate(jnp.split(flat, np.cumsum(sizes)[:-1])):
             point = point.at[i, : sizes[i]].set(part)
-        return jnp.sum(row_values(problem, rows, point))
+        return jnp.sum(forms.row_values(problem, rows, point))
 
     flat = jnp.concatenate([x[i, :n] for i, n in enumerate(sizes)])
     forward = jax.jacfwd(value)
-    return np.asarray(forward(flat)), np.asarray(jax.jacfwd(forward)(flat))
+    gradient, hessian = jax.jit(lambda at: (forward(at), jax.jacfwd(forward)(at)))(flat)
+    return np.asarray(gradient), np.asarray(hessian)
 
 
-def test_the_undamped_step_is_the_dense_newton_step(small):
+def test_the_undamped_step_is_the_dense_newton_step(small, dense):
     problem, counts, rows, x, ends = small
     index = problem.cells.flat_index
     at = derivatives(problem, rows, x)
     system = assemble(at, x, index, ends)
     # tight inner tolerance: conjugate gradients stop at the square of what `norm` asks for
     step = newton_step(at, system._replace(norm=1e-6), x, index, ends, jnp.float64(0.0))
-    gradient, hessian = dense_hessian(problem, counts, rows, x)
+    gradient, hessian = dense
     assert np.linalg.eigvalsh(hessian)[0] > 0
     expected = -np.linalg.solve(hessian, gradient)
     ours = np.concatenate([step.change[i, : counts[p]] for i, p in enumerate(PARAMETERS)])
@@ -101,7 +112,7 @@ def test_the_undamped_step_is_the_dense_newton_step(small):
     assert np.all(np.asarray(step.change[0, counts["beta_dust"] :]) == 0.0)
 
 
-def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small):
+def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small, dense):
     problem, counts, rows, x, ends = small
     index = problem.cells.flat_index
     at = derivatives(problem, rows, x)
@@ -116,7 +127,7 @@ def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small):
     )
     system = assemble(at, x, index, ends)._replace(norm=1e-6)
     step = newton_step(at, system, x, index, ends, jnp.float64(0.0))
-    gradient, hessian = dense_hessian(problem, counts, rows, x)
+    gradient, hessian = dense
     held = float(wall - x[0, 0])
     rest = np.arange(1, gradient.size)
     expected = -np.linalg.solve(
@@ -127,13 +138,13 @@ def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small):
     np.testing.assert_allclose(ours[1:], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_negative_curvature_still_gives_a_descent(small):
+def test_negative_curvature_still_gives_a_descent(small, dense):
     problem, counts, rows, x, ends = small
     index = problem.cells.flat_index
     at = derivatives(problem, rows, x)
     at = at._replace(hessian=-at.hessian)
     step = newton_step(at, assemble(at, x, index, ends), x, index, ends, jnp.float64(0.1))
-    gradient, _ = dense_hessian(problem, counts, rows, x)
+    gradient, _ = dense
     ours = np.concatenate([step.change[i, : counts[p]] for i, p in enumerate(PARAMETERS)])
     assert step.predicted > 0
     assert gradient @ ours < 0
@@ -200,7 +211,7 @@ def test_regions_reach_out_from_what_moved():
     rows = np.arange(12)
     index = jnp.asarray(np.stack([(rows + 1) // 2, rows // 6, rows // 2]), jnp.int32)
     moved = jnp.zeros(7, bool).at[jnp.array([0, 5])].set(True)
-    of_rows, of_clusters = regions(moved, index)
+    of_rows, of_clusters = jax.jit(regions)(moved, index)
     assert set(np.asarray(of_rows[:6])) == {0}  # temp_dust joins the first six rows to cluster 0
     assert set(np.asarray(of_rows[7:])) == {5}
     change = jnp.where(rows < 6, -1.0, 1.0)
@@ -215,7 +226,7 @@ def test_regions_reach_out_from_what_moved():
 GROUPINGS = {
     "one cluster for all": {"beta_dust": 1, "temp_dust": 1, "beta_pl": 1},
     "few": {"beta_dust": 11, "temp_dust": 4, "beta_pl": 2},
-    "more synchrotron than dust": {"beta_dust": 3, "temp_dust": 2, "beta_pl": 20},
+    "more synchrotron than dust": {"beta_dust": 3, "temp_dust": 2, "beta_pl": 8},
     "one cluster a pixel": {"beta_dust": 192, "temp_dust": 192, "beta_pl": 192},
 }
 
@@ -246,7 +257,7 @@ def test_it_converges_at_a_minimum_that_no_scan_improves(grouping: str, form: st
 def test_cells_and_pixels_end_at_the_same_minimum():
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS["few"]
-    maps = noisy(problem, signal, 2)
+    maps = noisy(problem, signal, 3)
     cells, pixels = (
         fit_block(make(), chi_square, regrouped(problem, counts, form), maps, box(counts))
         for form in ("cells", "pixels")
@@ -261,27 +272,55 @@ def test_never_above_another_solver(other: str):
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS["more synchrotron than dust"]
     problem = regrouped(problem, counts)
-    maps = noisy(problem, signal, 4)
+    maps = noisy(problem, signal, 3)
     ours = fit_block(make(), chi_square, problem, maps, box(counts))
     theirs = fit_block(make(other), chi_square, problem, maps, box(counts))
     assert np.all(ours.nll <= theirs.nll + 1e-6)
 
 
-def test_lanes_side_by_side_end_where_a_single_one_does():
-    """Five realisations through pools of one, two and five lanes: refilled, and all at once."""
+@pytest.fixture(scope="module", name="pools")
+def _pools():
+    """Four realisations through pools of one, two and four lanes: refilled, and all at once."""
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS["few"]
-    problem = regrouped(problem, counts)
-    rows = observe_block(problem, noisy(problem, signal, 5)).rows
-    start, ends = internal_box(box(counts), problem.cells.lengths[0])
-    one, two, five = (
-        jax.jit(fit_pool, static_argnums=5)(problem, rows, start, ends, SETTINGS, width)
-        for width in (1, 2, 5)
-    )
-    for other in (two, five):
-        np.testing.assert_array_equal(one.status, other.status)
-        np.testing.assert_array_equal(one.certified, other.certified)
-        np.testing.assert_allclose(one.x, other.x, rtol=1e-7)
+    maps = noisy(problem, signal, 4)
+    ours = regrouped(problem, counts)
+    rows = observe_block(ours, maps).rows
+    start, ends = internal_box(box(counts), ours.cells.lengths[0])
+    one = newton().pools(ours, rows, box(counts))()
+    lowered = jax.jit(fit_pool, static_argnums=5).lower(ours, rows, start, ends, SETTINGS, 2)
+    quickly: dict[str, str | bool] = {
+        "xla_backend_optimization_level": "0"
+    }  # compiles in half the time
+    two = lowered.compile(compiler_options=quickly)(ours, rows, start, ends, SETTINGS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "default_backend", lambda: "an accelerator")
+        theirs = regrouped(problem, counts)  # rows in a single tile
+        (four,) = newton().pools(theirs, observe_block(theirs, maps).rows, box(counts))()
+    return one, two, four
+
+
+def test_lanes_side_by_side_end_where_a_single_one_does(pools):
+    singles, *wider = pools
+    for other, _ in wider:
+        for name in ("status", "certified"):
+            one = np.concatenate([getattr(ended, name) for ended, _ in singles])
+            np.testing.assert_array_equal(one, getattr(other, name))
+        one = np.concatenate([ended.x for ended, _ in singles])
+        np.testing.assert_allclose(one, other.x, rtol=1e-7)
+
+
+def test_a_pool_counts_its_work(pools):
+    """A single lane works for itself; of several, each waits for what another is about."""
+    singles, *wider = pools
+    for ended, work in singles:
+        assert work.ticks == ended.evaluations[0]
+        assert work.scans == ended.scans[0] >= 1
+    for width, (ended, work) in zip((2, 4), wider, strict=True):
+        assert max(ended.evaluations) <= work.ticks < np.sum(ended.evaluations)
+        assert width * work.ticks >= np.sum(ended.evaluations)
+        assert max(ended.scans) <= work.scans <= np.sum(ended.scans)
+        assert max(ended.steps) <= work.steps <= work.ticks
 
 
 def test_a_realisation_that_is_not_finite_leaves_the_others_alone():
@@ -301,6 +340,35 @@ def test_a_cap_on_steps_is_a_status():
     )
     assert result.status[0] == Status.MAX_STEPS
     assert result.iterations[0] == 2
+
+
+def test_a_certificate_is_about_where_the_fit_ended():
+    """Every cap on the steps of a fit whose hops win: what they leave behind had been scanned."""
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["more synchrotron than dust"]
+    problem = regrouped(problem, counts)
+    rows = observe_block(problem, noisy(problem, 0.01 * signal, 1, seed=8)).rows
+    own = jax.tree.map(lambda leaf: leaf[0], rows)
+    _, ends = internal_box(box(counts), problem.cells.lengths[0])
+
+    def capped(steps: int):
+        solver = replace(newton(), max_steps=steps)
+        return solver.pools(problem, rows, box(counts))()[0][0]
+
+    through = capped(1000)
+    assert through.certified[0] == 1
+    assert through.jumps[0] > 0
+    certified = []
+    for steps in range(1, int(through.steps[0]) + 1):
+        end = capped(steps)
+        certified.append(int(end.certified[0]))
+        if certified[-1] == 1:
+            assert end.status[0] == Status.STALLED  # no steps left, but at a minimum
+            assert end.norm[0] < SETTINGS.tolerance
+            values = row_values(problem, own, end.x[0])
+            assert scan(problem, own, end.x[0], values, ends, 32, jnp.float64(2e-4)).jumps == 0
+    # a hop that wins leaves a certified minimum for one that is yet to be scanned
+    assert (1, 0) in zip(certified, certified[1:], strict=False)
 
 
 def test_a_cap_on_scans_is_not_a_certificate():
@@ -361,7 +429,7 @@ def test_axes_padded_beyond_the_rows_change_nothing():
 
 def test_the_start_does_not_matter():
     problem, signal, _ = problem_and_signal()
-    maps = noisy(problem, signal, 4)
+    maps = noisy(problem, signal, 3)
     usual = fit_block(make(), chi_square, problem, maps, bounds())
     rng = np.random.default_rng(5)
     near = {p: jnp.asarray(v * rng.uniform(0.9, 1.1, v.size)) for p, v in bounds().start.items()}
@@ -411,8 +479,7 @@ def test_pulls_have_mean_0_and_variance_1():
 
 
 def test_the_settings_are_those_of_the_configuration():
-    solver = make()
-    assert isinstance(solver, NewtonSolver)
+    solver = newton()
     assert (solver.tolerance, solver.max_steps) == (1e-6, 1000)
 
 

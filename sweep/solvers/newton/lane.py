@@ -87,7 +87,7 @@ class Lane(NamedTuple):
         last_gain: decrease of chi_square in the last step that was taken.
         lost: steps in a row whose decrease is below rounding.
         steps, evaluations, scans, jumps: counts of the whole fit.
-        certified: whether the last scan found nothing lower; -1 before there was one.
+        certified: whether a scan found nothing lower than `x`; -1 before there was one.
         status: `Status`, once done.
         base: the minimum in memory while hopping.
         goals: where each hop takes beta_pl clusters; NaN stays.
@@ -195,13 +195,22 @@ def evaluate(
 
 
 def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:
-    """Whether the lane waits for `decide` rather than for its next Newton step."""
-    spent = (lane.steps >= settings.max_steps) | ~jnp.isfinite(jnp.sum(lane.at.chi_square))
+    """Whether the lane waits for `look` or `judge` rather than for its next Newton step."""
     hopped = (lane.phase == Phase.HOP) & (
         lane.settled | (lane.hop_steps > HOP_STEPS) | (lane.last_gain < HOP_PROMISE)
     )
     descended = (lane.phase == Phase.DESCEND) & lane.settled
-    return (lane.phase != Phase.DONE) & (spent | hopped | descended | (lane.phase == Phase.CHECK))
+    over = _is_spent(lane, settings) | hopped | descended | (lane.phase == Phase.CHECK)
+    return (lane.phase != Phase.DONE) & over
+
+
+def is_at_minimum(lane: Lane, settings: Settings) -> Bool[Array, ""]:
+    """Whether a lane that waits waits for `look`."""
+    return (lane.phase == Phase.DESCEND) & ~_is_spent(lane, settings)
+
+
+def _is_spent(lane: Lane, settings: Settings) -> Bool[Array, ""]:
+    return (lane.steps >= settings.max_steps) | ~jnp.isfinite(jnp.sum(lane.at.chi_square))
 
 
 def descend(lane: Lane, problem: SpectralProblem, box: Box) -> Lane:
@@ -212,34 +221,10 @@ def descend(lane: Lane, problem: SpectralProblem, box: Box) -> Lane:
     return lane._replace(trial=trial, predicted=step.predicted)
 
 
-def decide(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: Settings) -> Lane:
-    """Choose the next point of a lane that waits: after a descent, a hop, or a check."""
-    tolerance = _JUMP + 1e3 * _ROUNDING * jnp.sum(rows.power)
-    finite = jnp.isfinite(jnp.sum(lane.at.chi_square))
-    spent = (lane.steps >= settings.max_steps) | ~finite
-    hopping = (lane.phase == Phase.HOP) | (lane.phase == Phase.CHECK)
-    return jax.lax.cond(
-        spent,
-        lambda: _end(_back(lane, hopping)),
-        lambda: jax.lax.cond(
-            hopping,
-            lambda: _judge(lane, problem, tolerance),
-            lambda: _look(lane, rows, problem, box, settings, tolerance),
-        ),
-    )
-
-
-def _look(
-    lane: Lane,
-    rows: Rows,
-    problem: SpectralProblem,
-    box: Box,
-    settings: Settings,
-    tolerance: Scalar,
-) -> Lane:
+def look(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: Settings) -> Lane:
     """At a minimum: scan; jump, or hop, or end."""
     values = lane.at.chi_square
-    found = scan(problem, rows, lane.x, values, box, settings.nodes, tolerance)
+    found = scan(problem, rows, lane.x, values, box, settings.nodes, _least_fall(rows))
     jumping = (found.jumps > 0) & (lane.scans + 1 < settings.max_scans)
     seen = lane._replace(
         scans=lane.scans + 1, certified=(found.jumps == 0).astype(jnp.int32), lost=jnp.int32(0)
@@ -259,6 +244,20 @@ def _look(
     )
     rested = _next_hop(rested, allowed=lane.scans + 1 < settings.max_scans)
     return jax.tree.map(lambda a, b: jnp.where(jumping, a, b), jumped, rested)
+
+
+def judge(lane: Lane, rows: Rows, problem: SpectralProblem, settings: Settings) -> Lane:
+    """Choose the next point after a hop or a check, or end where steps are spent."""
+    hopping = (lane.phase == Phase.HOP) | (lane.phase == Phase.CHECK)
+    return jax.lax.cond(
+        _is_spent(lane, settings),
+        lambda: _end(_back(lane, hopping)),
+        lambda: _judge(lane, problem, _least_fall(rows)),
+    )
+
+
+def _least_fall(rows: Rows) -> Scalar:
+    return _JUMP + 1e3 * _ROUNDING * jnp.sum(rows.power)
 
 
 def _next_hop(lane: Lane, allowed: Bool[Array, ""] | bool = True) -> Lane:
@@ -304,6 +303,7 @@ def _judge(lane: Lane, problem: SpectralProblem, tolerance: Scalar) -> Lane:
     kept = lane._replace(
         predicted=jnp.full_like(lane.predicted, jnp.nan),
         phase=jnp.int32(Phase.DESCEND),
+        certified=jnp.int32(0),  # where it stands now has not been scanned
         jumps=lane.jumps + jnp.sum(lane.candidates, dtype=jnp.int32),
         refused=jnp.where(near, jnp.nan, jnp.where(jnp.isnan(tried), lane.refused, tried)),
     )

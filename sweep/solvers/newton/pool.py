@@ -17,10 +17,12 @@ from sweep.solvers.newton.lane import (
     Phase,
     Settings,
     begin,
-    decide,
     descend,
     evaluate,
+    is_at_minimum,
     is_waiting,
+    judge,
+    look,
 )
 from sweep.solvers.newton.system import Box
 
@@ -33,6 +35,7 @@ class Ended(NamedTuple):
     status: Int[Array, ""]
     steps: Int[Array, ""]
     evaluations: Int[Array, ""]
+    scans: Int[Array, ""]
     jumps: Int[Array, ""]
     certified: Int[Array, ""]
 
@@ -45,9 +48,24 @@ class Ended(NamedTuple):
             lane.status,
             lane.steps,
             lane.evaluations,
+            lane.scans,
             lane.jumps,
             lane.certified,
         )
+
+
+class Work(NamedTuple):
+    """What a pool did, every time for all its lanes together.
+
+    Attributes:
+        ticks: evaluations.
+        steps: solutions of Newton's equations.
+        scans: scans.
+    """
+
+    ticks: Int[Array, ""]
+    steps: Int[Array, ""]
+    scans: Int[Array, ""]
 
 
 class _Pool(NamedTuple):
@@ -58,30 +76,37 @@ class _Pool(NamedTuple):
     numbers: Int[Array, " lane"]
     following: Int[Array, ""]
     ended: Ended
+    work: Work
 
 
 def fit_pool(
     problem: SpectralProblem, rows: Rows, start: Spectral, box: Box, settings: Settings, width: int
-) -> Ended:
+) -> tuple[Ended, Work]:
     """Fit every realisation of `rows` in a pool of `width` lanes, within one program."""
     count = rows.total.shape[0]
 
     def tick(lane: Lane, own: Rows) -> Lane:
         return evaluate(lane, own, problem, box, settings)
 
-    def choose(lanes: Lane, own: Rows) -> Lane:
+    def choose(lanes: Lane, own: Rows, work: Work) -> tuple[Lane, Work]:
         """The next point of every lane; a branch that no lane takes costs nothing."""
         waiting = _each(lambda lane: is_waiting(lane, settings), width)(lanes)
+        scanning = waiting & _each(lambda lane: is_at_minimum(lane, settings), width)(lanes)
 
-        def decided(lane: Lane, rows: Rows) -> Lane:
-            return decide(lane, rows, problem, box, settings)
+        def looked(lane: Lane, rows: Rows) -> Lane:
+            return look(lane, rows, problem, box, settings)
+
+        def judged(lane: Lane, rows: Rows) -> Lane:
+            return judge(lane, rows, problem, settings)
 
         def stepped(lane: Lane) -> Lane:
             return descend(lane, problem, box)
 
-        lanes = _where_any(waiting, decided, lanes, own)
+        lanes = _where_any(scanning, looked, lanes, own)
+        lanes = _where_any(waiting & ~scanning, judged, lanes, own)
         stepping = (lanes.phase != Phase.DONE) & (~waiting | jnp.isnan(lanes.predicted))
-        return _where_any(stepping, stepped, lanes)
+        done = Work(work.ticks + 1, work.steps + jnp.any(stepping), work.scans + jnp.any(scanning))
+        return _where_any(stepping, stepped, lanes), done
 
     def refill(state: _Pool) -> _Pool:
         over = (state.lanes.phase == Phase.DONE) & (state.numbers < count)
@@ -100,11 +125,12 @@ def fit_pool(
             numbers=jnp.where(over, jnp.minimum(fresh, count), state.numbers),
             following=state.following + jnp.sum(over, dtype=jnp.int32),
             ended=ended,
+            work=state.work,
         )
 
     def body(state: _Pool) -> _Pool:
-        lanes = choose(_each(tick, width)(state.lanes, state.own), state.own)
-        state = state._replace(lanes=lanes)
+        lanes, work = choose(_each(tick, width)(state.lanes, state.own), state.own, state.work)
+        state = state._replace(lanes=lanes, work=work)
         over = (lanes.phase == Phase.DONE) & (state.numbers < count)
         return jax.lax.cond(jnp.any(over), refill, lambda s: s, state)
 
@@ -116,8 +142,10 @@ def fit_pool(
         numbers=jnp.arange(width, dtype=jnp.int32),
         following=jnp.int32(width),
         ended=jax.tree.map(lambda leaf: jnp.stack([leaf] * count), Ended.of(fresh_lane)),
+        work=Work(*[jnp.int32(0)] * 3),
     )
-    return jax.lax.while_loop(lambda s: jnp.any(s.numbers < count), body, state).ended
+    end = jax.lax.while_loop(lambda s: jnp.any(s.numbers < count), body, state)
+    return end.ended, end.work
 
 
 def _select(which: Bool[Array, " lane"], a: Array, b: Array) -> Array:

@@ -16,9 +16,15 @@ from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, coordinates
 from sweep.solvers.base import Bounds, Objective, Solution, Solver
 from sweep.solvers.newton.lane import Settings
-from sweep.solvers.newton.pool import Ended, fit_pool
+from sweep.solvers.newton.pool import Ended, Work, fit_pool
 from sweep.solvers.newton.system import Box
 from sweep.types import Params, Status
+
+_MANY = 64
+"""From this many realisations on, a pool has a quarter as many lanes."""
+
+_LANE = 16
+"""Memory of a lane over that of its rows, where the compiler does not tell: cells take 12."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,51 @@ class NewtonSolver(Solver):
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Callable[[], Solution]:
         """See `Solver.prepare`. `objective` must be the closed form, whose derivatives it knows."""
+        _, box = internal_box(bounds, problem.cells.lengths[0])
+        run = self.pools(problem, block.rows, bounds)
+
+        def solve() -> Solution:
+            ended, _ = zip(*run(), strict=True)
+            return self._solution(jax.tree.map(lambda *x: np.concatenate(x), *ended), bounds, box)
+
+        return solve
+
+    def pools(
+        self, problem: SpectralProblem, rows: Rows, bounds: Bounds
+    ) -> Callable[[], list[tuple[Ended, Work]]]:
+        """Compile; the call fits all realisations of `rows` and says how, and at what cost.
+
+        Side by side they are one pool, one after another a pool each.
+        """
+        blocks = [rows] if side_by_side() else _singles(rows)
+        arguments = [self._arguments(problem, one, bounds) for one in blocks]
+        program = self.compiled(problem, blocks[0], bounds)
+        return lambda: jax.block_until_ready([program(*one) for one in arguments])
+
+    def compiled(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> jax.stages.Compiled:
+        """The program of one pool for all of `rows`, of which shapes are enough."""
+        arguments = self._arguments(problem, rows, bounds)
+        leaves, structure = jax.tree.flatten(arguments)
+        shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
+        return _compile(self.lanes(rows.total.shape[0]), structure, shapes)
+
+    def lanes(self, count: int) -> int:
+        """See `Solver.lanes`: few enough of many that a straggler keeps few waiting."""
+        return super().lanes(count if count < _MANY else -(-count // 4))
+
+    def lane_bytes(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> int:
+        """See `Solver.lane_bytes`; half of what the program of two lanes takes, as compiled.
+
+        A single lane, as on a CPU, is left to `memory.py`: it takes less than a block of maps.
+        """
+        if not side_by_side():
+            return 0
+        two = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((2, *leaf.shape), leaf.dtype), rows)
+        analysis = self.compiled(problem, two, bounds).memory_analysis()
+        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(rows))
+        return analysis.temp_size_in_bytes // 2 if analysis is not None else _LANE * size
+
+    def _arguments(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> tuple:
         cells = problem.cells
         start, box = internal_box(bounds, cells.lengths[0])
         # pixels are of no interest here: without them, problems of other masks share the program
@@ -57,17 +108,7 @@ class NewtonSolver(Solver):
             problem.synchrotron_nu0,
         )
         settings = Settings(self.max_steps, self.tolerance, self.max_scans, self.nodes)
-        blocks = [block.rows] if side_by_side() else _singles(block.rows)
-        arguments = [(bare, rows, start, box, settings) for rows in blocks]
-        leaves, structure = jax.tree.flatten(arguments[0])
-        shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
-        program = _compile(structure, shapes)
-
-        def solve() -> Solution:
-            ended = [program(*one) for one in arguments]
-            return self._solution(jax.tree.map(lambda *x: np.concatenate(x), *ended), bounds, box)
-
-        return solve
+        return bare, rows, start, box, settings
 
     def _solution(self, ended: Ended, bounds: Bounds, box: Box) -> Solution:
         converged = (ended.status == Status.STALLED) & (ended.norm < self.tolerance)
@@ -112,15 +153,12 @@ def _singles(rows: Rows) -> list[Rows]:
 
 
 @lru_cache(maxsize=32)
-def _compile(structure: Any, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> jax.stages.Compiled:
+def _compile(
+    width: int, structure: Any, shapes: tuple[jax.ShapeDtypeStruct, ...]
+) -> jax.stages.Compiled:
     def program(
         problem: SpectralProblem, rows: Rows, start: Spectral, box: Box, settings: Settings
-    ) -> Ended:
-        return fit_pool(problem, rows, start, box, settings, _width(rows.total.shape[0]))
+    ) -> tuple[Ended, Work]:
+        return fit_pool(problem, rows, start, box, settings, width)
 
     return jax.jit(program).lower(*jax.tree.unflatten(structure, shapes)).compile()
-
-
-def _width(count: int) -> int:
-    """Lanes for so many realisations: few enough of many that a straggler keeps few waiting."""
-    return count if count < 64 else -(-count // 4)
