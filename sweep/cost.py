@@ -115,7 +115,7 @@ def pilot(
     """
     drawn, needed = _drawn(experiments)
     packages = [
-        Package("", (Task(Unit("pilot", i, 0), (e.conf,), realisations(e)),))
+        Package("", (Task(Unit("pilot", i, 0), (e.conf,), realisations(e)),), "")
         for i, e in enumerate(drawn)
     ]
     trials: dict[int, Trial] = {}

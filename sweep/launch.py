@@ -133,6 +133,8 @@ def launch(
     for segment in ready.segments:
         publish(path, segment)
 
+    for line in engine.left_behind(path):
+        progress.note(line)
     store = Store(path)
     missing = missing_tasks(store, experiments)
     outcomes = _run(path, missing, engine, progress, stop=confs[0].fail_fast)
@@ -209,7 +211,7 @@ def _run(
     outcomes: list[Outcome] = []
     if not missing:
         return outcomes
-    packages = [Package(path, (task,)) for task in missing]
+    packages = [Package(path, (task,), engine.name) for task in missing]
     running = engine.run(packages, run_package)
     with progress.running(len(missing), sum(t.fits for t in missing)) as advance:
         try:
@@ -218,7 +220,8 @@ def _run(
                 for outcome in ended:
                     advance(outcome)
                     if outcome.died:
-                        failed(outcome.task, path, RuntimeError(outcome.error), ATTEMPTS)
+                        lost = Package(path, (outcome.task,), engine.name)
+                        failed(outcome.task, lost, RuntimeError(outcome.error), ATTEMPTS)
                 if stop and any(o.error for o in ended):
                     break
         finally:

@@ -14,6 +14,7 @@ from sweep.grid import Package, Task, identity
 from sweep.memory import halving
 from sweep.spectra import harmonics, power
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
+from sweep.store.late import await_segments
 from sweep.types import PARAMETERS
 
 _SCALARS = (
@@ -56,28 +57,29 @@ class Outcome:
 
 def run_package(package: Package) -> list[Outcome]:
     """Compute and record the units of a package; a unit that fails costs only itself."""
-    return [_run_task(task, package.store) for task in package.tasks]
+    await_segments(package.store, frozenset(task.unit.segment for task in package.tasks))
+    return [_run_task(task, package) for task in package.tasks]
 
 
-def _run_task(task: Task, path: str) -> Outcome:
+def _run_task(task: Task, package: Package) -> Outcome:
     """Try a unit until it is recorded; what cannot end otherwise is not tried again."""
     for attempt in range(1, TRIES):
         try:
-            return _compute(task, path, attempt)
+            return _compute(task, package, attempt)
         except (ConfigError, MemoryError) as error:
-            return failed(task, path, error, attempt)
+            return failed(task, package, error, attempt)
         except Exception as error:
-            _log(task, path, error, attempt, final=False)
+            _log(task, package, error, attempt, final=False)
         time.sleep(attempt * PAUSE)
     try:
-        return _compute(task, path, TRIES)
+        return _compute(task, package, TRIES)
     except Exception as error:  # whatever a unit does, its worker goes on with the next
-        return failed(task, path, error, TRIES)
+        return failed(task, package, error, TRIES)
 
 
-def _compute(task: Task, path: str, attempt: int) -> Outcome:
+def _compute(task: Task, package: Package, attempt: int) -> Outcome:
     start = time.perf_counter()
-    writer = _writer(path)
+    writer = _writer(package)
     segment = writer.segment(task.unit.segment)
     _check_identity(task, segment)
     spectra = segment.spectra is not None
@@ -88,28 +90,28 @@ def _compute(task: Task, path: str, attempt: int) -> Outcome:
     return Outcome(task, record.statuses)
 
 
-def failed(task: Task, path: str, error: Exception, attempt: int) -> Outcome:
+def failed(task: Task, package: Package, error: Exception, attempt: int) -> Outcome:
     """Log that a unit failed for good in this launch, and say so."""
-    return Outcome(task, {}, _log(task, path, error, attempt, final=True))
+    return Outcome(task, {}, _log(task, package, error, attempt, final=True))
 
 
-def _log(task: Task, path: str, error: Exception, attempt: int, final: bool) -> str:
+def _log(task: Task, package: Package, error: Exception, attempt: int, final: bool) -> str:
     """Log an error where the log can be written; returns it as one line."""
     try:
-        return _writer(path).fail(task.unit, error, attempt, final).message
+        return _writer(package).fail(task.unit, error, attempt, final).message
     except StoreError:
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _writer(path: str) -> UnitWriter:
+def _writer(package: Package) -> UnitWriter:
     """This process's writer; its journal is one file, however many packages it gets."""
-    return _writer_of(path, Store(path).uuid)
+    return _writer_of(package.store, Store(package.store).uuid, package.engine)
 
 
 @lru_cache(maxsize=4)
-def _writer_of(path: str, uuid: str) -> UnitWriter:
+def _writer_of(path: str, uuid: str, engine: str) -> UnitWriter:
     del uuid  # a store that was deleted and made anew has another
-    return UnitWriter(path, WorkerInfo.create(device()))
+    return UnitWriter(path, WorkerInfo.create(device(), engine))
 
 
 def _check_identity(task: Task, segment: Segment) -> None:

@@ -3,15 +3,23 @@
 import functools
 import itertools
 import json
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from sweep import worker
 from sweep.errors import StoreError
@@ -79,6 +87,8 @@ def assert_as_whole(path: Path, whole: dict[str, np.ndarray], realisations: int)
                                    "gradient_norm" else 0.0, err_msg=name)  # fmt: skip
 
 
+T = TypeVar("T")
+
 Pair = tuple[str, int]
 """An experiment and a realisation."""
 
@@ -99,20 +109,41 @@ def recorded(path: Path) -> Counter[Pair]:
     return found
 
 
-@dataclass
-class Mix:
-    """A store, and which pairs must be recorded in it."""
+ANY = st.integers(0, 10_000)
+"""Chooses among what there is: sizes and names are others each time, draws must not be."""
 
-    path: Path
-    rng: random.Random
-    patch: pytest.MonkeyPatch
-    realisations: int = 0
-    held: set[Pair] = field(default_factory=set)
 
-    def killed_launch(self) -> None:
+def nth(among: Sequence[T], which: int) -> T:
+    return among[which % len(among)]
+
+
+class Mix(RuleBasedStateMachine):
+    """A store under launches, kills, damage and compaction, and which pairs it must hold."""
+
+    def __init__(self, path: Path, whole: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        self.path, self.whole = path, whole
+        self.realisations = 0
+        self.held: set[Pair] = set()
+
+    @rule(more=st.integers(1, 2))
+    def launch(self, more: int) -> None:
+        """More is asked for: exactly what is missing is computed, and all is as if undisturbed."""
+        self.realisations = min(self.realisations + more, MOST)
+        if self.path.exists():
+            missing = {p for u in Store(self.path).pending_units() for p in self.pairs(u)}
+        else:
+            missing = set()
+        new = {p for o in launched(self.path, self.realisations) for p in self.pairs(o.task.unit)}
+        assert not new & self.held
+        assert missing <= new
+        assert_as_whole(self.path, self.whole, self.realisations)
+        self.held |= new
+
+    @rule(more=st.integers(1, 2), step=st.sampled_from(WRITING), unit=st.integers(1, 3))
+    def killed_launch(self, more: int, step: str, unit: int) -> None:
         """More is asked for, and the worker dies at a step of the protocol over some unit."""
-        self.realisations = min(self.realisations + self.rng.randint(1, 2), MOST)
-        step, unit = self.rng.choice(WRITING), self.rng.randint(1, 3)
+        self.realisations = min(self.realisations + more, MOST)
         before = len(Store(self.path).done_units()) if self.path.exists() else 0
         reached: list[str] = []
 
@@ -121,55 +152,62 @@ class Mix:
             if at == step and reached.count(step) == unit:
                 raise Killed
 
-        with self.patch.context() as patch, suppress(Killed):
+        with pytest.MonkeyPatch.context() as patch, suppress(Killed):
             with_checkpoint(patch, die)
             launched(self.path, self.realisations)
         assert len(Store(self.path).done_units()) == before + reached.count("recorded")
         self.held |= set(recorded(self.path))
 
-    def damage(self) -> None:
+    @precondition(lambda self: self.path.exists())
+    @rule(which=ANY, kind=st.sampled_from(("emptied", "halved", "flipped", "deleted")))
+    def damage(self, which: int, kind: str) -> None:
         """Verify names the chunk and takes the unit back."""
         store = Store(self.path)
         if not store.done_units():
             return
-        unit = self.rng.choice(sorted(store.done_units(), key=str))
+        unit = nth(sorted(store.done_units(), key=str), which)
         segment = store.segments[unit.segment]
-        name = self.rng.choice(list(segment.layout.variables))
+        name = nth(segment.layout.variables, which)
         file = segment.chunk_file(unit, name)
-        data = file.read_bytes()
-        bit = self.rng.randrange(len(data))
-        flipped = data[:bit] + bytes([data[bit] ^ 1]) + data[bit + 1 :]
-        file.write_bytes(self.rng.choice([b"", data[: len(data) // 2], flipped]))
+        content = file.read_bytes()
+        bit = which % len(content)
+        flipped = content[:bit] + bytes([content[bit] ^ 1]) + content[bit + 1 :]
+        left = {"emptied": b"", "halved": content[: len(content) // 2], "flipped": flipped}
+        if kind == "deleted":
+            file.unlink()
+        else:
+            file.write_bytes(left[kind])
         self.lose(unit)
         report = verify(self.path)
         assert [(d.unit, d.array) for d in report.damage] == [(unit, name)]
         assert report.retracted == (unit,)
 
-    def torn_journal(self) -> None:
+    @precondition(lambda self: self.path.exists())
+    @rule(which=ANY)
+    def torn_journal(self, which: int) -> None:
         """A last line of which the disk lost a part never was."""
         living = {r.id: r for found in Store(self.path).records.values() for r in found}
-        journals = sorted(sidecar(self.path).glob("journal/*.jsonl"))
-        for journal in self.rng.sample(journals, len(journals)):
+        ends = []
+        for journal in sorted(sidecar(self.path).glob("journal/*.jsonl")):
             *before, last = journal.read_bytes().splitlines(keepends=True) or [b""]
             identifier = json.loads(last).get("id", "") if last.endswith(b"\n") else ""
             if record := living.get(identifier):
-                self.lose(record.unit)
-                cut = self.rng.randint(1, len(last) - 1)
-                journal.write_bytes(b"".join(before) + last[:cut])
-                return
+                ends.append((journal, b"".join(before), last, record.unit))
+        if ends:
+            journal, before, last, unit = nth(ends, which)
+            self.lose(unit)
+            journal.write_bytes(before + last[: 1 + which % (len(last) - 1)])
 
-    def lose(self, unit: Unit) -> None:
-        """A unit is about to lose its record; a killed compaction may have left it in two."""
-        there = recorded(self.path)
-        self.held -= {pair for pair in pairs(Store(self.path), unit) if there[pair] == 1}
-
+    @precondition(lambda self: self.path.exists())
+    @rule()
     def compacted(self) -> None:
         """What is finished becomes few files."""
         compact(self.path)
 
-    def killed_compact(self) -> None:
+    @precondition(lambda self: self.path.exists())
+    @rule(step=st.sampled_from(COMPACTING))
+    def killed_compact(self, step: str) -> None:
         """It dies at a step, if it comes to it."""
-        step = self.rng.choice(COMPACTING)
 
         def die(at: str) -> None:
             if at == step:
@@ -178,23 +216,47 @@ class Mix:
         with suppress(Killed):
             compact(self.path, checkpoint=die)
 
+    @invariant()
+    def the_store_holds_what_it_must(self) -> None:
+        """Every pair that was recorded, and none that was lost."""
+        if self.path.exists():
+            assert set(recorded(self.path)) == self.held
+
+    def teardown(self) -> None:
+        """Whatever happened, the same command ends as if nothing had."""
+        if self.realisations:
+            launched(self.path, self.realisations)
+            assert_as_whole(self.path, self.whole, self.realisations)
+            assert launched(self.path, self.realisations) == ()
+
+    def pairs(self, unit: Unit) -> set[Pair]:
+        return pairs(Store(self.path), unit)
+
+    def lose(self, unit: Unit) -> None:
+        """A unit is about to lose its record; a killed compaction may have left it in two."""
+        there = recorded(self.path)
+        self.held -= {pair for pair in self.pairs(unit) if there[pair] == 1}
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
 def test_a_random_mix_ends_as_if_nothing_had_happened(
-    seed: int, whole: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    mix = Mix(tmp_path / "a.zarr", random.Random(seed), monkeypatch)
-    faults = [mix.killed_launch, mix.damage, mix.torn_journal, mix.compacted, mix.killed_compact]
-    for _ in range(3):
-        mix.killed_launch()
-        for fault in mix.rng.sample(faults, mix.rng.randint(1, 3)):
-            fault()
-            assert set(recorded(mix.path)) == mix.held, fault
-        pending = Store(mix.path).pending_units()
-        assert {o.task.unit for o in launched(mix.path, mix.realisations)} == set(pending)
-        assert_as_whole(mix.path, whole, mix.realisations)
-        mix.held = set(recorded(mix.path))
+    numbers = itertools.count()
+
+    class Here(Mix):
+        def __init__(self) -> None:
+            super().__init__(tmp_path / f"{next(numbers)}.zarr", whole)
+
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=6, stateful_step_count=7, deadline=None, database=None, derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )  # fmt: skip
+    assert next(numbers) >= 6
 
 
 def zombie(

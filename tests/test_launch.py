@@ -18,10 +18,12 @@ from rich.console import Console
 
 import sweep
 from sweep.cli.run import main
+from sweep.cli.session import run_session
 from sweep.engines import Engine, LocalEngine
-from sweep.errors import ConfigError
+from sweep.errors import ConfigError, IncompleteError
 from sweep.launch import launch
 from sweep.progress import Progress
+from sweep.statistics.failures import failure_lines
 from sweep.store import Store, publish, verify
 from sweep.types import Status
 from sweep.worker import Outcome
@@ -224,6 +226,26 @@ def test_a_failed_unit_ends_the_command_with_status_4(
     main()  # the same command again
     assert not Store(tmp_path / "a.zarr").pending_units()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "a.zarr.sweep"]
+
+
+def test_a_launch_says_every_kind_of_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken(Planted):
+        def run(self, packages: Any, worker: Any) -> Iterator[list[Outcome]]:
+            for number, package in enumerate(packages):
+                said = f"disk {number} is full" if number else "no memory"
+                yield [Outcome(task, {}, said, died=True) for task in package.tasks]
+
+    with pytest.raises(IncompleteError, match="3 units failed, of 3 missing: 2 kinds of errors; "):
+        run_session(grid(tmp_path / "a.zarr", "noise.realisations=3"), Broken())
+    err = capsys.readouterr().err.splitlines()
+    assert err[-2:] == ["failed: 2 units: disk # is full", "failed: 1 units: no memory"]
+    kinds = failure_lines(Store(tmp_path / "a.zarr"))
+    assert [line.split(" (")[0] for line in kinds] == [
+        "failed: 2 times, 2 units: RuntimeError: disk # is full",
+        "failed: 1 times, 1 units: RuntimeError: no memory",
+    ]
 
 
 def test_damage_costs_its_unit_only(tmp_path: Path) -> None:

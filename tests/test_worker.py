@@ -54,7 +54,7 @@ def test_stored_maps_are_the_recovered_cmb(tmp_path: Path) -> None:
 def test_a_unit_that_fails_costs_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     first, second = packages_of(path, [small(store=path)])
-    package = Package(first.store, (*spoiled(first).tasks, *second.tasks))
+    package = Package(first.store, (*spoiled(first).tasks, *second.tasks), "")
     failed, done = run_package(package)
     assert failed.error is not None
     assert failed.error.startswith("ConfigError: an input file changed")

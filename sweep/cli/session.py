@@ -11,6 +11,7 @@ from sweep.launch import launch
 from sweep.planning import plan
 from sweep.progress import Progress
 from sweep.statistics import summary
+from sweep.statistics.failures import by_kind
 from sweep.store import open_dataset
 
 
@@ -47,9 +48,13 @@ def run_session(
     asked = [i for i, key in enumerate(ds["identity"].values) if key in set(done.identities)]
     out.print(summary_table(summary(ds.isel(experiment=asked)), done.store, out.width))
     if done.failed:
-        first = done.failed[0]
+        kinds = by_kind(done.failed, lambda outcome: outcome.error or "")
+        if len(kinds) > 1:
+            for message, units in kinds:
+                err.print(f"failed: {len(units)} units: {message}", markup=False, soft_wrap=True)
+        why = kinds[0][0] if len(kinds) == 1 else f"{len(kinds)} kinds of errors"
         raise IncompleteError(
-            f"{len(done.failed)} units failed, of {done.missing} missing: {first.error}; "
+            f"{len(done.failed)} units failed, of {done.missing} missing: {why}; "
             f"tracebacks: sweep-store status {done.store} --errors; the same command tries again"
         )
     return done.identities

@@ -17,7 +17,6 @@ from rich.text import Text
 from sweep.cli.tables import console
 from sweep.engines import ATTEMPTS
 from sweep.errors import ConfigError
-from sweep.statistics.failures import FailureKind
 from sweep.statistics.progress import Place, StoreProgress, store_progress
 from sweep.store import Store
 
@@ -145,8 +144,7 @@ def _table(progress: StoreProgress) -> Table:
 
 
 def _failure_lines(progress: StoreProgress) -> Iterator[str]:
-    for kind in progress.failures:
-        yield _failure_line(kind)
+    yield from map(str, progress.failures)
     if poisoned := progress.poisoned:
         more = "" if len(poisoned) <= _UNITS_NAMED else ", ..."
         named = ", ".join(poisoned[:_UNITS_NAMED]) + more
@@ -155,13 +153,9 @@ def _failure_lines(progress: StoreProgress) -> Iterator[str]:
         yield f"tracebacks: {progress.path}.sweep/logs; the newest of each kind: --errors"
 
 
-def _failure_line(kind: FailureKind) -> str:
-    where = f"attempt {kind.attempt}, on {', '.join(kind.hosts)}"
-    return f"failed: {kind.times} times, {kind.units} units: {kind.message} ({where})"
-
-
 def _workers(place: Place, *, finished: bool) -> str:
-    who = f"{place.host} ({place.device}): "
+    by = f", {place.engine}" if place.engine else ""
+    who = f"{place.host} ({place.device}{by}): "
     if finished:
         return f"{who}{place.workers}, {place.fits} fits"
     stale = f", {place.stale} stale" if place.stale else ""

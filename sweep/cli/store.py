@@ -12,6 +12,7 @@ from sweep.cli.science import add_commands
 from sweep.cli.status import WATCH_SECONDS, show_status
 from sweep.cli.tables import console, say, summary_table, write_json
 from sweep.errors import ConfigError, StoreError, SweepError
+from sweep.statistics.failures import failure_lines
 from sweep.statistics.summary import summary
 from sweep.store import Store, compact, open_dataset, seal, verify
 
@@ -88,6 +89,8 @@ def _show(table: Any, options: argparse.Namespace) -> None:
     else:
         out = console()
         out.print(summary_table(table, options.store, out.width))
+        for line in failure_lines(Store(options.store)):
+            say(line)
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from sweep.grid.plan import Package
@@ -16,7 +16,13 @@ ATTEMPTS = 3
 
 
 class Engine(ABC):
-    """Carries packages to workers. Results travel through the store, only outcomes come back."""
+    """Carries packages to workers. Results travel through the store, only outcomes come back.
+
+    Attributes:
+        name: what records call it, as in `hydra/launcher=...`.
+    """
+
+    name: ClassVar[str] = ""
 
     @abstractmethod
     def workers(self) -> int:
@@ -29,6 +35,15 @@ class Engine(ABC):
     def rehearsal(self) -> "Engine":
         """An engine at hand, with workers like those of this one, to time a few fits with."""
         return self
+
+    def left_behind(self, store: str) -> "Iterator[str]":
+        """Clear away what launches into `store` that died have left; a line for each.
+
+        Args:
+            store: path of the store.
+        """
+        del store
+        yield from ()
 
     @abstractmethod
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":

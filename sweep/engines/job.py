@@ -33,11 +33,13 @@ class Element:
         bound = len(os.sched_getaffinity(0)) <= cores
         share(environment.local_rank, tasks, bound).occupy()
         from sweep.store import Store
+        from sweep.store.late import await_segments
 
         packages, worker = pickle.loads(self._work)
         mine = packages[environment.global_rank :: environment.num_tasks]
         if not mine:
             return 0
+        await_segments(mine[0].store, frozenset(t.unit.segment for p in mine for t in p.tasks))
         # after a requeue, or beside another launch, some are done
         done = Store(mine[0].store).done_units()
         left = [p for p in mine if not all(task.unit in done for task in p.tasks)]

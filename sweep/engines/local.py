@@ -29,6 +29,8 @@ class LocalEngine(Engine):
             in this process.
     """
 
+    name = "local"
+
     def __init__(self, processes: Any) -> None:
         if processes != "auto" and (not isinstance(processes, int) or processes < 0):
             raise ConfigError(

@@ -5,6 +5,7 @@ Everything is mpi4py.futures; this says who serves, and which share of its node 
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -26,6 +27,9 @@ _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 _MISSING = (
     "hydra/launcher=mpi needs mpi4py: pip install 'skysweep[mpi]', or on a cluster mpi4py only"
 )
+
+_PASSED_ON = 1.0
+"""Seconds in which mpiexec passes on what a rank has said: it drops the rest at an abort."""
 
 _pool: Any = None
 """The executor of this job, on rank 0 between `ranks` and its end."""
@@ -64,8 +68,9 @@ def ranks() -> Iterator[bool]:
     except Exception:
         if comm.Get_rank() == 0:
             raise  # the others have been released by then
-        traceback.print_exc()
+        sys.stderr.write(traceback.format_exc())
         sys.stderr.flush()
+        time.sleep(_PASSED_ON)
         comm.Abort(1)  # or all would wait for this rank
     finally:
         _pool = None
@@ -86,6 +91,8 @@ def _occupy_slot(comm: Any) -> None:
 
 class MpiEngine(Engine):
     """The other ranks of this job; alone, this process."""
+
+    name = "mpi"
 
     def workers(self) -> int:
         """See `Engine.workers`."""

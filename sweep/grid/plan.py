@@ -38,10 +38,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Package:
-    """Units that one worker computes one after another."""
+    """Units that one worker computes one after another.
+
+    Attributes:
+        store: path of the store.
+        tasks: the units.
+        engine: what carries them, for the record.
+    """
 
     store: str
     tasks: tuple[Task, ...]
+    engine: str
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from sweep.engines import ATTEMPTS
-from sweep.statistics.failures import FailureKind, failure_kinds
+from sweep.statistics.failures import FailureKind, failure_kinds, missing_failures
 from sweep.store import Record, Segment, Store, Unit
 from sweep.store.columns import ABSENT
 
@@ -49,10 +49,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Place:
-    """Workers of one host and kind of device that have recorded a unit.
+    """Workers of one host, kind of device and engine that have recorded a unit.
 
     Attributes:
-        host, device: as recorded.
+        host, device, engine: as recorded; no engine where none was.
         workers: their number; `writing` of them wrote lately, `stale` ones did not though units
             are missing: they have ended, were killed, or hang.
         fits: what they recorded.
@@ -61,6 +61,7 @@ class Place:
 
     host: str
     device: str
+    engine: str
     workers: int
     writing: int
     stale: int
@@ -85,7 +86,7 @@ class StoreProgress:
         rate: fits a second over the last records; None without records.
         eta: seconds to the end at that rate; None where nothing is missing or nobody writes.
         age: seconds since the last record.
-        places: workers by host and device.
+        places: workers by host, device and engine.
         torn_lines: journal lines that cannot be read.
     """
 
@@ -119,7 +120,7 @@ def store_progress(store: Store, now: float | None = None) -> StoreProgress:
     """
     now = time.time() if now is None else now
     done, missing = store.done_units(), frozenset(store.pending_units())
-    failures = [f for f in store.errors() if f.unit in missing]
+    failures = missing_failures(store)
     recorded = {unit: store.records[unit] for unit in done if unit in store.records}
     first = [records[0] for records in recorded.values()]
     # what a store without journals was found to hold has no time of its own
@@ -262,11 +263,11 @@ def _setting(segment: Segment, key: str) -> list[str]:
 def _places(
     written: Sequence[Record], now: float, limit: float, unfinished: bool
 ) -> tuple[Place, ...]:
-    def place(record: Record) -> tuple[str, str]:
-        return record.host, record.device
+    def place(record: Record) -> tuple[str, str, str]:
+        return record.host, record.device, record.engine
 
     places = []
-    for (host, device), of in groupby(sorted(written, key=place), place):
+    for (host, device, engine), of in groupby(sorted(written, key=place), place):
         records = list(of)
         last: dict[str, float] = {}
         for record in records:
@@ -276,6 +277,7 @@ def _places(
             Place(
                 host=host,
                 device=device,
+                engine=engine,
                 workers=len(last),
                 writing=len(last) - silent,
                 stale=silent if unfinished else 0,

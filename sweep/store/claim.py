@@ -16,10 +16,14 @@ from sweep.store.files import PARTIAL, writing
 
 
 @contextmanager
-def claimed(file: Path) -> Iterator[None]:
+def claimed(file: Path, doing: str) -> Iterator[None]:
     """Hold the claim `file` during the body.
 
     A claim that a process of this host left when it died is taken over.
+
+    Args:
+        file: the claim.
+        doing: what its holder does, for the message to another.
 
     Raises:
         StoreError: another process holds it; the message names it.
@@ -37,7 +41,7 @@ def claimed(file: Path) -> Iterator[None]:
             try:
                 os.link(mine, file)  # as O_EXCL, and never seen half written
             except FileExistsError:
-                _take_over(file, mine)
+                _take_over(file, mine, doing)
         finally:
             mine.unlink(missing_ok=True)
     try:
@@ -46,20 +50,20 @@ def claimed(file: Path) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def _take_over(file: Path, mine: Path) -> None:
+def _take_over(file: Path, mine: Path, doing: str) -> None:
     with open(file) as old:
         fcntl.flock(old, fcntl.LOCK_EX)  # of two that find it dead, one
         try:
             holder = json.load(old)
             host, pid, started = holder["host"], int(holder["pid"]), float(holder["started"])
         except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{file}: not a claim; remove it if no compact is running") from None
+            raise StoreError(f"{file}: not a claim; remove it if nobody {doing}") from None
         unchanged = False
         with suppress(FileNotFoundError):
             unchanged = os.path.samestat(os.fstat(old.fileno()), os.stat(file))
         if not unchanged or host != socket.gethostname() or _alive(pid, started):
             raise StoreError(
-                f"{file}: host {host}, pid {pid} is compacting this store; wait for it, "
+                f"{file}: host {host}, pid {pid} {doing}; wait for it, "
                 "or remove this file if that process is no more"
             )
         os.replace(mine, file)

@@ -29,13 +29,10 @@ from sweep.store.records import (
 )
 from sweep.store.schema import VARIABLES, Layout, Unit
 from sweep.store.seal import seal
-from sweep.store.segment import PREFIX, Segment, check_root, read_metadata
+from sweep.store.segment import PREFIX, REPLACES, Segment, check_root, read_metadata
 
 LARGEST = 2**25
 """Bytes of a chunk, before compression, that compaction does not go beyond."""
-
-_FROM = "compacted_from"
-"""Attribute of a segment that names the one it is to replace."""
 
 
 def _pass(step: str) -> None:
@@ -76,7 +73,10 @@ def compact(path: str | Path, *, checkpoint: Callable[[str], None] = _pass) -> C
     path = Path(path).absolute()
     check_root(path)
     before = _files(path)
-    with claimed(sidecar(path) / f"{tag(path)}-compact.claim"), _aside(path) as aside:
+    with (
+        claimed(sidecar(path) / f"{tag(path)}-compact.claim", "is compacting this store"),
+        _aside(path) as aside,
+    ):
         work = _Compaction(path, aside, WorkerInfo.create(), checkpoint)
         work.tidy()
         store = Store(path)
@@ -130,7 +130,7 @@ def coarse(layout: Layout) -> Layout:
 
 
 def _replaced(segment: Segment) -> str:
-    return read_metadata(segment.folder)["attributes"].get(_FROM, "")
+    return read_metadata(segment.folder)["attributes"].get(REPLACES, "")
 
 
 def _files(path: Path) -> int:
@@ -254,5 +254,5 @@ def _content(segment: Segment, layout: Layout) -> Content:
         columns=segment.columns,
         nside=segment.nside,
         pixels=segment.coordinate("healpix_index") if layout.maps else None,
-        attributes=attributes | {"layout": asdict(layout), _FROM: segment.name},
+        attributes=attributes | {"layout": asdict(layout), REPLACES: segment.name},
     )

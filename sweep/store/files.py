@@ -90,10 +90,12 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextmanager
 def folder_made(folder: Path) -> Iterator[None]:
-    """Make `folder` and its parents; if the body fails, take away those that stayed empty."""
+    """Make `folder` and its parents, on disk; if the body fails, remove those that stayed empty."""
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            fsync(made.parent)
         yield
     except BaseException:
         for made in missing:

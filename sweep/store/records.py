@@ -25,17 +25,18 @@ File = tuple[int, str]
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """Who writes: a random name, and for information the host and the device."""
+    """Who writes: a random name, and for information the host, the device and the engine."""
 
     id: str
     host: str
     device: str
+    engine: str = ""
 
     @classmethod
-    def create(cls, device: str = "cpu") -> "WorkerInfo":
+    def create(cls, device: str = "cpu", engine: str = "") -> "WorkerInfo":
         """Name this process."""
         host = socket.gethostname()
-        return cls(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}", host, device)
+        return cls(f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}", host, device, engine)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Record:
     """A line of a journal that says: this unit is done, and these are its bytes.
 
     `files` maps array names to size and sha256; `statuses` counts realisations by status name;
-    `seconds` is the unit's wall time; `time` is for information only.
+    `seconds` is the unit's wall time; `time` is for information only; `engine` carried the unit to
+    its worker, empty where nobody said so.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Record:
     device: str
     attempt: int
     time: str
+    engine: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def make_record(
         device=worker.device,
         attempt=attempt,
         time=now(),
+        engine=worker.engine,
     )
 
 

@@ -25,6 +25,9 @@ from sweep.store.schema import (
 
 PREFIX = "segment-"
 
+REPLACES = "compacted_from"
+"""Attribute of a segment that names the one it is to replace."""
+
 
 def read_metadata(folder: Path) -> dict[str, Any]:
     """Read the `zarr.json` of a group or an array.

@@ -31,7 +31,8 @@ def sweep_command(
     def command(*arguments: str) -> tuple[int, str]:
         # settings of k-means would be unknown to another rule
         base = [s for s in SMALL if "clusters=file" not in arguments or "clusters." not in s]
-        argv = ["sweep", *flags(arguments), *base, "hydra.launcher.processes=0"]
+        here = [] if "hydra/launcher=slurm" in arguments else ["hydra.launcher.processes=0"]
+        argv = ["sweep", *flags(arguments), *base, *here]
         monkeypatch.setattr(sys, "argv", [*argv, *(a for a in arguments if a != "-m")])
         capfd.readouterr()
         try:
@@ -266,6 +267,38 @@ def test_a_wrong_setting_is_refused_in_one_line(
     err = refused(sweep_command, tmp_path, 2, *arguments)
     for word in words:
         assert word in err
+
+
+SLURM = {
+    "nodes=0": "nodes = 0: must be at least 1",
+    "nodes=two": "nodes = 'two': expected an integer",
+    "tasks_per_node=0": "tasks_per_node = 0: must be at least 1",
+    "cpus_per_task=0": "cpus_per_task = 0: must be at least 1",
+    "gpus_per_node=-1": "gpus_per_node = -1: must be at least 0",
+    "mem_gb=0": "mem_gb = 0.0: must be at least 0.001",
+    "mem_gb=nan": "mem_gb = nan: must be at least 0.001",
+    "mem_gb=inf": "mem_gb = inf: must be",
+    "mem_gb=much": "mem_gb = 'much': expected a number",
+    "array_parallelism=0": "array_parallelism = 0: must be at least 1",
+    "max_num_timeout=-1": "max_num_timeout = -1: must be at least 0",
+    "timeout_min=0": "timeout_min = 0: must be at least 1",
+    "signal_delay_s=0": "signal_delay_s = 0: must be at least 1",
+    "signal_delay_s=3600": "signal_delay_s = 3600: must be shorter than a job, 3600 s",
+    "timeout_min=2": "signal_delay_s = 120: must be shorter than a job, 120 s",
+    "poll_s=0": "poll_s = 0.0: must be positive",
+    "poll_s=nan": "poll_s = nan: must be positive",
+    "+additional_parameters.hold=true": "additional_parameters.hold: leave it out",
+}
+
+
+@pytest.mark.parametrize("setting", SLURM)
+def test_what_slurm_would_refuse_is_refused_before(
+    setting: str, sweep_command: Sweep, tmp_path: Path
+) -> None:
+    plus = "+" if setting.startswith("+") else ""
+    word = f"{plus}hydra.launcher.{setting.removeprefix('+')}"
+    err = refused(sweep_command, tmp_path, 2, "hydra/launcher=slurm", word)
+    assert f"hydra.launcher.{SLURM[setting]}" in err
 
 
 def nan_at(pixel: int) -> np.ndarray:

@@ -19,7 +19,7 @@ import pytest
 
 from sweep.cli import status
 from sweep.cli.store import main
-from sweep.statistics.failures import failure_kinds
+from sweep.statistics.failures import failure_kinds, failure_lines
 from sweep.statistics.progress import fit_rate, store_progress
 from sweep.store import Failure, Record, Segment, Store, Unit, UnitWriter, WorkerInfo, publish
 from tests.store.helpers import entry, fill, filled, make_spec, unit_arrays, write_unit
@@ -157,10 +157,11 @@ def test_messages_that_differ_only_in_numbers_are_one_kind() -> None:
 
 
 def test_failures_are_told_until_their_units_are_done(
-    store: Path, capsys: pytest.CaptureFixture[str]
+    store: Path, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     units = Store(store).units()
     for number, unit in enumerate(units[:2]):
+        clock[0] = START + number
         worker(store, number, f"node{number}").fail(unit, raised(f"[red] disk {number}"), 1)
     worker(store).fail(units[2], raised("other"), 2)
     out = said(capsys, store)
@@ -193,6 +194,8 @@ def test_what_failed_at_the_last_attempt_is_poisoned(
     out = said(capsys, store)
     assert "poisoned" not in out
     assert "failed: 1 times, 1 units" in out
+    shown = [line for line in out.splitlines() if line.startswith("failed: ")]
+    assert failure_lines(Store(store)) == shown
 
 
 def test_workers_that_are_silent_for_long_are_stale(store: Path, clock: list[float]) -> None:
@@ -215,6 +218,24 @@ def test_workers_that_are_silent_for_long_are_stale(store: Path, clock: list[flo
     finished = store_progress(Store(store), now=START + 90_000)
     assert [p.stale for p in finished.places if p.host in "ab"] == [0, 0]
     assert finished.eta is None
+
+
+def test_workers_are_told_apart_by_engine(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    units = Store(store).units()
+    for number, engine in enumerate(("local", "slurm", "slurm", "")):
+        mine = UnitWriter(store, WorkerInfo(f"node-{number}", "node", "cpu", engine))
+        write(mine, units[number])
+    out = said(capsys, store)
+    for words in ("(cpu, local): 1 writing, 4 fits", "(cpu, slurm): 2 writing, 6 fits"):
+        assert f"workers on node {words}" in out
+    assert "workers on node (cpu): 1 writing" in out
+    # a journal of a version that did not record it
+    for journal in (store.parent / "a.zarr.sweep" / "journal").iterdir():
+        lines = [json.loads(line) for line in journal.read_text().splitlines()]
+        old = [{k: v for k, v in line.items() if k != "engine"} for line in lines]
+        journal.write_text("".join(json.dumps(line) + "\n" for line in old))
+    (place,) = store_progress(Store(store)).places
+    assert (place.engine, place.workers, Store(store).skipped_lines) == ("", 4, 0)
 
 
 def test_stale_workers_are_shown_while_units_are_missing(

@@ -33,7 +33,7 @@ class Idle(Engine):
 def packages_of(path: Path, confs: list[SweepConf]) -> list[Package]:
     launch(confs, Idle(), Progress(None))
     found = missing_tasks(Store(path), unique([Experiment(c) for c in confs]))
-    return [Package(str(path), (task,)) for task in found]
+    return [Package(str(path), (task,), "of a test") for task in found]
 
 
 def spoiled(package: Package) -> Package:
@@ -89,6 +89,7 @@ class EngineContract:
         assert logged.unit == failed.task.unit
         assert logged.message == failed.error
         assert "Traceback" in logged.traceback
+        assert {r.engine for records in store.records.values() for r in records} == {"of a test"}
 
     def test_the_results_are_those_of_any_other_engine(
         self, spoiled_run: tuple[Path, list[Outcome]], reference: Path

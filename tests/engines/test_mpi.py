@@ -58,6 +58,8 @@ def test_the_command_gives_what_any_engine_gives(tmp_path: Path, reference: Path
     done = sweep_under(3, tmp_path, *given)
     assert done.returncode == 0, done.stderr
     assert_same_results(tmp_path / "a.zarr", reference, rtol=1e-10)
+    records = Store(tmp_path / "a.zarr").records.values()
+    assert {record.engine for found in records for record in found} == {"mpi"}
     # printed once, by one rank
     assert done.stdout.count("cmb_variance") == 1
 
@@ -68,6 +70,20 @@ def test_bad_input_ends_all_ranks(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert "did you mean `noise.ratio`?" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_is_printed_by_one_rank_and_makes_nothing(tmp_path: Path) -> None:
+    given = ["noise.ratio=1,2", "store.path=a.zarr", "hydra/launcher=mpi", "plan=true"]
+    done = sweep_under(3, tmp_path, *given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("mpi, 2 ranks that compute") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rank_that_cannot_serve_ends_the_job(tmp_path: Path) -> None:
+    done = mpiexec(3, sys.executable, "-m", "tests.engines.broken_rank")
+    assert done.returncode != 0
+    assert "OSError: planted" in done.stderr
 
 
 def test_ranks_without_the_launcher_are_refused(tmp_path: Path) -> None:

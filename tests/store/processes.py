@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sweep.store import publish
 
@@ -41,18 +42,24 @@ def kill_loop(path: Path, kills: int) -> None:
     print(killed)
 
 
-def race(path: Path, processes: int) -> None:
+def races(folder: Path, rounds: int) -> None:
+    """In each round four processes make the same new store at once, as small as one can be."""
+    for number in range(rounds):
+        race(folder / f"{number}.zarr", 4, maps=None, spectra=None, parameters=False)
+
+
+def race(path: Path, processes: int, **changes: Any) -> None:
     """Publish from `processes` processes at once; the same experiments in all of them."""
     gate, opened = os.pipe()
 
     def work() -> None:
         os.close(opened)
         os.read(gate, 1)
-        publish(path, make_spec())
+        publish(path, make_spec(**changes))
 
     pids = [forked(work) for _ in range(processes)]
     os.close(gate)
-    time.sleep(0.1)
+    time.sleep(0.03)
     os.close(opened)
     codes = [os.waitpid(pid, 0)[1] for pid in pids]
     if any(codes):
@@ -60,4 +67,6 @@ def race(path: Path, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    {"kill_loop": kill_loop, "race": race}[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))
+    {"kill_loop": kill_loop, "race": race, "races": races}[sys.argv[1]](
+        Path(sys.argv[2]), int(sys.argv[3])
+    )

@@ -63,13 +63,12 @@ def test_only_plain_files_of_the_promised_encoding(tmp_path: Path) -> None:
 def test_creation_race_has_one_root_and_loses_no_segment(
     tmp_path: Path, processes: Callable[..., str]
 ) -> None:
-    for number in range(3):
-        path = tmp_path / f"{number}.zarr"
-        processes("race", path, 4)
-        store = Store(path)
+    processes("races", tmp_path, 50)
+    for number in range(50):
+        store = Store(tmp_path / f"{number}.zarr")
         assert len(store.segments) == 4
         assert len(store.uuid) == 32
-        assert not [*tmp_path.rglob("*.partial")]
+    assert not [*tmp_path.rglob("*.partial")]
 
 
 def test_racing_segments_fill_to_one_dataset(tmp_path: Path, processes: Callable[..., str]) -> None:

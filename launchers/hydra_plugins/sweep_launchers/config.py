@@ -5,7 +5,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from sweep.engines.slurm import SlurmSettings
+from sweep.engines.settings import SlurmSettings
 
 _PLUGINS = "hydra_plugins.sweep_launchers"
 

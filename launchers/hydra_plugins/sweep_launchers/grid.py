@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from sweep.errors import ConfigError
 
@@ -44,6 +44,7 @@ class GridSweeper(Sweeper):
     ) -> None:
         self.params = params or {}
         self.mode, self.max_points = mode, max_points
+        self.config: DictConfig | None = None
         self.zip = [] if zip is None else zip
         self.exclude = [] if exclude is None else exclude
 
@@ -51,7 +52,7 @@ class GridSweeper(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Remember the context and make the launcher."""
-        self.hydra_context = hydra_context
+        self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -76,8 +77,8 @@ class GridSweeper(Sweeper):
         values = {key: _values(override, self.max_points + 1) for key, override in given.items()}
         axes = _axes(values, self.zip)
         patterns = [_pattern(values, pattern) for pattern in self.exclude]
-        self._check_number(axes)
         first = {key: steps[0][0] for key, steps in values.items()}
+        self._check_number(axes, first)
         expand = _product if self.mode == "product" else _one_at_a_time
         kept = self._kept(expand(first, axes), patterns)
         points = [list(point.values()) for point in kept]
@@ -101,16 +102,30 @@ class GridSweeper(Sweeper):
                 text = Transformer.str(value)
                 raise ConfigError(f"hydra.sweeper.{name} = {text}: must be a list of {what}")
 
-    def _check_number(self, axes: list[Axis]) -> None:
+    def _check_number(self, axes: list[Axis], first: Point) -> None:
         lengths = [len(axis) for axis in axes]
         one_by_one = 1 + sum(length - 1 for length in lengths)
         number = prod(lengths) if self.mode == "product" else one_by_one
         if number > self.max_points:
             cut = " or more" if any(length > self.max_points for length in lengths) else ""
             raise ConfigError(
-                f"the grid has {number} points{cut}, above hydra.sweeper.max_points = "
-                f"{self.max_points}: sweep fewer values, or raise it"
+                f"the grid has {number} points{cut}{self._room(first, number)}, above "
+                f"hydra.sweeper.max_points = {self.max_points}: sweep fewer values, or raise it"
             )
+
+    def _room(self, first: Point, number: int) -> str:
+        """What so many points like the first would take, where it can be composed."""
+        if self.config is None or self.hydra_context is None:
+            return ""
+        from sweep.config.compose import to_conf
+
+        from ._room import room, said
+
+        loader: Any = self.hydra_context.config_loader
+        composed = loader.load_sweep_config(self.config, list(first.values()))
+        with open_dict(composed):
+            del composed["hydra"]
+        return f" ({said(*room(to_conf(composed), number))})"
 
     def _kept(
         self, points: Iterable[Point], patterns: list[dict[str, set[str]]]

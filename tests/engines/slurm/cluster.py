@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -34,8 +35,11 @@ SlurmdUser=root
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
-JobAcctGatherType=jobacct_gather/none
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerCPU=2000
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd_port}
@@ -51,6 +55,7 @@ MaxArraySize={max_array}
 NodeName=DEFAULT CPUs=2 RealMemory=4000
 NodeName=n[0-3] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node_port}-{last_port}]
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=spare Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=CANCEL
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
 """
 
@@ -95,6 +100,7 @@ class Cluster:
     folder: Path
     max_array: int = 1001
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+    guard: socket.socket = field(default_factory=socket.socket)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -118,6 +124,12 @@ class Cluster:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if "slurmctld" in self.processes:  # what still runs would outlive the daemons
+            with suppress(subprocess.TimeoutExpired):
+                self.command("scancel", "-u", "root")
+                end = time.monotonic() + 15
+                while self.command("squeue", "-h").stdout.strip() and time.monotonic() < end:
+                    time.sleep(0.5)
         for process in reversed(self.processes.values()):
             process.terminate()
             try:
@@ -126,6 +138,7 @@ class Cluster:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        self.guard.close()
 
     def start_node(self, number: int) -> None:
         """Start the daemon of a virtual node."""
@@ -167,7 +180,7 @@ class Cluster:
     def _configure(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
-        first = _free_ports(2 + NODES)
+        self.guard, first = _free_ports(2 + NODES)
         values = {
             "host": socket.gethostname(),
             "folder": self.folder,
@@ -256,16 +269,22 @@ def _true(said: object) -> bool:
     return said.returncode == 0 if isinstance(said, subprocess.CompletedProcess) else bool(said)
 
 
-def _free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody listens on."""
-    for first in range(17000, 30000, count):
+def _free_ports(count: int) -> tuple[socket.socket, int]:
+    """The first of so many free ports in a row, and what keeps another cluster from taking them.
+
+    Daemons listen on them only later: the port before is bound meanwhile, and stays so.
+    """
+    for first in range(17001, 30000, count + 1):
+        guard = socket.socket()
         try:
+            guard.bind(("127.0.0.1", first - 1))
             for port in range(first, first + count):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
+            guard.close()
             continue
-        return first
+        return guard, first
     raise RuntimeError("no free ports")
 
 

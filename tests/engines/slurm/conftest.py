@@ -14,7 +14,7 @@ def daemons() -> Iterator[Cluster]:
     if reason := missing():
         pytest.skip(reason)
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-    with Cluster(folder) as cluster:
+    with Cluster(folder, max_array=11) as cluster:
         yield cluster
     shutil.rmtree(folder)
 

@@ -1,5 +1,6 @@
 """Jobs, nodes and daemons of a real SLURM cluster that are harmed while a launch waits."""
 
+import re
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from sweep.worker import Outcome
 from tests.engines.contract import packages_of
 from tests.engines.slurm.cluster import Cluster
 from tests.engines.slurm.launches import Slowly, check, in_background, jobs, recorded, settings
-from tests.engines.slurm.workers import die, slow_at_first
+from tests.engines.slurm.workers import die, slow_at_first, swell
 from tests.engines.test_local import until
 from tests.small import assert_same_results, grid
 
@@ -38,11 +39,12 @@ def tasks_of(job: str) -> list[psutil.Process]:
     return found
 
 
-def hurry(cluster: Cluster, job: str) -> None:
+def hurry(cluster: Cluster, *requeued: str) -> None:
     """SLURM holds what is requeued back for two minutes."""
-    pending = ["squeue", "-h", "-r", "-j", job, "-t", "PD", "-o", "%i"]
-    until(lambda: bool(cluster.command(*pending).stdout.split()), 60)
-    cluster.command("scontrol", "update", f"JobId={job}", "StartTime=now")
+    for job in requeued:
+        pending = ["squeue", "-h", "-r", "-j", job, "-t", "PD", "-o", "%i"]
+        until(lambda pending=pending: bool(cluster.command(*pending).stdout.split()), 60)
+        cluster.command("scontrol", "update", f"JobId={job}", "StartTime=now")
 
 
 def harm_scancel(cluster: Cluster, job: str) -> None:
@@ -94,6 +96,36 @@ def test_a_launch_survives(
     check(path, reference, thread, said)
 
 
+@pytest.mark.parametrize(("partition", "again"), [("debug", 1), ("spare", 2)])
+def test_what_is_more_urgent_takes_the_nodes(
+    partition: str, again: int, cluster: Cluster, tmp_path: Path, reference: Path
+) -> None:
+    """Preempted jobs of `debug` are requeued, of `spare` cancelled."""
+    path = tmp_path / "a.zarr"
+    thread, said = in_background(path, Slowly(settings(partition=partition, array_parallelism=1)))
+    until(lambda: recorded(path) > 0, 120)
+    before = set(jobs(cluster))
+    kept = Store(path).records
+    urgent = ["sbatch", "-p", "urgent", "-N4", "--exclusive", "--wrap", "sleep 3"]
+    assert cluster.command(*urgent).returncode == 0
+    named = ["squeue", "-h", "-p", "urgent", "-t", "R", "-o", "%i"]
+    until(lambda: bool(cluster.command(*named).stdout.split()), 60)
+    assert recorded(path) < 8
+    if partition == "debug":  # it goes back under its id
+        waiting = ["squeue", "-h", "-r", "-p", "debug", "-t", "PD", "-o", "%i"]
+        requeued = set(cluster.command(*waiting).stdout.split())
+        assert requeued == before
+        hurry(cluster, *requeued)
+    check(path, reference, thread, said)
+    records = Store(path).records
+    assert {unit: records[unit] for unit in kept} == kept
+    assert all(len(found) == 1 for found in records.values())
+    folders = list((tmp_path / "a.zarr.sweep" / "slurm").iterdir())
+    assert len(folders) == again
+    states = ["sacct", "-n", "-X", "-D", "-P", "-o", "JobID,State", "-j", ",".join(before)]
+    assert "PREEMPTED" in cluster.command(*states).stdout
+
+
 def test_at_its_time_limit_a_job_goes_back_with_what_it_has_left(
     cluster: Cluster, tmp_path: Path, reference: Path
 ) -> None:
@@ -130,11 +162,11 @@ def test_a_node_that_dies_costs_only_time(
     until(lambda: recorded(path) > 0, 120)
     running = cluster.command("squeue", "-h", "-r", "-t", "R", "-o", "%i %N").stdout.split()
     node = running[1]
+    steps = f"[{running[0].split('_')[0]}."
     victims = [
         process
-        for process in psutil.process_iter()
-        if "slurmstepd" in process.name()
-        and f"[{running[0].split('_')[0]}." in str(process.cmdline())
+        for process in psutil.process_iter(["name", "cmdline"])  # None of what ends meanwhile
+        if "slurmstepd" in process.info["name"] and steps in str(process.info["cmdline"])
     ]
     cluster.stop(f"slurmd-{node}")
     for process in [*victims, *tasks_of(running[0])]:
@@ -149,13 +181,26 @@ def test_a_node_that_dies_costs_only_time(
         until(lambda: "down" not in cluster.command("sinfo", "-h", "-o", "%T").stdout, 60)
 
 
-def test_what_always_dies_is_given_up_and_named(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-
+def test_what_always_dies_is_given_up_and_named(cluster: Cluster, tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     packages = packages_of(path, grid(path, "noise.realisations=1"))
-    ((outcome,),) = SlurmEngine(settings()).run(packages, die)
+    ((outcome,),) = SlurmEngine(settings(), late=3.0).run(packages, die)
     assert outcome.died
     assert outcome.error is not None
     assert outcome.error.startswith(f"its job ended {ATTEMPTS} times (")
+
+
+def test_more_memory_than_was_asked_for_is_named_and_tried_so_often_only(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zarr"
+    packages = packages_of(path, grid(path, "noise.realisations=1"))
+    engine = SlurmEngine(settings(mem_gb=1.0), late=3.0)
+    ((outcome,),) = engine.run(packages, swell)
+    assert outcome.error is not None
+    # with cgroups the state would be OUT_OF_MEMORY
+    assert re.match(
+        rf"its job ended {ATTEMPTS} times \(FAILED: StepId=\S+ exceeded memory limit", outcome.error
+    )
+    assert len(list((tmp_path / "a.zarr.sweep" / "slurm").iterdir())) == ATTEMPTS == 3
+    assert not jobs(cluster)

@@ -14,6 +14,14 @@ def die(package: Any) -> list[Any]:
     return []
 
 
+def swell(package: Any) -> list[Any]:
+    """More memory than it was given."""
+    held = bytearray(2 * 2**30)
+    held[::4096] = bytes(len(held[::4096])).replace(b"\0", b"x")
+    time.sleep(60)
+    return []
+
+
 def slowly(package: Any) -> list[Any]:
     """As ever, with time to be disturbed."""
     time.sleep(2)

@@ -1,0 +1,89 @@
+"""What is asked of SLURM, and what of it cannot be asked for."""
+
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from sweep.errors import ConfigError
+
+
+@dataclass
+class SlurmSettings:
+    """What is asked of SLURM; names as in Hydra's submitit launcher.
+
+    Attributes:
+        partition, qos, account, constraint, exclude, gres: as of sbatch.
+        nodes: of a job.
+        tasks_per_node: workers a node; one a GPU, or a few on a node of cores.
+        gpus_per_node: of a job.
+        cpus_per_task: cores of a worker.
+        mem_gb: memory of a node of the job.
+        timeout_min: time limit of a job; at its end it is put back with what it has left.
+        max_num_timeout: how often that is done.
+        signal_delay_s: so long before the limit a job is told.
+        array_parallelism: jobs at a time; packages are dealt to so many.
+        setup: lines of shell before the worker, `module load ...` say.
+        srun_args: more arguments of srun.
+        additional_parameters: more of sbatch, {name: value}.
+        aggregate: a last job, after all others, that seals the store and writes its summary.
+        wait: stay and show progress; false prints the jobs and returns.
+        poll_s: seconds between looks at the store.
+    """
+
+    partition: str | None = None
+    qos: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    exclude: str | None = None
+    gres: str | None = None
+    nodes: int = 1
+    tasks_per_node: int = 1
+    gpus_per_node: int | None = None
+    cpus_per_task: int | None = None
+    mem_gb: float | None = None
+    timeout_min: int = 60
+    max_num_timeout: int = 20
+    signal_delay_s: int = 120
+    array_parallelism: int = 16
+    setup: list[str] | None = None
+    srun_args: list[str] | None = None
+    additional_parameters: dict[str, Any] = field(default_factory=dict)
+    aggregate: bool = False
+    wait: bool = True
+    poll_s: float = 5.0
+
+    def check(self) -> None:
+        """Look at what SLURM would refuse, or take for something else, before anything is made.
+
+        Raises:
+            ConfigError: a setting cannot be used.
+        """
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not (isfinite(value) and value >= least):
+                raise ConfigError(f"hydra.launcher.{name} = {value}: must be at least {least}")
+        if not (isfinite(self.poll_s) and self.poll_s > 0):
+            raise ConfigError(f"hydra.launcher.poll_s = {self.poll_s}: must be positive")
+        if not self.signal_delay_s < 60 * self.timeout_min:
+            raise ConfigError(
+                f"hydra.launcher.signal_delay_s = {self.signal_delay_s}: must be shorter than a "
+                f"job, {60 * self.timeout_min} s by hydra.launcher.timeout_min = {self.timeout_min}"
+            )
+        if "hold" in self.additional_parameters:
+            raise ConfigError(
+                "hydra.launcher.additional_parameters.hold: leave it out, a launch holds its jobs "
+                "by itself until all that they need is in place; to hold them then: scontrol hold"
+            )
+
+
+_LEAST: dict[str, float] = {
+    "nodes": 1,
+    "tasks_per_node": 1,
+    "gpus_per_node": 0,
+    "cpus_per_task": 1,
+    "mem_gb": 0.001,
+    "timeout_min": 1,
+    "max_num_timeout": 0,
+    "signal_delay_s": 1,
+    "array_parallelism": 1,
+}
