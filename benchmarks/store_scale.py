@@ -1,8 +1,8 @@
 """A store of 100 000 experiments with 100 realisations: files, seconds and memory.
 
 Scalars only, synthetic numbers. Each step runs in a process of its own for its peak memory; the
-files are in the page cache. Beside it the usual way, one npz an experiment, for a tenth of the
-experiments: written by as many processes, without the fsync that makes a record durable.
+files are in the page cache. Beside it the usual way, one npz an experiment: written by as many
+processes, without the fsync that makes a record durable.
 """
 
 import hashlib
@@ -18,10 +18,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from benchmarks.record import keep, peak_megabytes
 from sweep.statistics import summary
 from sweep.statistics.moments import Moments
+from sweep.statistics.selection import best
+from sweep.statistics.variance import convergence, paired, statistics
 from sweep.store import (
     ExperimentEntry,
     Layout,
@@ -36,18 +39,27 @@ from sweep.store import (
 from sweep.types import Status
 
 EXPERIMENTS = 100_000
-SAMPLE = 10_000
 REALISATIONS = 100
 TOGETHER = 25
 WRITERS = 4
 
+STATISTICS: dict[str, Callable[[xr.Dataset], object]] = {
+    "statistics": statistics,
+    "statistics by dask": lambda ds: statistics(ds.chunk(experiment=10_000)).compute(),
+    "paired": lambda ds: paired(ds, 0),
+    "convergence": convergence,
+    "best": lambda ds: best(ds, "cmb_variance"),
+}
+READING = {"summary": summary, **STATISTICS}
+
 
 def main() -> None:
-    """Publish, write, read, compact and read again."""
+    """Publish, write, read, compact, read again, and the statistics."""
     with TemporaryDirectory() as folder:
         store, naive = Path(folder) / "a.zarr", Path(folder) / "naive"
         steps = [("publish", store), ("write", store), *_reading(store), ("compact", store)]
-        rows = [_row(*step) for step in [*steps, *_reading(store)]]
+        steps += [*_reading(store), *((name, store) for name in STATISTICS)]
+        rows = [_row(*step) for step in steps]
         rows += [_row("npz: write", naive), _row("npz: summary", naive)]
     keep("store_scale", rows)
 
@@ -75,26 +87,26 @@ def one(step: str, path: str) -> None:
     """One step in this process."""
     place = Path(path)
     prepared = spec() if step == "publish" else None
-    dataset = open_dataset(place) if step == "summary" else None
     work: dict[str, Callable[[], object]] = {
         "publish": lambda: publish(place, prepared or spec()),
         "write": lambda: _together(_write, place),
         "pending units": lambda: Store(place).pending_units(),
         "open": lambda: open_dataset(place),
-        "summary": lambda: summary(dataset or open_dataset(place)),
         "compact": lambda: compact(place),
         "npz: write": lambda: _together(_write_npz, place),
         "npz: summary": lambda: _read_npz(place),
     }
+    if step in READING:
+        dataset = open_dataset(place)
+        work[step] = lambda: READING[step](dataset)
     start = time.perf_counter()
     work[step]()
     seconds = time.perf_counter() - start
-    experiments = SAMPLE if step.startswith("npz") else EXPERIMENTS
     row = {
         "step": step,
-        "experiments": experiments,
+        "experiments": EXPERIMENTS,
         "seconds": seconds,
-        "experiments/s": experiments / seconds,
+        "experiments/s": EXPERIMENTS / seconds,
         "peak MB": peak_megabytes(),
     }
     print(json.dumps(row))
@@ -164,7 +176,7 @@ def _write_npz(path: Path, number: int) -> None:
         parameters=False,
     ).layout
     rng = np.random.default_rng(number)
-    for k in range(number, SAMPLE, WRITERS):
+    for k in range(number, EXPERIMENTS, WRITERS):
         arrays = _arrays(layout, Unit("npz", 0, 0), rng)
         np.savez_compressed(path / f"{k}.npz", **{n: a[0] for n, a in arrays.items()})  # pyright: ignore[reportArgumentType]
 

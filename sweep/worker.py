@@ -12,6 +12,7 @@ from sweep.errors import ConfigError, StoreError
 from sweep.fit import BlockResult, fit_block, joined
 from sweep.grid import Package, Task, identity
 from sweep.memory import halving
+from sweep.programs import forget_surplus_programs
 from sweep.spectra import harmonics, power
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.store.late import await_segments
@@ -137,6 +138,7 @@ def experiment_arrays(
 
 def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResult:
     """Simulate and fit some realisations of an experiment, in parts where memory is short."""
+    forget_surplus_programs()
     setup = build(conf)
 
     def fit(numbers: tuple[int, ...]) -> BlockResult:

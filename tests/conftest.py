@@ -15,6 +15,15 @@ def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs():
+    """One process runs all tests, and compiles more than Linux gives it memory mappings for."""
+    from sweep.programs import forget_surplus_programs
+
+    yield
+    forget_surplus_programs()
+
+
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory):
     """Two experiments, two realisations each and the noise-free slot; read it, or copy it."""

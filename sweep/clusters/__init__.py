@@ -1,6 +1,7 @@
 """Rules that divide the kept pixels into clusters; one file per rule."""
 
 from sweep.clusters.base import ClusterMap, Clusters, contiguous
+from sweep.clusters.binned import binned_clusters
 from sweep.clusters.file import file_clusters
 from sweep.clusters.kmeans import kmeans_clusters, kmeans_counts
 from sweep.clusters.lloyd import LLOYD_VERSION, lloyd_labels
@@ -10,6 +11,7 @@ __all__ = [
     "LLOYD_VERSION",
     "ClusterMap",
     "Clusters",
+    "binned_clusters",
     "contiguous",
     "file_clusters",
     "kmeans_clusters",

@@ -15,6 +15,7 @@ import numpy as np
 from sweep.cache import Cache, canonical_json
 from sweep.clusters import (
     Clusters,
+    binned_clusters,
     file_clusters,
     kmeans_clusters,
     kmeans_counts,
@@ -238,6 +239,8 @@ def _clusters(shared: _Shared) -> Clusters:
     values: dict[Parameter, int] = {p: getattr(conf, p) for p in PARAMETERS}
     if conf.name == "multires":
         return multires_clusters(mask, values)
+    if conf.name == "binned":
+        return binned_clusters(mask, conf.path, values)
     return kmeans_clusters(mask, values, conf.seed, _cache(shared), conf.clip, conf.method)
 
 

@@ -108,6 +108,17 @@ class ClusterFileConf:
 
 
 @dataclass
+class BinnedConf:
+    """Pixels with like spectra, by the parameter maps of an earlier fit."""
+
+    name: str = chosen("binned")
+    path: str = setting(MISSING, "npz or FITS with beta_dust, temp_dust, beta_pl")
+    beta_dust: int = setting(100, "number of bins, of about equally many pixels", at_least(1))
+    temp_dust: int = setting(10, "number of bins, of about equally many pixels", at_least(1))
+    beta_pl: int = setting(10, "number of bins, of about equally many pixels", at_least(1))
+
+
+@dataclass
 class WhiteNoiseConf:
     """White noise from the depth of the instrument."""
 
@@ -241,7 +252,12 @@ GROUPS: dict[str, dict[str, type]] = {
     },
     "instrument": {"instrument": InstrumentConf},
     "mask": {"mask": MaskConf},
-    "clusters": {"kmeans": KmeansConf, "multires": MultiresConf, "file": ClusterFileConf},
+    "clusters": {
+        "kmeans": KmeansConf,
+        "multires": MultiresConf,
+        "file": ClusterFileConf,
+        "binned": BinnedConf,
+    },
     "noise": {"white": WhiteNoiseConf},
     "parameters": {"parameters": ParametersConf},
     "solver": {"newton": NewtonConf, "cadre": CadreConf, "scipy": LibraryConf},

@@ -29,14 +29,15 @@ class Columns:
     units: dict[str, str]
 
     def require(self, name: str) -> np.ndarray:
-        """The array `name`.
+        """The array `name`, in upper or lower case, which FITS does not tell apart.
 
         Raises:
             ConfigError: The file does not have it.
         """
-        if name not in self.arrays:
-            raise ConfigError(f"{self.path} has no `{name}`; it has {', '.join(self.arrays)}")
-        return self.arrays[name]
+        for spelling in (name, name.upper(), name.lower()):
+            if spelling in self.arrays:
+                return self.arrays[spelling]
+        raise ConfigError(f"{self.path} has no `{name}`; it has {', '.join(self.arrays)}")
 
 
 def read_columns(path: str | Path) -> Columns:

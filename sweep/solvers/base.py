@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ from jaxtyping import Array, Float, Int, Scalar
 from sweep.lanes import over_realisations, side_by_side
 from sweep.problem import Observation, SpectralProblem, expand
 from sweep.problem.cells import Rows
+from sweep.programs import keeping_programs
 from sweep.types import NOT_ATTEMPTED, Params
 
 Objective = Callable[[Params, SpectralProblem, Observation], Scalar]
@@ -147,7 +147,7 @@ def natural_scale(problem: SpectralProblem, observation: Observation, bounds: Bo
     }
 
 
-@lru_cache(maxsize=32)
+@keeping_programs
 def _compile(
     solver: TracedSolver,
     objective: Objective,

@@ -6,7 +6,6 @@ precision; scipy's own interface does neither.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
 from sweep.problem import Observation, SpectralProblem
+from sweep.programs import keeping_programs
 from sweep.solvers.base import Bounds, Objective, Solution, Solver
 from sweep.types import Params, Status
 
@@ -108,6 +108,6 @@ def _one(block: Observation, i: int) -> Observation:
     return jax.tree.map(lambda leaf: leaf[i], block)
 
 
-@lru_cache(maxsize=8)
+@keeping_programs
 def _value_and_gradient(objective: Objective) -> Callable:
     return jax.jit(jax.value_and_grad(objective))

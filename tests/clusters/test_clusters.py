@@ -11,6 +11,7 @@ from sweep.cache import Cache
 from sweep.clusters import (
     ClusterMap,
     Clusters,
+    binned_clusters,
     contiguous,
     file_clusters,
     kmeans_clusters,
@@ -204,3 +205,34 @@ def test_file_refuses(tmp_path, mask):
     np.savez(path, beta_dust=labels)
     with pytest.raises(ConfigError, match="has no `temp_dust`; it has beta_dust"):
         file_clusters(mask, path)
+
+
+@given(st.lists(st.integers(0, 20), min_size=12, max_size=12), st.integers(1, 12))
+def test_bins_are_intervals_of_about_equal_size(tmp_path_factory, values, count):
+    tiny, values = Mask(1, np.arange(12) >= 0, "ALL"), np.array(values, float)
+    distinct, pixels = np.unique(values, return_counts=True)
+    count = min(count, distinct.size)
+    path = tmp_path_factory.mktemp("binned") / "maps.npz"
+    np.savez(path, **same(values))
+    labels = binned_clusters(tiny, path, same(count)).temp_dust.labels
+    found = [values[labels == i] for i in np.unique(labels)]
+    found.sort(key=lambda bin: bin[0])
+    assert all(low.max() < high.min() for low, high in zip(found, found[1:], strict=False))
+    # a bin exceeds its share by less than the values that it cannot split
+    assert max(bin.size for bin in found) <= 12 / count + pixels.max()
+    if pixels.max() == 1:
+        assert len(found) == count
+
+
+def test_binned_refuses(tmp_path, mask):
+    path, values = tmp_path / "maps.npz", np.arange(NPIX) // 100 * 0.1
+    first, most = mask.pixels[0], np.unique(values[mask.pixels]).size
+    for bad in (hp.UNSEEN, np.nan):
+        np.savez(path, **same(values, beta_pl=np.where(np.arange(NPIX) == first, bad, values)))
+        with pytest.raises(ConfigError, match=f"`beta_pl`: no value at 1 of .*pixel {first}"):
+            binned_clusters(mask, path, same(3))
+    np.savez(path, **same(values))
+    for count in (0, most + 1):
+        with pytest.raises(ConfigError, match=f"clusters.beta_dust = {count}: must be 1 to {most}"):
+            binned_clusters(mask, path, same(3, beta_dust=count))
+    assert binned_clusters(mask, path, same(most)).beta_dust.count <= most

@@ -21,7 +21,11 @@ YAMLS = sorted(
 )
 BIN = Path(sys.executable).parent
 
-NEEDS_A_PATH = {"templates": "sky.path=sky.npz", "file": "clusters.path=clusters.npz"}
+NEEDS_A_PATH = {
+    "templates": "sky.path=sky.npz",
+    "file": "clusters.path=clusters.npz",
+    "binned": "clusters.path=parameters.fits",
+}
 
 
 def overrides(file: Path) -> list[str]:

@@ -10,6 +10,7 @@ import xarray as xr
 from astropy.io import fits
 
 import sweep
+from sweep.config.build import build_clusters
 from sweep.errors import ConfigError
 from sweep.statistics.curvature import parameter_errors
 from sweep.statistics.fits import write_fits
@@ -55,6 +56,19 @@ def test_healpy_reads_back_the_maps(ds: xr.Dataset, files: dict[str, Path]) -> N
         np.testing.assert_array_equal(read[2 * i : 2 * i + 2, found.pixels], kind)
     outside = np.setdiff1d(np.arange(read.shape[1]), found.pixels)
     assert (read[:, outside] == hp.UNSEEN).all()
+
+
+def test_what_is_written_clusters_another_sweep(ds: xr.Dataset, files: dict[str, Path]) -> None:
+    original = cluster_maps(ds, 0)
+    words = ("sky.nside=8", "mask.expression=GAL060")
+    from_file = ["clusters=file", f"clusters.path={files['clusters']}"]
+    counts = [f"clusters.{p}={int(original[p].max()) + 1}" for p in PARAMETERS]
+    binned = ["clusters=binned", f"clusters.path={files['parameters']}", *counts]
+    kept = original["beta_dust"] != hp.UNSEEN
+    for choice in (from_file, binned):
+        clusters = build_clusters(sweep.compose([*words, *choice]))
+        for p in PARAMETERS:  # each of its two clusters has about half the pixels
+            np.testing.assert_array_equal(getattr(clusters, p).labels, original[p][kept])
 
 
 def test_headers_say_units_order_and_convention(ds: xr.Dataset, files: dict[str, Path]) -> None:

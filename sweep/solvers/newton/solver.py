@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ from sweep.lanes import side_by_side
 from sweep.problem import Observation, SpectralProblem
 from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, coordinates
+from sweep.programs import keeping_programs
 from sweep.solvers.base import Bounds, Objective, Solution, Solver
 from sweep.solvers.newton.lane import Settings
 from sweep.solvers.newton.pool import Ended, Work, fit_pool
@@ -152,7 +152,7 @@ def _singles(rows: Rows) -> list[Rows]:
     return [jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], rows) for i in range(len(rows.total))]
 
 
-@lru_cache(maxsize=32)
+@keeping_programs
 def _compile(
     width: int, structure: Any, shapes: tuple[jax.ShapeDtypeStruct, ...]
 ) -> jax.stages.Compiled:

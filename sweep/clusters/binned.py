@@ -1,0 +1,54 @@
+"""Clusters of pixels with like spectra, by the parameter maps of an earlier fit."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+
+from sweep.clusters.base import ClusterMap, Clusters, check_keys, contiguous
+from sweep.errors import ConfigError
+from sweep.mask import Mask
+from sweep.sky.files import check_nside_of, read_columns
+from sweep.types import PARAMETERS, Parameter
+
+
+def binned_clusters(mask: Mask, path: str | Path, counts: Mapping[Parameter, int]) -> Clusters:
+    """Group the kept pixels by the value of full-sky maps, in bins of about equally many pixels.
+
+    Such clusters follow the foregrounds instead of the sphere: their pixels need not be near
+    each other. Pixels of one value stay together, so that few distinct values give bins of
+    unlike size, and possibly fewer of them than asked for.
+
+    Args:
+        mask: The kept pixels.
+        path: npz or FITS with `beta_dust`, `temp_dust`, `beta_pl`, as `sweep-store maps` writes
+            `parameters.fits`.
+        counts: Number of bins of each parameter.
+
+    Raises:
+        ConfigError: The file or a map is missing, of another resolution, or has no value at a
+            kept pixel; there are fewer distinct values than bins.
+    """
+    check_keys(counts)
+    columns = read_columns(path)
+    return Clusters(**{p: _cluster_map(mask, p, columns.require(p), counts[p]) for p in PARAMETERS})
+
+
+def _cluster_map(mask: Mask, name: str, values: np.ndarray, count: int) -> ClusterMap:
+    check_nside_of(name, values, mask.nside)
+    inside = values[mask.pixels].astype(np.float64)
+    missing = np.flatnonzero(~np.isfinite(inside) | (inside == hp.UNSEEN))
+    if missing.size:
+        raise ConfigError(
+            f"`{name}`: no value at {missing.size:,} of {inside.size:,} kept pixels, first pixel "
+            f"{mask.pixels[missing[0]]}; take the maps of a fit whose mask holds this one"
+        )
+    distinct, inverse, pixels = np.unique(inside, return_inverse=True, return_counts=True)
+    if not 1 <= count <= distinct.size:
+        raise ConfigError(
+            f"clusters.{name} = {count}: must be 1 to {distinct.size:,}, the number of distinct "
+            f"values of `{name}` at the kept pixels"
+        )
+    middle = (np.cumsum(pixels) - pixels / 2) / inside.size
+    return ClusterMap(contiguous(np.floor(middle * count)[inverse]))
