@@ -22,6 +22,7 @@ ORDER = (
     "clusters",
     "noise",
     "spectra",
+    "programs",
     "lanes",
     "problem",
     "solvers",

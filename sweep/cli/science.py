@@ -16,7 +16,7 @@ from sweep.cli.tables import (
 from sweep.errors import ConfigError
 from sweep.progress import Progress
 from sweep.statistics.summary import METRICS, OF_SPECTRA
-from sweep.store import export, open_dataset
+from sweep.store import open_dataset
 
 Add = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
 
@@ -135,4 +135,6 @@ def _optimum(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from sweep.store.export import export
+
     say(f"written: {export(options.store, options.output, nside=options.nside)}")

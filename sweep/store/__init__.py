@@ -32,7 +32,6 @@ from sweep.store.writer import UnitWriter as UnitWriter
 
 if TYPE_CHECKING:
     from sweep.store.dataset import open_dataset as open_dataset
-from sweep.store.export import export as export
 
 
 def __getattr__(name: str) -> Any:
