@@ -76,6 +76,26 @@ def test_a_bad_realisation_touches_no_other(name, bad):
     np.testing.assert_array_equal(spoilt.nll[others], good.nll[others])
 
 
+@pytest.mark.parametrize("backend", ["cpu", "an accelerator"])
+@pytest.mark.parametrize(("name", "cap"), [("newton", 8), ("optax_lbfgs", 200)])
+def test_a_lane_without_end_is_flagged_and_touches_no_other(name, cap, backend, monkeypatch):
+    """Thirty times the noise is fitted in more steps than there are, the others in fewer."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    problem, maps = noisy_block()
+    problem = type(problem).create(
+        problem.frequency, problem.inverse_sigma, problem.labels, 150.0, 20.0
+    )
+    _, signal, _ = problem_and_signal()
+    planted = maps.at[1].set(signal + 30 * (maps[1] - signal))
+    chosen = replace(solver(name), max_steps=cap)
+    good, found = (fit_block(chosen, chi_square, problem, m, bounds()) for m in (maps, planted))
+    assert found.status.tolist() == [Status.CONVERGED, Status.MAX_STEPS, *[Status.CONVERGED] * 2]
+    assert found.iterations[1] == cap
+    others = [0, 2, 3]
+    np.testing.assert_array_equal(found.iterations[others], good.iterations[others])
+    np.testing.assert_array_equal(found.nll[others], good.nll[others])
+
+
 def test_what_is_said_of_a_fit(block):
     chosen, problem, maps, result = block
     for i in range(len(maps)):

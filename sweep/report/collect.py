@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sweep.errors import ConfigError
 from sweep.progress import Progress
 from sweep.report import packing, zones
 from sweep.report.columns import (
@@ -51,6 +52,9 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
     table["unusable"] = table["realisations"] - table["usable"]
     lacks = Lacks()
     detailed = lowest(table["cmb_variance"].to_numpy(), DETAILED)
+    if others := len(table) - len(detailed):
+        why = ConfigError(f"only the {DETAILED} lowest cmb_variance are looked at")
+        lacks.note("others", "Spectra, r and maps", why, others)
     looks = _looks(ds, detailed, lacks, progress)
     add_ratios(table, looks)
     contexts, context = contexts_of(table, names)

@@ -36,6 +36,7 @@ _REMEDIES = {
     "store.spectra=alm, or parameters or maps in the store.",
     "maps": "They need a usable realisation, the files that the experiment was made from, and "
     "parameters (store.parameters=true) in the store.",
+    "others": "`sweep-store plot` and `sweep-store maps` show any of them.",
     "front": "The same command with noise.noiseless=true computes only those fits.",
 }
 
@@ -48,10 +49,10 @@ class Lacks:
 
     reasons: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
 
-    def note(self, part: str, what: str, error: Exception) -> None:
-        """Count an experiment without `what`, which belongs to a `part` of `_REMEDIES`."""
+    def note(self, part: str, what: str, error: Exception, experiments: int = 1) -> None:
+        """Count experiments without `what`, which belongs to a `part` of `_REMEDIES`."""
         counts = self.reasons.setdefault((part, what), Counter())
-        counts[_LABEL.sub("", str(error))] += 1
+        counts[_LABEL.sub("", str(error))] += experiments
 
     def listed(self) -> list[dict[str, Any]]:
         """One entry each: what, of how many, the most frequent reason, what to do."""

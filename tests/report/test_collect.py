@@ -237,6 +237,18 @@ def test_unusable_fits_are_counted(ds: xr.Dataset) -> None:
     assert {("spectra", 1, "no usable fit"), ("maps", 1, "no usable fit")} <= reasons
 
 
+def test_of_many_experiments_the_lowest_have_details_and_the_page_says_so(
+    ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.report.collect.DETAILED", 3)
+    found = collect(ds, QUIET)
+    highest = int(np.argmax(numbers(found, "cmb_variance")))
+    assert [i for i, spectra in enumerate(found["spectra"]) if spectra is None] == [highest]
+    (lack,) = found["lacks"]
+    assert (lack["part"], lack["experiments"]) == ("others", 1)
+    assert lack["why"] == "only the 3 lowest cmb_variance are looked at"
+
+
 @pytest.mark.parametrize("status", [Status.PENDING, Status.NONFINITE])
 def test_a_store_without_a_usable_fit_is_reported(ds: xr.Dataset, status: Status) -> None:
     found = collect(ds.assign(status=xr.full_like(ds["status"].load(), status)), QUIET)

@@ -168,6 +168,7 @@ class Cluster:
         return subprocess.run(
             command,
             env=os.environ | self.environment,
+            cwd=self.folder,  # what a job prints is not left where the tests were started
             capture_output=True,
             text=True,
             check=False,
