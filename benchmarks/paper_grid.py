@@ -1,5 +1,6 @@
 """What the published grid would cost here, and on paper on one GPU."""
 
+import json
 import time
 from math import prod
 
@@ -37,15 +38,15 @@ def main() -> None:
             {
                 "mask": mask,
                 "points": POINTS,
-                "cheapest s": seconds.min(),
-                "mean s": seconds.mean(),
-                "dearest s": seconds.max(),
-                "core hours": seconds.mean() * points / 3600,
-                "error": seconds.std(ddof=1) / np.sqrt(POINTS) * points / 3600,
-                "TB read": read.mean() * points / 1e12,
+                "cheapest s": float(seconds.min()),
+                "mean s": float(seconds.mean()),
+                "dearest s": float(seconds.max()),
+                "core hours": float(seconds.mean() * points / 3600),
+                "error": float(seconds.std(ddof=1) / np.sqrt(POINTS) * points / 3600),
+                "TB read": float(read.mean() * points / 1e12),
             }
         )
-        print(rows[-1], flush=True)
+        print(json.dumps(rows[-1]), flush=True)
     hours, terabytes = (sum(row[k] for row in rows) for k in ("core hours", "TB read"))
     here = bandwidth(2**25)
     share = terabytes * 1e12 / (hours * 3600 * here)

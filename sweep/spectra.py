@@ -10,6 +10,8 @@ from functools import lru_cache
 import healpy as hp
 import numpy as np
 
+from sweep.mask import Mask
+
 LOWEST = 2
 """The lowest multipole of a polarisation map."""
 
@@ -50,6 +52,26 @@ def harmonics(maps: np.ndarray, nside: int, pixels: np.ndarray) -> np.ndarray:
             _, alm_e, alm_b = hp.map2alm(sphere, lmax=lmax, iter=ITERATIONS, pol=True)
             alms[:] = alm_e[order], alm_b[order]
     return found.reshape(*maps.shape[:-2], 2, order.size)
+
+
+def residual_arrays(residual: np.ndarray, mask: Mask, spectra: bool) -> dict[str, np.ndarray]:
+    """What a store keeps of residuals, shape (realisation, stokes, pixel), uK_CMB.
+
+    Args:
+        residual: recovered minus true CMB of the kept pixels.
+        mask: The kept pixels.
+        spectra: whether to compute spectra and coefficients too; they cost tens of ms a map.
+    """
+    arrays = {
+        "residual_variance": residual.var(axis=-1).sum(axis=-1),
+        "sky_fraction": np.full(len(residual), mask.sky_fraction),
+    }
+    if spectra:
+        alms = harmonics(residual, mask.nside, mask.pixels)
+        cl = power(alms) / mask.sky_fraction
+        arrays |= {"ee_residual": cl[:, 0], "bb_residual": cl[:, 1]}
+        arrays |= {"elm_residual": alms[:, 0], "blm_residual": alms[:, 1]}
+    return arrays
 
 
 def power(alms: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:

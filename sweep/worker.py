@@ -13,7 +13,7 @@ from sweep.fit import BlockResult, fit_block, joined
 from sweep.grid import Package, Task, identity
 from sweep.memory import halving
 from sweep.programs import forget_surplus_programs
-from sweep.spectra import harmonics, power
+from sweep.spectra import residual_arrays
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.store.late import await_segments
 from sweep.types import PARAMETERS
@@ -133,7 +133,9 @@ def experiment_arrays(
     """
     result = fit_experiment(conf, realisations)
     arrays = {name: getattr(result, name) for name in _SCALARS} | {"cmb": result.cmb}
-    return arrays | result.params | _residual_arrays(conf, result.cmb, spectra)
+    mask = build_mask(conf)
+    residual = result.cmb - build_sky(conf).cmb[:, mask.pixels]
+    return arrays | result.params | residual_arrays(residual, mask, spectra)
 
 
 def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResult:
@@ -146,21 +148,6 @@ def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResul
         return fit_block(setup.solver, setup.objective, setup.problem, maps, setup.bounds)
 
     return joined(halving(fit, realisations))
-
-
-def _residual_arrays(conf: SweepConf, cmb: np.ndarray, spectra: bool) -> dict[str, np.ndarray]:
-    mask = build_mask(conf)
-    residual = cmb - build_sky(conf).cmb[:, mask.pixels]
-    arrays = {
-        "residual_variance": residual.var(axis=-1).sum(axis=-1),
-        "sky_fraction": np.full(len(cmb), mask.sky_fraction),
-    }
-    if spectra:
-        alms = harmonics(residual, mask.nside, mask.pixels)
-        cl = power(alms) / mask.sky_fraction
-        arrays |= {"ee_residual": cl[:, 0], "bb_residual": cl[:, 1]}
-        arrays |= {"elm_residual": alms[:, 0], "blm_residual": alms[:, 1]}
-    return arrays
 
 
 def unit_arrays(segment: Segment, found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sweep.importing.furax_cs import Run
-from sweep.spectra import harmonics, power
+from sweep.spectra import residual_arrays
 from sweep.store import NOISELESS
 from sweep.types import NOT_ATTEMPTED, PARAMETERS, Status
 
@@ -34,17 +34,11 @@ def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
         finite &= np.isfinite(values).all(axis=1) | ~numbered
     cmb[~finite] = np.nan
 
-    residual = cmb - run.truth
-    mask = run.mask
-    alms = harmonics(residual, mask.nside, mask.pixels)
-    spectra = power(alms) / mask.sky_fraction
     count = len(realisations)
     return {
         "status": np.where(finite, Status.MAX_STEPS, Status.NONFINITE),
         "cmb": cmb,
         "cmb_variance": cmb.var(axis=-1).sum(axis=-1),
-        "residual_variance": residual.var(axis=-1).sum(axis=-1),
-        "sky_fraction": np.full(count, mask.sky_fraction),
         "nll": nll,
         "gradient_norm": np.full(count, np.nan),
         "seconds": np.full(count, np.nan),
@@ -52,10 +46,7 @@ def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
         "scan_certified": np.full(count, NOT_ATTEMPTED),
         **{name: np.full(count, -1) for name in _UNKNOWN},
         **params,
-        "ee_residual": spectra[:, 0],
-        "bb_residual": spectra[:, 1],
-        "elm_residual": alms[:, 0],
-        "blm_residual": alms[:, 1],
+        **residual_arrays(cmb - run.truth, run.mask, spectra=True),
     }
 
 
