@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -14,7 +15,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from sweep.worker import Outcome
+if TYPE_CHECKING:
+    from sweep.worker import Outcome  # which imports jax
 
 QUIET_SECONDS = 20.0
 """Without a terminal, at most one line in this time."""
@@ -54,11 +56,11 @@ class Progress:
             yield lambda: update(1, "")
 
     @contextmanager
-    def running(self, total: int, fits: int) -> Iterator[Callable[[Outcome], None]]:
+    def running(self, total: int, fits: int) -> Iterator[Callable[["Outcome"], None]]:
         """While units are computed; the given function counts one that ended."""
         counts: dict[str, int] = {}
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: "Outcome") -> None:
             for status, n in (outcome.statuses or {"failed unit": 1}).items():
                 counts[status] = counts.get(status, 0) + n
             update(1, ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in counts.items()))

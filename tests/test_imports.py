@@ -109,3 +109,9 @@ def test_what_every_process_imports_is_light(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_asking_a_store_does_not_wait_for_what_fits() -> None:
+    heavy = "{'furax', 'healpy', 'optimistix', 'sweep.worker'}"
+    program = f"import sys, sweep.cli.store; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

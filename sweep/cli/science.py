@@ -46,7 +46,10 @@ def add_commands(add: Add) -> None:
     optimum = add("optimum", _optimum, "is a fit at its minimum: checks, errors and a picture")
     optimum.add_argument("experiment", metavar="EXPERIMENT", help="its label, or how that begins")
     optimum.add_argument("--realisation", type=int, default=0, help="-1 is the noise-free fit")
-    optimum.add_argument("--output", help="file to write; <store>-optimum-<label>.png by default")
+    optimum.add_argument(
+        "--output",
+        help="file to write; <store>-optimum-<label>.png by default, its realisation behind",
+    )
     exported = add("export", _export, "everything recorded as one plain Zarr group")
     exported.add_argument("output", metavar="OUTPUT", help="the group to make, e.g. grid-all.zarr")
     exported.add_argument("--nside", type=int, help="only this resolution")
@@ -68,7 +71,8 @@ def _best(options: argparse.Namespace) -> None:
     if options.json:
         write_json(table)
     else:
-        console().print(ranking_table(table, metric, options.store))
+        out = console()
+        out.print(ranking_table(table, metric, options.store, out.width))
 
 
 def _best_of_zones(options: argparse.Namespace) -> None:
@@ -81,7 +85,8 @@ def _best_of_zones(options: argparse.Namespace) -> None:
     if options.json:
         write_json(table)
     else:
-        console().print(zones_table(table, found, options.store))
+        out = console()
+        out.print(zones_table(table, found, options.store, out.width))
 
 
 def _front(options: argparse.Namespace) -> None:
@@ -93,7 +98,8 @@ def _front(options: argparse.Namespace) -> None:
     if options.json:
         write_json(table)
     else:
-        console().print(front_table(table, options.store))
+        out = console()
+        out.print(front_table(table, options.store, out.width))
 
 
 def _maps(options: argparse.Namespace) -> None:
@@ -105,8 +111,11 @@ def _maps(options: argparse.Namespace) -> None:
     path = Path(options.store)
     label = str(ds["identity"].values[experiment])[:8]
     folder = options.output or path.with_name(f"{path.stem}-{label}")
-    for file in write_fits(ds, experiment, options.realisation, folder):
+    written = write_fits(ds, experiment, options.realisation, folder)
+    for file in written.files:
         say(f"written: {file}")
+    for part, why in written.left_out.items():
+        say(f"no {part}: {why}")
 
 
 def _optimum(options: argparse.Namespace) -> None:
@@ -130,7 +139,8 @@ def _optimum(options: argparse.Namespace) -> None:
         say(f"no errors: {error}")
     failed = sum(check.holds is False for check in checks)
     say(f"{failed} of {len(checks)} checks fail" if failed else "no check fails")
-    output = options.output or path.with_name(f"{path.stem}-optimum-{label}.png")
+    which = "" if options.realisation == 0 else f"-{options.realisation:+d}"
+    output = options.output or path.with_name(f"{path.stem}-optimum-{label}{which}.png")
     say(f"written: {plot_optimum(found, output)}")
 
 

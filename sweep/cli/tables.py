@@ -2,12 +2,15 @@
 
 import json
 import math
+import os
 import sys
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -30,17 +33,15 @@ _HEADINGS = {
     "iterations": "itera-\ntions",
 }
 
-WIDE = 120
-"""Terminals below this many columns get a short table."""
-
-WIDTH = 160
-"""Where the output is no terminal: tables in a log or a pipe are not cut to 80 columns."""
+WIDTH = 1000
+"""Where the output is no terminal: tables in a log or a pipe are not cut."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal, or `WIDTH`."""
+    """A console as wide as the terminal, or as $COLUMNS says, or `WIDTH`."""
     plain = Console(stderr=stderr)
-    return plain if plain.is_terminal else Console(stderr=stderr, width=WIDTH)
+    told = plain.is_terminal or "COLUMNS" in os.environ
+    return plain if told else Console(stderr=stderr, width=WIDTH)
 
 
 def write_json(table: Any) -> None:
@@ -55,50 +56,89 @@ def say(line: str) -> None:
     console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def ranking_table(table: Any, metric: str, title: str) -> Table:
-    """What `best` found, as a rich table."""
-    figures = (metric, *([] if metric == "r" else ["r"]), "behind", "significance")
-    return _table(table, title, ("usable",), tuple(f for f in figures if f in table))
-
-
-def zones_table(table: Any, found: Any, title: str) -> Table:
-    """What `best_of_zones` found, as a rich table; `table` is its `table`."""
-    shown = _table(table, title, ("tried", "usable"), ("residual_variance", "alone"))
-    ratio, metric = found.best.ratio, found.metric
-    lines = [
-        f"together, f_sky {found.best.residuals.sky_fraction:.3f}: "
-        f"r = {ratio.r:.3e} +{ratio.plus:.1e} -{ratio.minus:.1e}, "
-        f"below {ratio.upper_68:.3e} (68 %), {ratio.upper_95:.3e} (95 %)",
-        f"{metric} {with_error(found.value, found.best.error)} from realisations; "
-        f"the best of each zone alone are behind by {with_error(found.behind, found.behind_error)}",
-        shown.caption.plain if isinstance(shown.caption, Text) else "",
-    ]
-    shown.caption = Text("\n".join(line for line in lines if line))
+def ranking_table(table: Any, metric: str, title: str, width: int) -> Table:
+    """What `best` found, as a rich table; a line between those that are not to be compared."""
+    metric = "bias" if metric == "r" else metric
+    figures = [f for f in (metric, "behind", "significance", "r") if f in table]
+    shown = _table(table, title, _counts(table), figures, width)
+    for row, (one, after) in enumerate(pairwise(table["context"])):
+        shown.rows[row].end_section = one != after
+    _add_lines(shown, _left_out(table.attrs["left_out"]))
     return shown
 
 
-def front_table(table: Any, title: str) -> Table:
+def zones_table(table: Any, found: Any, title: str, width: int) -> Table:
+    """What `best_of_zones` found, as a rich table; `table` is its `table`."""
+    counts = ("tried", *_counts(table))
+    shown = _table(table, title, counts, ["alone", "residual_variance"], width)
+    ratio, metric = found.best.ratio, found.metric
+    together = [
+        f"together, f_sky {found.best.residuals.sky_fraction:.3f}: "
+        f"r = {ratio.r:.3e} +{ratio.plus:.1e} -{ratio.minus:.1e}, "
+        f"below {ratio.upper_68:.3e} (68 %), {ratio.upper_95:.3e} (95 %)",
+        f"{metric} {with_error(found.value, found.best.error)} from "
+        f"{len(found.best.residuals.realisations)} realisations that all zones have; "
+        f"the best of each zone alone are behind by {with_error(found.behind, found.behind_error)}",
+    ]
+    _add_lines(shown, *together, _left_out(found.left_out))
+    return shown
+
+
+def _counts(table: Any) -> tuple[str, ...]:
+    return ("usable", "unusable") if table["unusable"].any() else ("usable",)
+
+
+def _left_out(reasons: dict[str, int]) -> str:
+    """A line for experiments that are not in a table."""
+    each = [f"{count} ({why})" for why, count in reasons.items()]
+    return f"left out: {', '.join(each)}" if each else ""
+
+
+def _add_lines(shown: Table, *lines: str) -> None:
+    """Put lines below a table."""
+    there = shown.caption.plain if isinstance(shown.caption, Text) else ""
+    shown.caption = Text("\n".join(line for line in (there, *lines) if line))
+    shown.caption_justify = "left"
+
+
+def front_table(table: Any, title: str, width: int) -> Table:
     """What `front` found, as a rich table."""
-    figures = ("systematic", "statistical", "residual_variance", "cmb_variance", "on_front")
-    return _table(table, title, ("usable",), figures)
+    figures = ["systematic", "statistical", "on_front", "residual_variance", "cmb_variance"]
+    return _table(table, title, _counts(table), figures, width)
 
 
 def summary_table(table: Any, title: str, width: int) -> Table:
-    """A summary (pandas) as a rich table; settings that do not differ stand below it.
-
-    A narrow terminal gets fewer columns rather than cut ones.
-    """
+    """A summary (pandas) as a rich table; settings that do not differ stand below it."""
     counts = tuple(c for c in STATISTICS if c in table and c not in (*_SHOWN, *_HIDDEN))
-    return _table(table, title, counts, _SHOWN if width >= WIDE else _SHOWN[:1])
+    return _table(table, title, counts, list(_SHOWN), width)
 
 
-def _table(table: Any, title: str, counts: tuple[str, ...], figures: tuple[str, ...]) -> Table:
+def _table(
+    table: Any, title: str, counts: tuple[str, ...], figures: list[str], width: int
+) -> Table:
+    """A narrow terminal gets fewer of the figures, the last ones first, rather than cut ones."""
     settings = [c for c in table.columns if c not in STATISTICS]
-    same = [c for c in settings if table[c].nunique(dropna=False) == 1 and table[c].notna().all()]
+    same = [c for c in settings if table[c].nunique() == 1 and table[c].notna().all()]
     varying = telling(table, settings)
     counts = tuple(c for c in counts if table[c].notna().any())
-    columns = [*varying, *counts, *figures]
+    shown = _columns(table, title, [*varying, *counts, *figures])
+    left = list(figures)
+    while len(left) > 1 and _needed(shown) > width:
+        left.pop()
+        shown = _columns(table, title, [*varying, *counts, *left])
+    if dropped := figures[len(left) :]:
+        _add_lines(shown, f"no room for {', '.join(dropped)}: see a wider terminal, or --json")
+    if stated := [f"{c}={_plain(table[c].iloc[0])}" for c in same if table[c].iloc[0] != ""]:
+        _add_lines(shown, f"all: {', '.join(stated)}")
+    return shown
 
+
+def _needed(shown: Table) -> int:
+    wide = Console(width=WIDTH)
+    return Measurement.get(wide, wide.options, shown).maximum
+
+
+def _columns(table: Any, title: str, columns: list[str]) -> Table:
     shown = Table(
         title=Text(title, overflow="fold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
     )
@@ -109,14 +149,12 @@ def _table(table: Any, title: str, counts: tuple[str, ...], figures: tuple[str, 
         shown.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for key, row in table.iterrows():
         shown.add_row(str(key), *(_cell(row, c) for c in columns))
-    if same:
-        shown.caption = Text("all: " + ", ".join(f"{c}={_plain(table[c].iloc[0])}" for c in same))
-        shown.caption_justify = "left"
     return shown
 
 
 _HIDDEN = (
     "usable",
+    "unusable",
     "gradient_norm",
     "evaluations",
     "cmb_variance_error",

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import healpy as hp
 import numpy as np
 
 from sweep.errors import ConfigError
+from sweep.mask import Mask
 from sweep.types import PARAMETERS, Parameter
 
 
@@ -65,6 +67,20 @@ def contiguous(labels: np.ndarray) -> np.ndarray:
     order = np.empty(first.size, np.int32)
     order[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
     return order[inverse]
+
+
+def check_known(mask: Mask, name: str, inside: np.ndarray) -> None:
+    """Check that a map has a value, neither NaN nor UNSEEN, at every kept pixel.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    missing = np.flatnonzero(~np.isfinite(inside) | (inside == hp.UNSEEN))
+    if missing.size:
+        raise ConfigError(
+            f"`{name}`: no value at {missing.size:,} of {inside.size:,} kept pixels, first pixel "
+            f"{mask.pixels[missing[0]]}; take the maps of a fit whose mask holds this one"
+        )
 
 
 def check_keys(values: Mapping[Parameter, int]) -> None:

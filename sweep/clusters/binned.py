@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import healpy as hp
 import numpy as np
 
-from sweep.clusters.base import ClusterMap, Clusters, check_keys, contiguous
+from sweep.clusters.base import ClusterMap, Clusters, check_keys, check_known, contiguous
 from sweep.errors import ConfigError
 from sweep.mask import Mask
 from sweep.sky.files import check_nside_of, read_columns
@@ -38,12 +37,7 @@ def binned_clusters(mask: Mask, path: str | Path, counts: Mapping[Parameter, int
 def _cluster_map(mask: Mask, name: str, values: np.ndarray, count: int) -> ClusterMap:
     check_nside_of(name, values, mask.nside)
     inside = values[mask.pixels].astype(np.float64)
-    missing = np.flatnonzero(~np.isfinite(inside) | (inside == hp.UNSEEN))
-    if missing.size:
-        raise ConfigError(
-            f"`{name}`: no value at {missing.size:,} of {inside.size:,} kept pixels, first pixel "
-            f"{mask.pixels[missing[0]]}; take the maps of a fit whose mask holds this one"
-        )
+    check_known(mask, name, inside)
     distinct, inverse, pixels = np.unique(inside, return_inverse=True, return_counts=True)
     if not 1 <= count <= distinct.size:
         raise ConfigError(

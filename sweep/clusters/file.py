@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweep.clusters.base import ClusterMap, Clusters, contiguous
+from sweep.clusters.base import ClusterMap, Clusters, check_known, contiguous
 from sweep.errors import ConfigError
 from sweep.mask import Mask
 from sweep.sky.files import check_nside_of, read_columns
@@ -35,8 +35,8 @@ def _cluster_map(mask: Mask, name: str, labels: np.ndarray) -> ClusterMap:
     if labels.dtype.kind not in "iuf":
         raise ConfigError(f"`{name}`: expected integer labels, got {labels.dtype}")
     inside = labels[mask.pixels]
-    with np.errstate(invalid="ignore"):
-        bad = np.flatnonzero(~((inside >= 0) & (inside == np.floor(inside))))
+    check_known(mask, name, inside)
+    bad = np.flatnonzero(~((inside >= 0) & (inside == np.floor(inside))))
     if bad.size:
         raise ConfigError(
             f"`{name}`: label {inside[bad[0]]:g} at pixel {mask.pixels[bad[0]]} inside the mask; "

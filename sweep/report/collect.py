@@ -24,9 +24,10 @@ from sweep.report.columns import (
     number_columns,
     settings_columns,
 )
-from sweep.report.contexts import contexts_of, described, lowest, members_of, ranked
 from sweep.report.details import KINDS, Lacks, Look, look, maps_of, packed, truth_of
 from sweep.report.maps import Atlas, resolutions
+from sweep.report.ranking import lowest, ranked
+from sweep.statistics.contexts import Context, contexts_of, described
 from sweep.statistics.progress import store_progress
 from sweep.statistics.summary import settings, summary
 from sweep.store import NOISELESS, Store
@@ -49,7 +50,6 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
     path = Path(ds.attrs["path"])
     store = Store(path)
     table, names = summary(ds), settings(ds)
-    table["unusable"] = table["realisations"] - table["usable"]
     lacks = Lacks()
     detailed = lowest(table["cmb_variance"].to_numpy(), DETAILED)
     if others := len(table) - len(detailed):
@@ -57,9 +57,13 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
         lacks.note("others", "Spectra, r and maps", why, others)
     looks = _looks(ds, detailed, lacks, progress)
     add_ratios(table, looks)
-    contexts, context = contexts_of(table, names)
-    add_front(table, ds, context, lacks)
-    found = ranked(ds, table, context, progress)
+    contexts = contexts_of(table, names)
+    context = [0] * len(table)
+    for which, one in enumerate(contexts):
+        for i in one.members:
+            context[i] = which
+    add_front(table, ds, contexts, lacks)
+    found = ranked(ds, table, contexts, progress)
     first = list(dict.fromkeys([r["first"] for r in found] + _on_front(table)))
     return packing.plain(
         {
@@ -75,10 +79,10 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
             "settings": settings_columns(table, names),
             "columns": number_columns(table, names, ds),
             "metrics": metrics(table),
-            "contexts": contexts,
+            "contexts": [{"label": c.label, "settings": dict(c.settings)} for c in contexts],
             "context": context,
             "best": found,
-            "zones": _zones(ds, table, contexts, context, progress),
+            "zones": _zones(ds, table, contexts, progress),
             "templates": _templates(looks),
             "map_kinds": KINDS,
             **packed(looks),
@@ -113,17 +117,16 @@ def _on_front(table: pd.DataFrame) -> list[int]:
 def _zones(
     ds: xr.Dataset,
     table: pd.DataFrame,
-    contexts: Sequence[dict[str, Any]],
-    context: Sequence[int],
+    contexts: Sequence[Context],
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """A search of zones for each sky, instrument and noise."""
     skies: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
-    for which, members in members_of(context).items():
-        values = contexts[which]["settings"]
+    for context in contexts:
+        values = context.settings
         sky = described({n: v for n, v in values.items() if not n.startswith("mask.")})
-        mask = str(table["mask.expression"].iloc[members[0]])
-        skies[sky].setdefault(mask, []).extend(members)
+        mask = str(table["mask.expression"].iloc[context.members[0]])
+        skies[sky].setdefault(mask, []).extend(context.members)
     numbers = table["cmb_variance"].to_numpy()
 
     def best(members: list[int]) -> int | None:

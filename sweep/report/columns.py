@@ -8,8 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.report.contexts import members_of
 from sweep.report.details import Lacks, Look
+from sweep.statistics.contexts import Context
 from sweep.statistics.front import front
 from sweep.statistics.summary import METRICS, telling
 from sweep.types import Status
@@ -97,11 +97,13 @@ def add_ratios(table: pd.DataFrame, looks: Sequence[Look]) -> None:
     table["bias"] = table["r"].abs()
 
 
-def add_front(table: pd.DataFrame, ds: xr.Dataset, context: Sequence[int], lacks: Lacks) -> None:
+def add_front(
+    table: pd.DataFrame, ds: xr.Dataset, contexts: Sequence[Context], lacks: Lacks
+) -> None:
     """Add both parts of the residual, and what is on the front of its context."""
     names = ("systematic", "statistical", "statistical_error", "on_front")
     columns = {name: np.full(len(table), np.nan) for name in names}
-    for members in members_of(context).values():
+    for members in (context.members for context in contexts):
         try:
             part = front(ds.isel(experiment=members))
         except ConfigError as error:

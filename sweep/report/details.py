@@ -1,6 +1,5 @@
 """What is known of one experiment beyond its row of the table, and why the rest is not."""
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.report import packing
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
-from sweep.statistics.residuals import Spectra, read_residuals
+from sweep.statistics.residuals import Spectra, read_residuals, reason
 from sweep.statistics.selection import templates_of
 from sweep.statistics.tensor_ratio import Templates, TensorRatio, tensor_ratio
 from sweep.store import NOISELESS
@@ -40,8 +39,6 @@ _REMEDIES = {
     "front": "The same command with noise.noiseless=true computes only those fits.",
 }
 
-_LABEL = re.compile(r"^(experiment )?[0-9a-f]{8}: ")
-
 
 @dataclass
 class Lacks:
@@ -49,10 +46,10 @@ class Lacks:
 
     reasons: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
 
-    def note(self, part: str, what: str, error: Exception, experiments: int = 1) -> None:
+    def note(self, part: str, what: str, error: ConfigError, experiments: int = 1) -> None:
         """Count experiments without `what`, which belongs to a `part` of `_REMEDIES`."""
         counts = self.reasons.setdefault((part, what), Counter())
-        counts[_LABEL.sub("", str(error))] += experiments
+        counts[reason(error)] += experiments
 
     def listed(self) -> list[dict[str, Any]]:
         """One entry each: what, of how many, the most frequent reason, what to do."""

@@ -1,5 +1,6 @@
 """The best experiment of every zone, and what all zones together say of r."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.statistics.residuals import Residuals, read_residuals
+from sweep.statistics.residuals import Residuals, read_residuals, reason
 from sweep.statistics.selection import difference_error, metric_of, ratio_error, templates_of
 from sweep.statistics.summary import OF_SPECTRA, summary
 from sweep.statistics.tensor_ratio import TensorRatio, tensor_ratio
@@ -47,6 +48,7 @@ class Selection:
         behind: by how much `alone` is behind `best`.
         behind_error: of that, from the same realisations.
         tried: experiments of every zone that have what the metric needs.
+        left_out: how many do not, by reason.
     """
 
     metric: str
@@ -55,6 +57,7 @@ class Selection:
     behind: float
     behind_error: float
     tried: dict[str, int]
+    left_out: dict[str, int]
 
     @property
     def value(self) -> float:
@@ -114,7 +117,8 @@ def best_of_zones(
     members = {zone: np.flatnonzero(masks == zone).tolist() for zone in zones}
     check_shared(ds, [e for zone in zones for e in members[zone]])
     check_disjoint(ds, [members[zone][0] for zone in zones])
-    candidates = {zone: _candidates(ds, members[zone], zone, done) for zone in zones}
+    left_out: Counter[str] = Counter()
+    candidates = {z: _candidates(ds, members[z], z, left_out, done) for z in zones}
 
     def value(chosen: dict[str, int]) -> float:
         return metric_of(_ratio(_together(candidates, chosen)), metric)
@@ -137,23 +141,29 @@ def best_of_zones(
         behind=metric_of(separate.ratio, metric) - metric_of(best.ratio, metric),
         behind_error=difference_error(separate.residuals, best.residuals, metric),
         tried={zone: len(found) for zone, found in candidates.items()},
+        left_out=dict(left_out),
     )
 
 
 def _candidates(
-    ds: xr.Dataset, members: Sequence[int], zone: str, done: Callable[[], None]
+    ds: xr.Dataset,
+    members: Sequence[int],
+    zone: str,
+    left_out: Counter[str],
+    done: Callable[[], None],
 ) -> dict[int, Residuals]:
-    found, reason = {}, ""
+    found, why = {}, ""
     for experiment in members:
         try:
             residuals = read_residuals(ds, experiment)
             residuals.spectra()  # needs two realisations, or a noise-free fit
             found[experiment] = residuals
         except ConfigError as error:
-            reason = str(error)
+            why = reason(error)
+            left_out[why] += 1
         done()
     if not found:
-        raise ConfigError(f"zone {zone}: no experiment has the spectra of its residuals: {reason}")
+        raise ConfigError(f"zone {zone}: no experiment has the spectra of its residuals: {why}")
     return found
 
 

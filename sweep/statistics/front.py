@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.statistics.summary import summary
+from sweep.statistics.contexts import contexts_of
+from sweep.statistics.summary import settings, summary
 from sweep.statistics.variance import statistics
 from sweep.store import NOISELESS
 from sweep.types import Status
@@ -25,13 +26,16 @@ def front(ds: xr.Dataset) -> pd.DataFrame:
     Returns:
         `summary` with `systematic`, var Q + var U of the residual of the noise-free fit;
         `statistical`, what realisations have more on average, with `statistical_error`; and
-        `on_front`, true where no other experiment of the same mask is lower in one part and not
-        higher in the other. Only experiments that have both parts; sorted by `systematic`.
+        `on_front`, true where no other experiment of the same context (sky, instrument, noise and
+        mask) is lower in one part and not higher in the other. Only experiments that have both
+        parts; sorted by `systematic`. With r_i = s + n_i, `statistical` holds the mean of
+        2 cov(s, n_i) beside that of var n_i; `sweep.statistics.maps` has var n_i alone.
 
     Raises:
         ConfigError: no experiment has a usable fit without noise and one with.
     """
     table: Any = summary(ds)
+    contexts = contexts_of(table, settings(ds))
     noiseless = ds.isel(realisation=ds["realisation"].values == NOISELESS)
     if not noiseless.sizes["realisation"] or "residual_variance" not in ds:
         raise ConfigError("no experiment has a noise-free fit: run with noise.noiseless=true")
@@ -41,24 +45,25 @@ def front(ds: xr.Dataset) -> pd.DataFrame:
     table["systematic"] = systematic
     table["statistical"] = total["mean"].values - systematic
     table["statistical_error"] = total["standard_error"].values
-    table = table[np.isfinite(table["statistical"])]
-    if table.empty:
-        raise ConfigError("no experiment has a usable fit without noise and one with")
-    masks = np.asarray(ds["mask.expression"].values)[np.isfinite(systematic - total["mean"].values)]
     parts = table[["systematic", "statistical"]].to_numpy()
+    there = np.isfinite(parts).all(axis=1)
+    if not there.any():
+        raise ConfigError("no experiment has a usable fit without noise and one with")
     on_front = np.zeros(len(table), bool)
-    for mask in np.unique(masks):
-        on_front[masks == mask] = unbeaten(parts[masks == mask])
+    for context in contexts:
+        members = np.array(context.members)[there[context.members]]
+        on_front[members] = unbeaten(parts[members])
     table["on_front"] = on_front
-    return table.sort_values("systematic", kind="stable")
+    return table[there].sort_values("systematic", kind="stable")
 
 
 def unbeaten(points: np.ndarray) -> np.ndarray:
-    """Which points, shape (point, part), no other point is below in one part and not above in any.
+    """Which points, shape (point, 2), no other is below in one part and not above in the other.
 
     Returns:
         bool, shape (point,).
     """
-    not_above = (points[:, None, :] <= points[None, :, :]).all(axis=-1)
-    below = (points[:, None, :] < points[None, :, :]).any(axis=-1)
-    return np.logical_not((not_above & below).any(axis=0))
+    ascending, own = np.unique(points, axis=0, return_inverse=True)
+    second = ascending[:, 1]
+    lowest_before = np.minimum.accumulate(np.concatenate([[np.inf], second]))[:-1]
+    return (second < lowest_before)[own.ravel()]

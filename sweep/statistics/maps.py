@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.statistics.configurations import configuration
+from sweep.statistics.configurations import configuration, imported_settings
 from sweep.statistics.recovered import kept_pixels, recovered_cmb, residual_of
 from sweep.store import NOISELESS
 from sweep.types import PARAMETERS, Parameter, Status
@@ -129,7 +129,9 @@ def cmb_maps(ds: xr.Dataset, experiment: int, realisation: int) -> Map:
         ConfigError: as `recovered_cmb`.
     """
     (cmb,) = recovered_cmb(ds, experiment, [realisation])
-    return sphere(cmb, kept_pixels(ds, experiment), configuration(ds, experiment).sky.nside)
+    imported = imported_settings(ds, experiment)
+    nside = int(imported["sky.nside"]) if imported else configuration(ds, experiment).sky.nside
+    return sphere(cmb, kept_pixels(ds, experiment), nside)
 
 
 def residual_maps(ds: xr.Dataset, experiment: int) -> ResidualMaps:

@@ -6,6 +6,7 @@ power of the mean of R realisations is that of s and 1/R of that of n: both esti
 of that bias.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,8 @@ from sweep.types import Status
 
 Field = Literal["E", "B"]
 FIELDS: tuple[Field, ...] = get_args(Field)
+
+_LABEL = re.compile(r"^(experiment )?[0-9a-f]{8}: ")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ class Residuals:
             mean = share.astype(self.alms.dtype) @ self.alms
             own = np.sum(share**2, axis=-1, keepdims=True)
             both = power(mean) / self.sky_fraction - share**2 @ self._power
-            systematic = both / (1 - own)
+            with np.errstate(invalid="ignore"):  # one realisation all the time: NaN
+                systematic = both / (1 - own)
             statistical = total - systematic
         return Spectra(total, systematic, statistical)
 
@@ -106,6 +110,10 @@ class Residuals:
     @cached_property
     def _scatter(self) -> np.ndarray:
         return power(self.alms - self.noiseless) / self.sky_fraction
+
+    def from_realisations(self) -> "Residuals":
+        """The same without the noise-free fit: s is what different realisations have in common."""
+        return replace(self, noiseless=None)
 
     def select(self, realisations: Sequence[int] | np.ndarray) -> "Residuals":
         """Those of some of the realisations, by their numbers."""
@@ -143,6 +151,11 @@ def read_residuals(ds: xr.Dataset, experiment: int, field: Field = "B") -> Resid
         alms=alms[numbers >= 0],
         noiseless=noiseless[0] if len(noiseless) else None,
     )
+
+
+def reason(error: ConfigError) -> str:
+    """Why an experiment has no residuals, without its label: to count those of a kind."""
+    return _LABEL.sub("", str(error))
 
 
 def _kept_alms(one: xr.Dataset, field: Field) -> np.ndarray:

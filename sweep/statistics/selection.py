@@ -1,8 +1,10 @@
 """Which experiment is best by a metric, and how sure that is."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,9 +13,10 @@ import xarray as xr
 from sweep.cache import Cache
 from sweep.config.compose import compose
 from sweep.errors import ConfigError
+from sweep.statistics.contexts import Context, contexts_of
 from sweep.statistics.moments import Moments
-from sweep.statistics.residuals import Residuals, read_residuals
-from sweep.statistics.summary import METRICS, OF_FITS, summary
+from sweep.statistics.residuals import Residuals, read_residuals, reason
+from sweep.statistics.summary import METRICS, OF_FITS, settings, summary
 from sweep.statistics.tensor_ratio import (
     Templates,
     TensorRatio,
@@ -28,43 +31,64 @@ from sweep.types import Status
 def best(
     ds: xr.Dataset, metric: str, top: int | None = None, done: Callable[[], None] = lambda: None
 ) -> pd.DataFrame:
-    """Experiments with usable fits, the best first.
+    """Experiments with usable fits, the best first, those of every context apart.
+
+    Only experiments that see the same sky through the same instrument, noise and mask can be
+    compared by their numbers, see `sweep.statistics.contexts`.
 
     Args:
         ds: what `sweep.open` returns.
-        metric: one of `METRICS`.
-        top: how many; all by default.
+        metric: one of `METRICS`; `r` ranks as `bias`.
+        top: how many of each context; all by default.
         done: called after each experiment whose spectra were looked at.
 
     Returns:
-        `summary` of them with the metric and its error, `<metric>_error`; `behind` the first, with
-        `behind_error` from the realisations both have, which is much smaller than the errors of
-        the two since their noise is the same; and `significance`, the ratio of the last two. For
-        metrics of spectra also `r`, `r_minus`, `r_plus`, `r_upper_68` and `r_upper_95`; errors are
-        of a bootstrap over realisations. Experiments whose spectra were not kept are left out.
+        `summary` of them with the `context`, the metric and its error, `<metric>_error`; `behind`
+        the first of the context, with `behind_error` from the realisations both have, which is
+        much smaller than the errors of the two since their noise is the same; and `significance`,
+        the ratio of the last two. For metrics of spectra also `r`, `r_minus`, `r_plus`,
+        `r_upper_68` and `r_upper_95`; errors are of a bootstrap over realisations. Experiments
+        without the metric are left out; `attrs["left_out"]` counts them by reason.
 
     Raises:
         ConfigError: unknown metric, or no experiment has what it needs.
     """
     if metric not in METRICS:
         raise ConfigError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
+    metric = "bias" if metric == "r" else metric
     table = summary(ds)
+    contexts = contexts_of(table, settings(ds))
     ranking = _Means(ds, metric) if metric in OF_FITS else _Ratios(ds, metric, done)
-    values = ranking.values
-    order = np.argsort(values, kind="stable")
-    order = order[np.isfinite(values[order])][:top]
-    if not order.size:
+    rows = [row for context in contexts for row in _ranked(context, ranking, top)]
+    if not rows:
         raise ConfigError(ranking.none)
+    order = [row.experiment for row in rows]
     table = table.iloc[order].copy()
     for name, column in ranking.columns.items():
         table[name] = column[order]
-    first = int(order[0])
-    table[metric] = values[order]
-    table[f"{metric}_error"] = [ranking.error(int(i)) for i in order]
-    behind = [ranking.behind(int(i), first) for i in order[1:]]
-    table["behind"], table["behind_error"] = np.array([(0.0, np.nan), *behind]).T
+    table[metric] = ranking.values[order]
+    table[f"{metric}_error"] = [ranking.error(i) for i in order]
+    table["context"] = [row.context for row in rows]
+    table["behind"], table["behind_error"] = np.array([row.behind for row in rows]).T
     table["significance"] = table["behind"] / table["behind_error"]
+    table.attrs["left_out"] = dict(ranking.left_out)
     return table
+
+
+class _Row(NamedTuple):
+    experiment: int
+    context: str
+    behind: tuple[float, float]
+
+
+def _ranked(context: Context, ranking: "_Means | _Ratios", top: int | None) -> list[_Row]:
+    """The experiments of a context that have the metric, the best first."""
+    members = np.array(context.members)
+    values = ranking.values[members]
+    order = members[np.argsort(values, kind="stable")]
+    order = order[: np.count_nonzero(np.isfinite(values))][:top].tolist()
+    behind = [(0.0, np.nan), *(ranking.behind(i, order[0]) for i in order[1:])]
+    return [_Row(i, context.label, gap) for i, gap in zip(order, behind, strict=False)]
 
 
 class _Means:
@@ -80,6 +104,8 @@ class _Means:
         self._usable = usable & np.isfinite(self._numbers)
         moments = Moments.of(self._numbers, self._usable)
         self.values, self._errors = moments.mean, moments.standard_error
+        without = int(np.count_nonzero(~np.isfinite(self.values)))
+        self.left_out = Counter({"no usable fit": without} if without else {})
 
     def error(self, one: int) -> float:
         return float(self._errors[one])
@@ -101,6 +127,7 @@ class _Ratios:
 
     def __init__(self, ds: xr.Dataset, metric: str, done: Callable[[], None]) -> None:
         self._ds, self._metric = ds, metric
+        self.left_out: Counter[str] = Counter()
         self._ratios: list[TensorRatio | None] = []
         self._known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for i in range(ds.sizes["experiment"]):
@@ -114,7 +141,8 @@ class _Ratios:
         try:
             residuals = read_residuals(self._ds, one)
             return tensor_ratio(residuals, templates_of(residuals))
-        except ConfigError:
+        except ConfigError as error:
+            self.left_out[reason(error)] += 1
             return None
 
     @cached_property

@@ -27,6 +27,7 @@ RATIO = ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95", "bias")
 STATISTICS = (
     "realisations",
     "usable",
+    "unusable",
     *(s.name.lower() for s in Status if s is not Status.PENDING),
     "certified",
     "cmb_variance",
@@ -39,6 +40,7 @@ STATISTICS = (
     *(f"{name}_error" for name in _MEANS),
     *RATIO,
     *(f"{name}_error" for name in RATIO),
+    "context",
     "behind",
     "behind_error",
     "significance",
@@ -60,10 +62,10 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
 
     Returns:
         One row an experiment: the settings that tell experiments apart; the number of
-        realisations, usable ones and every status that occurs (a recorded noise-free fit is not
-        counted); the share of the usable fits that are `certified`; mean, standard error,
-        variance and its error of `cmb_variance` (uK^2, uK^2, uK^4, uK^4); mean and standard error
-        of `residual_variance` (uK^2); means of `nll`, `iterations`, `evaluations`,
+        realisations, usable and unusable ones, and every status that occurs (a recorded noise-free
+        fit is not counted); the share of the usable fits that are `certified`; mean, standard
+        error, variance and its error of `cmb_variance` (uK^2, uK^2, uK^4, uK^4); mean and standard
+        error of `residual_variance` (uK^2); means of `nll`, `iterations`, `evaluations`,
         `gradient_norm` and `seconds`. NaN where too few fits are usable, see
         `sweep.statistics.variance`, and for `certified` where no fit was scanned.
     """
@@ -75,6 +77,7 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     table["experiment"] = [identity[:8] for identity in noisy["identity"].values]
     table["realisations"] = np.sum(status != Status.PENDING, axis=1)
     table["usable"] = np.sum(usable, axis=1)
+    table["unusable"] = table["realisations"] - table["usable"]
     for code in Status:
         if code is not Status.PENDING and np.any(status == code):
             table[code.name.lower()] = np.sum(status == code, axis=1)

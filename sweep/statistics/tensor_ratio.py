@@ -152,18 +152,24 @@ def bootstrap(
     """The same of realisations drawn anew with replacement.
 
     The same seed draws the same numbers for every experiment with as many realisations, so that
-    experiments can be compared draw by draw.
+    experiments can be compared draw by draw. Draws of R realisations scatter less than others
+    would by the root of (R - 1) / R, which is mended here.
+
+    Without a noise-free fit, and where s is small against the noise, the error of r is too large,
+    by about 1.5 to 2: in a draw the noise that its own mean holds passes for a part of s.
 
     Returns:
         `r`, `minus`, `plus`, `upper_68` and `upper_95`, each of shape (draw,); their standard
-        deviation is the error that the number of realisations leaves. NaN where a draw of few
-        realisations leaves no power to the noise of a multipole, so that there is no likelihood.
+        deviation is the error that the number of realisations leaves. NaN where there is no
+        likelihood: a draw of few realisations leaves no power to the noise of a multipole, or
+        is one realisation all the time, which without a noise-free fit says nothing of s.
     """
     count = len(residuals.realisations)
     if count < 2:
         raise ConfigError(f"{residuals.label}: errors need two realisations, there is {count}")
     rng = np.random.default_rng(seed)
-    weights = np.stack([_draw(rng, count) for _ in range(draws)])
+    drawn = rng.integers(count, size=(draws, count))
+    weights = np.stack([np.bincount(each, minlength=count) for each in drawn])
     found = residuals.spectra(weights)
     observed = spectra.lensing + found.systematic + found.statistical
     each = []
@@ -173,24 +179,20 @@ def bootstrap(
         except ConfigError:
             each.append(None)
     names = ("r", "minus", "plus", "upper_68", "upper_95")
-    return {
-        name: np.array([np.nan if one is None else getattr(one, name) for one in each])
-        for name in names
-    }
+    values = {n: np.array([np.nan if e is None else getattr(e, n) for e in each]) for n in names}
+    return {n: _widened(v, np.sqrt(count / (count - 1))) for n, v in values.items()}
+
+
+def _widened(draws: np.ndarray, factor: float) -> np.ndarray:
+    """Draws farther from their mean."""
+    known = draws[np.isfinite(draws)]
+    return known.mean() + factor * (draws - known.mean()) if known.size else draws
 
 
 def spread(draws: np.ndarray) -> float:
-    """Standard deviation of the draws of `bootstrap`; NaN where a tenth of them or more are."""
+    """Standard deviation of the draws of `bootstrap`; NaN where a quarter of them or more are."""
     known = draws[np.isfinite(draws)]
-    return float(known.std(ddof=1)) if known.size > 0.9 * draws.size else np.nan
-
-
-def _draw(rng: np.random.Generator, count: int) -> np.ndarray:
-    """How often each of some realisations is drawn; never the same one all the time."""
-    while True:
-        weights = np.bincount(rng.integers(count, size=count), minlength=count)
-        if weights.max() < count:
-            return weights
+    return float(known.std(ddof=1)) if known.size > 0.75 * draws.size else np.nan
 
 
 def _quantiles(

@@ -48,9 +48,9 @@ def summed_up(**columns: object) -> pd.DataFrame:
     )
 
 
-def shown(table: pd.DataFrame) -> str:
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(summary_table(table, "title[red]", width=200))
+def shown(table: pd.DataFrame, width: int = 160) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(summary_table(table, "title[red]", width))
     return console.export_text()
 
 
@@ -74,3 +74,12 @@ def test_certified_is_shown_where_a_solver_scans() -> None:
     assert bb.split()[4] == "-"
     assert " 99 % " in shown(summed_up(certified=[0.9999, 0.0]))
     assert " 100 % " in shown(summed_up(certified=[1.0, 0.0]))
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_narrow_terminal_gets_fewer_columns_and_is_told(width: int) -> None:
+    text = shown(summed_up(), width)
+    assert "…" not in text
+    assert "1.00 ± 0.10" in text
+    assert ("no room for" in text) == (width < 140)
+    assert ("seconds" in text.split("no room")[0]) == (width == 140)

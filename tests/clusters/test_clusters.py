@@ -193,7 +193,8 @@ def test_file_refuses(tmp_path, mask):
     cases: list[tuple[Any, str]] = [
         (np.where(labels == first, -3, labels), f"label -3 at pixel {first} inside the mask"),
         (np.where(labels == first, 0.5, labels), f"label 0.5 at pixel {first}"),
-        (np.where(labels == first, np.nan, labels), f"label nan at pixel {first}"),
+        (np.where(labels == first, np.nan, labels), f"no value at 1 of .* pixel {first}"),
+        (np.where(labels == first, hp.UNSEEN, labels), f"no value at 1 of .* pixel {first}"),
         (np.arange(12 * 64), "map has nside 8, config 16"),
         (np.arange(100), "100 pixels is no HEALPix size"),
         (np.full(NPIX, "a"), "expected integer labels"),

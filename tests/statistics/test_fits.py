@@ -30,7 +30,9 @@ def ds(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
 @pytest.fixture(scope="module")
 def files(ds: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("written") / "maps"
-    return {path.stem: path for path in write_fits(ds, 0, 1, folder)}
+    written = write_fits(ds, 0, 1, folder)
+    assert written.left_out == {}
+    return {path.stem: path for path in written.files}
 
 
 def read_maps(path: Path) -> np.ndarray:
@@ -52,7 +54,8 @@ def test_healpy_reads_back_the_maps(ds: xr.Dataset, files: dict[str, Path]) -> N
         np.testing.assert_array_equal(read, np.stack(maps), err_msg=name)
     read = read_maps(files["residuals"])
     found = residual_maps(ds, 0)
-    for i, kind in enumerate((found.systematic, found.statistical, found.total)):
+    kinds = (found.systematic, found.mean, found.statistical, found.total)
+    for i, kind in enumerate(kinds):
         np.testing.assert_array_equal(read[2 * i : 2 * i + 2, found.pixels], kind)
     outside = np.setdiff1d(np.arange(read.shape[1]), found.pixels)
     assert (read[:, outside] == hp.UNSEEN).all()
@@ -76,7 +79,7 @@ def test_headers_say_units_order_and_convention(ds: xr.Dataset, files: dict[str,
         "clusters": ["", "", ""],
         "parameters": ["", "K", "", "", "K", ""],
         "cmb": ["uK_CMB"] * 2,
-        "residuals": ["uK_CMB"] * 6,
+        "residuals": ["uK_CMB"] * 8,
     }
     for name, path in files.items():
         header = fits.getheader(path, 1)
@@ -92,7 +95,7 @@ def test_headers_say_units_order_and_convention(ds: xr.Dataset, files: dict[str,
 
 
 def test_they_are_written_over_and_nothing_else_is_left(ds: xr.Dataset, tmp_path: Path) -> None:
-    first = {path.name for path in write_fits(ds, 0, 0, tmp_path)}
+    first = {path.name for path in write_fits(ds, 0, 0, tmp_path).files}
     write_fits(ds, 0, 2, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == first
     assert fits.getheader(tmp_path / "cmb.fits", 1)["REALISAT"] == 2
@@ -102,6 +105,27 @@ def test_where_nothing_can_be_written_it_says_so(ds: xr.Dataset, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="clusters.fits cannot be written"):
         write_fits(ds, 0, 0, tmp_path / "file")
+
+
+def test_what_the_store_does_not_have_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    words = ("store.maps=float32", "store.parameters=false", "noise.realisations=2")
+    run([small(*words, store=tmp_path / "a.zarr")])
+    written = write_fits(sweep.open(tmp_path / "a.zarr"), 0, 0, tmp_path / "maps")
+    assert [path.name for path in written.files] == ["clusters.fits", "cmb.fits", "residuals.fits"]
+    assert list(written.left_out) == ["parameters", "parameter errors"]
+    for why in written.left_out.values():
+        assert "store.parameters=true" in why
+
+
+def test_too_many_clusters_for_errors_leave_the_parameters(
+    ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.statistics.curvature.MOST_CLUSTERS", 1)
+    written = write_fits(ds, 0, 0, tmp_path)
+    assert list(written.left_out) == ["parameter errors"]
+    header = fits.getheader(tmp_path / "parameters.fits", 1)
+    names = [header[f"TTYPE{i}"] for i in range(1, header["TFIELDS"] + 1)]
+    assert names == ["BETA_DUST", "TEMP_DUST", "BETA_PL"]
 
 
 def test_the_command_names_the_files(

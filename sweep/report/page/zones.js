@@ -60,7 +60,7 @@ function combinedTiles(combined, search) {
     tile(`${milli(combined.r, width)} ×10⁻³`, "r of all zones together", interval),
     tile(`${milli(combined.upper_68, width)} ×10⁻³`, "r below, 68 %", search.metric === "r_upper_68" ? error : null),
     tile(`${milli(combined.upper_95, width)} ×10⁻³`, "r below, 95 %"),
-    tile(percent(combined.sky_fraction), "of the sky", search.zones.map((zone) => zone.mask).join(", ")),
+    tile(`${Math.round(100 * combined.sky_fraction)} %`, "of the sky", search.zones.map((zone) => zone.mask).join(", ")),
   ];
   if (search.behind > 0) {
     const alone = search.alone.join(" + ");
