@@ -14,6 +14,7 @@ from sweep.problem import SpectralProblem, chi_square, observe, observe_block
 from sweep.problem import derivatives as forms
 from sweep.problem.sed import Tables, coordinates
 from sweep.solvers import SOLVERS, Bounds, NewtonSolver, Solver
+from sweep.solvers.newton import hop
 from sweep.solvers.newton import scan as scanning
 from sweep.solvers.newton import system as systems
 from sweep.solvers.newton.hop import among, lower_regions, regions
@@ -493,3 +494,20 @@ def test_what_is_hardly_constrained_converges_as_fast():
     assert result.status[0] == Status.CONVERGED
     assert result.unconstrained[0] > 0
     assert result.iterations[0] < 60
+
+
+def test_a_cluster_far_from_the_others_is_tried_towards_them_and_others_up() -> None:
+    nodes = -7.0 + 0.5 * jnp.arange(14)
+    here = jnp.array([-3.0, -3.0, -3.0, -0.5, -3.0])
+    rise = jnp.stack(
+        [
+            jnp.abs(nodes + 3.0),  # gentle: up, the lowest beyond FAR
+            50.0 * jnp.abs(nodes + 3.0),  # constrained: stays
+            jnp.where(nodes == -1.0, 0.1, jnp.abs(nodes + 3.0)),  # up, where it is lowest
+            40.0 * jnp.abs(nodes + 0.5),  # astray: towards the others, at any price
+            jnp.zeros_like(nodes),  # only pads
+        ]
+    )
+    seen = jnp.array([True, True, True, True, False])
+    goals = hop._away(nodes, rise, here, seen)
+    np.testing.assert_allclose(goals, [-1.5, np.nan, -1.0, -2.0, np.nan])

@@ -16,8 +16,13 @@ from sweep.solvers.newton.system import System
 VALLEY = 40.0
 """A hop is tried to another minimum of a cluster, the others held, if it is higher by less."""
 
-SHELF, MARGIN = 6.0, 2.0
+SHELF, MARGIN = 6.0, 0.5
 """Or to where chi_square rises by less than the first, and should by the second more than that."""
+
+FAR, GENTLE = 1.0, 3.0
+"""A cluster with neither is tried farther away than the first, where it rises by less than the
+second; one that is farther than the first from where most are is tried towards them at any price,
+for dust with few pixels a cluster may have followed it there."""
 
 HOPS = 3
 """Number of hops from a minimum: see `alternatives`."""
@@ -32,8 +37,9 @@ def alternatives(
     """Where to try each beta_pl cluster, hop by hop; NaN where there is nothing to try.
 
     On either side that is the lowest valley, or else the far end of a shelf: where chi_square is
-    far lower than the curvature at the minimum would have it. Neighbours take turns, the more
-    promising first: two that dust clusters join would spoil each other's hop.
+    lower than the curvature at the minimum would have it. Neighbours take turns, the more
+    promising first: two that dust clusters join would spoil each other's hop. Last comes the
+    other side, or what `_away` finds.
     """
     nodes, rise = scanned.nodes, scanned.rise
     count, length = rise.shape[0], x.shape[1]
@@ -58,8 +64,28 @@ def alternatives(
     first, second = jnp.where(up, above, below), jnp.where(up, below, above)
     price = jnp.pad(jnp.minimum(price_above, price_below), (0, length - count))
     leads = (price == _lowest_around(price, index))[:count]
-    turns = [jnp.where(leads, first, jnp.nan), jnp.where(leads, jnp.nan, first), second]
+    away = _away(nodes, rise, here, seen[:, 0])
+    last = jnp.where(jnp.isnan(second), away, second)
+    turns = [jnp.where(leads, first, jnp.nan), jnp.where(leads, jnp.nan, first), last]
     return jnp.pad(jnp.stack(turns), ((0, 0), (0, length - count)), constant_values=jnp.nan)
+
+
+def _away(
+    nodes: Float[Array, " node"],
+    rise: Float[Array, "cluster node"],
+    here: Float[Array, " cluster"],
+    seen: Bool[Array, " cluster"],
+) -> Float[Array, " cluster"]:
+    """The lowest node that is `FAR` away: towards the usual value, or up from near it."""
+    usual = jnp.nanmedian(jnp.where(seen, here, jnp.nan))
+    astray = jnp.abs(here - usual) > FAR
+    side = jnp.where(astray, jnp.sign(usual - here), 1.0)
+    along = (nodes - here[:, None]) * side[:, None]
+    end = jnp.where(astray, jnp.abs(usual - here) + nodes[1] - nodes[0], jnp.inf)
+    beyond = jnp.where((along > FAR) & (along < end[:, None]), rise, jnp.inf)
+    least = jnp.min(beyond, axis=1)
+    tried = seen & jnp.isfinite(least) & (astray | (least < GENTLE))
+    return jnp.where(tried, nodes[jnp.argmin(beyond, axis=1)], jnp.nan)
 
 
 def _lowest_around(price: Float[Array, " cluster"], index: Array) -> Float[Array, " cluster"]:
