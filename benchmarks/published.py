@@ -105,7 +105,8 @@ def _rows(
     for name, cosmology in COSMOLOGIES.items():
         spectra = templates(one.residuals.nside, cache, cosmology)
         ratio = tensor_ratio(one.residuals, spectra)
-        other = tensor_ratio(reference.residuals, spectra)
+        same = reference.residuals.select(one.residuals.realisations)
+        other = tensor_ratio(same, spectra)
         draws = bootstrap(one.residuals, spectra)
         common = one.residuals.from_realisations()
         rows.append(

@@ -71,7 +71,7 @@ def _plot(options: argparse.Namespace) -> None:
         try:
             kind.draw(ds, *picture.arguments, *files)
         except ConfigError as error:
-            say(f"no {picture.name}: {error}")
+            say(f"no {picture.name}, it needs {kind.needs}: {error}")
             continue
         drawn += 1
         for file in files:

@@ -79,7 +79,7 @@ def test_the_best_experiment_is_shown_unless_others_are_named(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], calls: list[tuple]
 ) -> None:
     first, second = labels(store)
-    (top,) = best(sweep.open(store), "cmb_variance", 1).index
+    top = best(sweep.open(store), "cmb_variance", 1).index[0]
     (line,) = said(capsys, store, "--kind", "spectra")
     assert line == f"written: {tmp_path}/copy[bold]-spectra-{top}.png"
     said(capsys, store, "--kind", "clusters", "--experiment", second[:6])
@@ -103,7 +103,7 @@ def test_all_of_a_store_is_a_folder_and_what_is_missing_is_said(
 ) -> None:
     folder = tmp_path / "new" / "pictures"
     out = said(capsys, store, "--kind", "all", "--output", folder, "--format", "svg")
-    (top,) = best(sweep.open(store), "cmb_variance", 1).index
+    top = best(sweep.open(store), "cmb_variance", 1).index[0]
     missing = [line for line in out if line.startswith("no ")]
     # two counts, two solvers and three realisations are not in this store
     assert [line.split(",")[0] for line in missing] == [
