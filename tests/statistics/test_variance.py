@@ -69,6 +69,14 @@ def test_dask_gives_the_same_bits_and_only_when_asked(ds: xr.Dataset) -> None:
         xr.testing.assert_identical(lazy.compute(), function(ds))
 
 
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_any_number_of_workers_gives_the_same_bits(ds: xr.Dataset, workers: int) -> None:
+    for function in (statistics, convergence):
+        lazy = function(ds.chunk(experiment=1))
+        found = lazy.compute(scheduler="threads", num_workers=workers)
+        xr.testing.assert_identical(found, function(ds))
+
+
 def test_the_order_in_the_store_does_not_matter(ds: xr.Dataset) -> None:
     shuffled = ds.isel(realisation=np.random.default_rng(1).permutation(REALISATIONS + 1))
     xr.testing.assert_identical(statistics(shuffled), statistics(ds))
