@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _halves(study: str) -> dict[str, Combination]:
-    """The best by the first half of the realisations, seen by the halves and by all.
+    """The best by the first half of the realisations, seen by each half.
 
     What the second half says of it knows nothing of the choice.
     """

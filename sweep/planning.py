@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from sweep.config.schema import SweepConf
 from sweep.cost import CostModel, pilot, recorded
 from sweep.engines import Engine
-from sweep.grid import Task, identity, missing_tasks
+from sweep.grid import Task, axes_of_fit, identity, missing_tasks
 from sweep.launch import Prepared, prepare
 from sweep.progress import Progress
-from sweep.store import fit_axes, fit_bytes, segment_files
+from sweep.store import fit_bytes, segment_files
 
 ENOUGH = 12
 """With so many timed experiments in the store, or all, there is no need of a pilot."""
@@ -174,15 +173,7 @@ def _fit_bytes(ready: Prepared, key: str) -> int:
         return 0
     experiment = ready.experiments[key]
     shapes, kept = ready.preflight.geometry(experiment), experiment.conf.store
-    maps = None if kept.maps == "none" else kept.maps
-    spectra: Any = None if kept.spectra == "none" else kept.spectra
-    axes = fit_axes(
-        shapes.nside,
-        shapes.counts if kept.parameters else {},
-        shapes.pixels.size if maps is not None else 0,
-        spectra,
-    )
-    return fit_bytes(axes, maps)
+    return fit_bytes(*axes_of_fit(kept, shapes.nside, shapes.counts, shapes.pixels.size))
 
 
 def _files(ready: Prepared, pending: list[Task], writers: int) -> int:

@@ -10,7 +10,7 @@ from sweep.cli.tables import (
     front_table,
     ranking_table,
     say,
-    write_json,
+    show,
     zones_table,
 )
 from sweep.errors import ConfigError
@@ -68,11 +68,7 @@ def _best(options: argparse.Namespace) -> None:
     progress = Progress(console(stderr=True) if metric in OF_SPECTRA else None)
     with progress.looking(ds.sizes["experiment"]) as looked:
         table = best(ds, metric, options.top, looked)
-    if options.json:
-        write_json(table)
-    else:
-        out = console()
-        out.print(ranking_table(table, metric, options.store, out.width))
+    show(table, options.json, lambda width: ranking_table(table, options.store, width))
 
 
 def _best_of_zones(options: argparse.Namespace) -> None:
@@ -82,11 +78,7 @@ def _best_of_zones(options: argparse.Namespace) -> None:
     with Progress(console(stderr=True)).looking(ds.sizes["experiment"]) as looked:
         found = best_of_zones(ds, options.zones, options.metric or "r_upper_68", looked)
     table = found.table(ds)
-    if options.json:
-        write_json(table)
-    else:
-        out = console()
-        out.print(zones_table(table, found, options.store, out.width))
+    show(table, options.json, lambda width: zones_table(table, found, options.store, width))
 
 
 def _front(options: argparse.Namespace) -> None:
@@ -95,11 +87,7 @@ def _front(options: argparse.Namespace) -> None:
     table: Any = front(open_dataset(options.store))
     if not options.all:
         table = table[table["on_front"]]
-    if options.json:
-        write_json(table)
-    else:
-        out = console()
-        out.print(front_table(table, options.store, out.width))
+    show(table, options.json, lambda width: front_table(table, options.store, width))
 
 
 def _maps(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from sweep.cli.plot import add_plot
 from sweep.cli.report import add_report
 from sweep.cli.science import add_commands
 from sweep.cli.status import WATCH_SECONDS, show_status
-from sweep.cli.tables import console, say, summary_table, write_json
+from sweep.cli.tables import console, say, show, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
 from sweep.statistics.failures import failure_lines
 from sweep.statistics.summary import summary
@@ -84,11 +84,8 @@ def _summary(options: argparse.Namespace) -> None:
 
 
 def _show(table: Any, options: argparse.Namespace) -> None:
-    if options.json:
-        write_json(table)
-    else:
-        out = console()
-        out.print(summary_table(table, options.store, out.width))
+    show(table, options.json, lambda width: summary_table(table, options.store, width))
+    if not options.json:
         for line in failure_lines(Store(options.store)):
             say(line)
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -51,15 +52,23 @@ def write_json(table: Any) -> None:
     sys.stdout.write(json.dumps(rows, indent=2) + "\n")
 
 
+def show(table: Any, as_json: bool, drawn: Callable[[int], Table]) -> None:
+    """Print a table (pandas): as JSON, or as it is drawn for the width there is."""
+    if as_json:
+        write_json(table)
+    else:
+        out = console()
+        out.print(drawn(out.width))
+
+
 def say(line: str) -> None:
     """A line as it is: paths and messages may hold brackets, and are not to be broken."""
     console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def ranking_table(table: Any, metric: str, title: str, width: int) -> Table:
+def ranking_table(table: Any, title: str, width: int) -> Table:
     """What `best` found, as a rich table; a line between those that are not to be compared."""
-    metric = "bias" if metric == "r" else metric
-    figures = [f for f in (metric, "behind", "significance", "r") if f in table]
+    figures = [f for f in (table.attrs["metric"], "behind", "significance", "r") if f in table]
     shown = _table(table, title, _counts(table), figures, width)
     for row, (one, after) in enumerate(pairwise(table["context"])):
         shown.rows[row].end_section = one != after
@@ -122,11 +131,11 @@ def _table(
     varying = telling(table, settings)
     counts = tuple(c for c in counts if table[c].notna().any())
     shown = _columns(table, title, [*varying, *counts, *figures])
-    left = list(figures)
-    while len(left) > 1 and _needed(shown) > width:
-        left.pop()
-        shown = _columns(table, title, [*varying, *counts, *left])
-    if dropped := figures[len(left) :]:
+    dropped: list[str] = []
+    while len(dropped) < len(figures) - 1 and _needed(shown) > width:
+        shown.columns.pop()
+        dropped.insert(0, figures[-1 - len(dropped)])
+    if dropped:
         _add_lines(shown, f"no room for {', '.join(dropped)}: see a wider terminal, or --json")
     if stated := [f"{c}={_plain(table[c].iloc[0])}" for c in same if table[c].iloc[0] != ""]:
         _add_lines(shown, f"all: {', '.join(stated)}")

@@ -8,6 +8,7 @@ from sweep.grid.plan import (
     Package,
     Task,
     asked_units,
+    axes_of_fit,
     missing_tasks,
     plan_segments,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Package",
     "Task",
     "asked_units",
+    "axes_of_fit",
     "identity",
     "missing_tasks",
     "plan_segments",

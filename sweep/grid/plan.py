@@ -4,15 +4,16 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from sweep.config.restore import restore
-from sweep.config.schema import SweepConf
+from sweep.config.schema import StoreConf, SweepConf
 from sweep.errors import ConfigError
 from sweep.grid.experiment import Experiment
 from sweep.grid.identity import identity
-from sweep.store import SegmentSpec, Store, Unit
+from sweep.store import SegmentSpec, Store, Unit, fit_axes
 from sweep.types import Parameter
 
 
@@ -64,6 +65,23 @@ class Geometry:
     counts: Mapping[Parameter, int]
     nside: int
     pixels: np.ndarray
+
+
+def axes_of_fit(
+    kept: StoreConf, nside: int, counts: Mapping[Parameter, int], pixels: int
+) -> tuple[dict[str, int], str | None]:
+    """Axes of what a store keeps of one fit, and the dtype of its maps, as for `fit_bytes`.
+
+    Args:
+        kept: what is to be kept.
+        nside: resolution of the fit.
+        counts: clusters of every parameter, or more.
+        pixels: number of the kept pixels.
+    """
+    maps = None if kept.maps == "none" else kept.maps
+    spectra: Any = None if kept.spectra == "none" else kept.spectra
+    clusters = counts if kept.parameters else {}
+    return fit_axes(nside, clusters, pixels if maps is not None else 0, spectra), maps
 
 
 MOST_UNITS = 4000

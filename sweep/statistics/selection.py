@@ -48,7 +48,8 @@ def best(
         much smaller than the errors of the two since their noise is the same; and `significance`,
         the ratio of the last two. For metrics of spectra also `r`, `r_minus`, `r_plus`,
         `r_upper_68` and `r_upper_95`; errors are of a bootstrap over realisations. Experiments
-        without the metric are left out; `attrs["left_out"]` counts them by reason.
+        without the metric are left out; `attrs["left_out"]` counts them by reason, and
+        `attrs["metric"]` is what ranks.
 
     Raises:
         ConfigError: unknown metric, or no experiment has what it needs.
@@ -71,7 +72,7 @@ def best(
     table["context"] = [row.context for row in rows]
     table["behind"], table["behind_error"] = np.array([row.behind for row in rows]).T
     table["significance"] = table["behind"] / table["behind_error"]
-    table.attrs["left_out"] = dict(ranking.left_out)
+    table.attrs |= {"metric": metric, "left_out": dict(ranking.left_out)}
     return table
 
 

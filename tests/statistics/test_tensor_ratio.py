@@ -162,7 +162,6 @@ def test_without_a_noise_free_fit_errors_are_rather_too_large(
         if seed < 60:
             said.append(spread(bootstrap(one, spectra, 60)["r"]))
     ratio = np.sqrt(np.mean(np.square(said))) / np.std(seen)
-    print(level, ratio)
     assert (0.85 if level else 1.2) < ratio < (1.25 if level else 2.2)
 
 

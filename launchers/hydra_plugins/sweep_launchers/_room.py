@@ -1,9 +1,9 @@
 """How much room a grid would take, said of one that is too large to look at."""
 
 from sweep.config.schema import SweepConf
-from sweep.grid import MOST_UNITS
+from sweep.grid import MOST_UNITS, axes_of_fit
 from sweep.grid.plan import MOST_BYTES
-from sweep.store import VARIABLES, fit_axes, fit_bytes
+from sweep.store import VARIABLES, fit_bytes
 from sweep.types import PARAMETERS, Parameter
 
 
@@ -17,18 +17,12 @@ def room(conf: SweepConf, points: int) -> tuple[float, float]:
     Returns:
         Bytes of the numbers, uncompressed, and files of units that experiments share.
     """
-    kept, pixels = conf.store, 12 * conf.sky.nside**2
+    pixels = 12 * conf.sky.nside**2
     most: dict[Parameter, int] = {name: pixels for name in PARAMETERS}
     if conf.clusters.name == "kmeans":
         for name in PARAMETERS:
             most[name] = min(getattr(conf.clusters, name), pixels)
-    maps = None if kept.maps == "none" else kept.maps
-    axes = fit_axes(
-        conf.sky.nside,
-        most if kept.parameters else {},
-        pixels if maps is not None else 0,
-        None if kept.spectra == "none" else kept.spectra,  # pyright: ignore[reportArgumentType]
-    )
+    axes, maps = axes_of_fit(conf.store, conf.sky.nside, most, pixels)
     fits = points * (conf.noise.realisations + conf.noise.noiseless)
     size = fits * fit_bytes(axes, maps)
     variables = sum(set(v.dims[2:]) <= axes.keys() for v in VARIABLES.values())
@@ -38,5 +32,6 @@ def room(conf: SweepConf, points: int) -> tuple[float, float]:
 
 def said(size: float, files: float) -> str:
     """Room as a person says it."""
-    unit, one = next((u, n) for u, n in (("TB", 1e12), ("GB", 1e9), ("MB", 0)) if size >= n)
-    return f"up to {size / (one or 1e6):.3g} {unit} in {files:.1g} files"
+    units = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
+    unit = next((name for name, length in units.items() if size >= length), "MB")
+    return f"up to {size / units[unit]:.3g} {unit} in {files:.1g} files"
