@@ -18,7 +18,7 @@ from sweep.solvers.newton import hop
 from sweep.solvers.newton import scan as scanning
 from sweep.solvers.newton import system as systems
 from sweep.solvers.newton.hop import among, lower_regions, regions
-from sweep.solvers.newton.lane import Settings
+from sweep.solvers.newton.lane import HELD, Phase, Settings, begin, evaluate
 from sweep.solvers.newton.pool import fit_pool
 from sweep.solvers.newton.solver import internal_box
 from sweep.types import PARAMETERS, Params, Status
@@ -496,18 +496,73 @@ def test_what_is_hardly_constrained_converges_as_fast():
     assert result.iterations[0] < 60
 
 
-def test_a_cluster_far_from_the_others_is_tried_towards_them_and_others_up() -> None:
+def test_a_cluster_far_from_the_others_is_tried_towards_them() -> None:
     nodes = -7.0 + 0.5 * jnp.arange(14)
-    here = jnp.array([-3.0, -3.0, -3.0, -0.5, -3.0])
+    here = jnp.array([-3.0, -3.0, -3.5, -0.5, -6.5, -3.0])
     rise = jnp.stack(
         [
-            jnp.abs(nodes + 3.0),  # gentle: up, the lowest beyond FAR
-            50.0 * jnp.abs(nodes + 3.0),  # constrained: stays
-            jnp.where(nodes == -1.0, 0.1, jnp.abs(nodes + 3.0)),  # up, where it is lowest
-            40.0 * jnp.abs(nodes + 0.5),  # astray: towards the others, at any price
+            jnp.abs(nodes + 3.0),  # where most are: stays
+            50.0 * jnp.abs(nodes + 3.0),
+            jnp.abs(nodes + 3.5),  # nearly there: stays
+            40.0 * jnp.abs(nodes + 0.5),  # astray: back, at any price
+            jnp.where(nodes == -4.0, 0.1, jnp.abs(nodes + 6.5)),  # and to where it is lowest
             jnp.zeros_like(nodes),  # only pads
         ]
     )
-    seen = jnp.array([True, True, True, True, False])
-    goals = hop._away(nodes, rise, here, seen)
-    np.testing.assert_allclose(goals, [-1.5, np.nan, -1.0, -2.0, np.nan])
+    seen = jnp.array([True, True, True, True, True, False])
+    goals = hop._towards_others(nodes, rise, here, seen)
+    np.testing.assert_allclose(goals, [np.nan, np.nan, np.nan, -2.0, -4.0, np.nan])
+
+
+def test_lifts_take_clusters_where_beta_dust_makes_up_for_it(monkeypatch) -> None:
+    """Against sums in plain loops; the price is set between those of the clusters."""
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["more synchrotron than dust"]
+    problem = regrouped(problem, counts)
+    rows = jax.tree.map(lambda x: x[0], observe_block(problem, noisy(problem, signal, 1)).rows)
+    start, ends = internal_box(box(counts), problem.cells.lengths[0])
+    values = row_values(problem, rows, start)
+    index = np.asarray(problem.cells.flat_index)
+    n_pl = counts["beta_pl"]
+    for lift, share in enumerate(hop.LIFTS):
+        place = float(ends.high[2, 0] - share * (ends.high - ends.low)[2, 0])
+        at = derivatives(problem, rows, start.at[2].set(place))
+        price = np.zeros(n_pl)
+        np.add.at(price, index[2], np.asarray(at.chi_square - values))
+        for cluster in np.unique(index[0]):
+            of_dust = index[0] == cluster
+            slope = np.sum(np.asarray(at.gradient[0])[of_dust])
+            curvature = np.sum(np.asarray(at.gauss_newton[0])[of_dust])
+            if curvature > 0.0:  # rows that only pad have no dust
+                np.add.at(price, index[2][of_dust], -(slope**2) / (2 * curvature) / of_dust.sum())
+        middle = float(np.median(price))
+        monkeypatch.setattr(hop, "FOLLOWED", middle)
+        goals = hop._lifts(problem, rows, start, values, ends)[lift, :n_pl]
+        np.testing.assert_allclose(goals, np.where(price < middle, place, np.nan))
+        assert 0 < np.sum(np.isfinite(goals)) < n_pl
+        monkeypatch.setattr(hop, "BELOW", 10.0)
+        assert np.all(np.isnan(hop._lifts(problem, rows, start, values, ends)))
+        monkeypatch.undo()
+
+
+def test_a_lift_holds_its_clusters_until_dust_has_followed() -> None:
+    problem, signal, _ = problem_and_signal()
+    counts = GROUPINGS["more synchrotron than dust"]
+    problem = regrouped(problem, counts)
+    rows = jax.tree.map(lambda x: x[0], observe_block(problem, noisy(problem, signal, 1)).rows)
+    start, ends = internal_box(box(counts), problem.cells.lengths[0])
+    moved = jnp.arange(start.shape[1]) % 2 == 1
+    lane = begin(start, rows.power.size)._replace(moved=moved, phase=jnp.int32(Phase.HOP))
+
+    def free(**state: int) -> np.ndarray:
+        own = lane._replace(**{k: jnp.int32(v) for k, v in state.items()})
+        after = evaluate(own, rows, problem, ends, SETTINGS)
+        return np.asarray(after.system.free)
+
+    everything = free(hop=hop.LIFTED - 1, hop_steps=0)
+    held = free(hop=hop.LIFTED, hop_steps=HELD - 1)
+    np.testing.assert_array_equal(held[:2], everything[:2])
+    np.testing.assert_array_equal(held[2], everything[2] & ~moved)
+    assert np.any(held[2] != everything[2])
+    np.testing.assert_array_equal(free(hop=hop.LIFTED, hop_steps=HELD), everything)
+    np.testing.assert_array_equal(free(hop=hop.LIFTED, hop_steps=0, attempts=1), everything)

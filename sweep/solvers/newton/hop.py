@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
-from sweep.problem.sed import Spectral
+from sweep.problem.cells import Rows
+from sweep.problem.derivatives import derivatives
+from sweep.problem.sed import Spectral, SpectralProblem
 from sweep.solvers.newton.scan import BETA_PL, Scan, local_minima
-from sweep.solvers.newton.system import System
+from sweep.solvers.newton.system import Box, System, assemble, total
 
 VALLEY = 40.0
 """A hop is tried to another minimum of a cluster, the others held, if it is higher by less."""
@@ -19,28 +21,54 @@ VALLEY = 40.0
 SHELF, MARGIN = 6.0, 0.5
 """Or to where chi_square rises by less than the first, and should by the second more than that."""
 
-FAR, GENTLE = 1.0, 3.0
-"""A cluster with neither is tried farther away than the first, where it rises by less than the
-second; one that is farther than the first from where most are is tried towards them at any price,
+FAR = 1.0
+"""A cluster with neither that is farther from where most are is tried towards them at any price,
 for dust with few pixels a cluster may have followed it there."""
 
-HOPS = 3
-"""Number of hops from a minimum: see `alternatives`."""
+LIFTS = (0.03, 0.05)
+"""Last, clusters are lifted to these shares of the box below its upper end, where synchrotron looks
+most like dust and takes the place of some of it."""
+
+FOLLOWED, BELOW = 40.0, 0.3
+"""A cluster is lifted where chi_square rises by less than the first once beta_dust has followed,
+and that is farther away than the second."""
+
+LIFTED = 3
+"""The first hop that lifts; before it come the turns and the other sides: see `alternatives`."""
+
+HOPS = LIFTED + len(LIFTS)
+"""Number of hops from a minimum."""
 
 _REACH = 3
 """A region reaches this many shared clusters away from what moved."""
 
 
 def alternatives(
-    x: Spectral, scanned: Scan, system: System, index: Int[Array, "parameter row"]
+    problem: SpectralProblem,
+    rows: Rows,
+    x: Spectral,
+    values: Float[Array, " row"],
+    scanned: Scan,
+    system: System,
+    box: Box,
 ) -> Float[Array, "try cluster"]:
     """Where to try each beta_pl cluster, hop by hop; NaN where there is nothing to try.
 
     On either side that is the lowest valley, or else the far end of a shelf: where chi_square is
     lower than the curvature at the minimum would have it. Neighbours take turns, the more
-    promising first: two that dust clusters join would spoil each other's hop. Last comes the
-    other side, or what `_away` finds.
+    promising first: two that dust clusters join would spoil each other's hop. Then comes the
+    other side, or what `_towards_others` finds, and last the lifts.
+
+    Args:
+        problem: the likelihood.
+        rows: one realisation.
+        x: the minimum.
+        values: chi_square of the rows at `x`.
+        scanned: the scan about it.
+        system: its sums over clusters.
+        box: the box.
     """
+    index = problem.cells.flat_index
     nodes, rise = scanned.nodes, scanned.rise
     count, length = rise.shape[0], x.shape[1]
     here, curvature = x[BETA_PL, :count], system.curvature[BETA_PL, :count]
@@ -64,28 +92,56 @@ def alternatives(
     first, second = jnp.where(up, above, below), jnp.where(up, below, above)
     price = jnp.pad(jnp.minimum(price_above, price_below), (0, length - count))
     leads = (price == _lowest_around(price, index))[:count]
-    away = _away(nodes, rise, here, seen[:, 0])
-    last = jnp.where(jnp.isnan(second), away, second)
-    turns = [jnp.where(leads, first, jnp.nan), jnp.where(leads, jnp.nan, first), last]
+    back = _towards_others(nodes, rise, here, seen[:, 0])
+    other = jnp.where(jnp.isnan(second), back, second)
+    lifts = _lifts(problem, rows, x, values, box)[:, :count]
+    turns = [
+        jnp.where(leads, first, jnp.nan),
+        jnp.where(leads, jnp.nan, first),
+        other,
+        *jnp.where(seen[:, 0], lifts, jnp.nan),
+    ]
     return jnp.pad(jnp.stack(turns), ((0, 0), (0, length - count)), constant_values=jnp.nan)
 
 
-def _away(
+def _towards_others(
     nodes: Float[Array, " node"],
     rise: Float[Array, "cluster node"],
     here: Float[Array, " cluster"],
     seen: Bool[Array, " cluster"],
 ) -> Float[Array, " cluster"]:
-    """The lowest node that is `FAR` away: towards the usual value, or up from near it."""
+    """The lowest node that is `FAR` away towards the usual value, of clusters `FAR` from it."""
     usual = jnp.nanmedian(jnp.where(seen, here, jnp.nan))
-    astray = jnp.abs(here - usual) > FAR
-    side = jnp.where(astray, jnp.sign(usual - here), 1.0)
-    along = (nodes - here[:, None]) * side[:, None]
-    end = jnp.where(astray, jnp.abs(usual - here) + nodes[1] - nodes[0], jnp.inf)
+    along = (nodes - here[:, None]) * jnp.sign(usual - here)[:, None]
+    end = jnp.abs(usual - here) + nodes[1] - nodes[0]
     beyond = jnp.where((along > FAR) & (along < end[:, None]), rise, jnp.inf)
-    least = jnp.min(beyond, axis=1)
-    tried = seen & jnp.isfinite(least) & (astray | (least < GENTLE))
+    tried = seen & (jnp.abs(here - usual) > FAR) & jnp.isfinite(jnp.min(beyond, axis=1))
     return jnp.where(tried, nodes[jnp.argmin(beyond, axis=1)], jnp.nan)
+
+
+def _lifts(
+    problem: SpectralProblem, rows: Rows, x: Spectral, values: Float[Array, " row"], box: Box
+) -> Float[Array, "lift cluster"]:
+    """Where each lift takes beta_pl.
+
+    All are tried there at once; the gain of a Gauss-Newton step of beta_dust is shared among the
+    rows of its cluster.
+    """
+    index, length = problem.cells.flat_index, x.shape[1]
+    rows_of_dust = total(jnp.ones_like(values)[None], index[:1], length)[0]
+
+    def lift(share: float) -> Array:
+        place = box.high[BETA_PL] - share * (box.high - box.low)[BETA_PL]
+        there = x.at[BETA_PL].set(place)
+        at = derivatives(problem, rows, there)
+        system = assemble(at, there, index, box)
+        gain = 0.5 * system.gradient[0] ** 2 / system.scale[0]
+        followed = at.chi_square - (gain / jnp.maximum(rows_of_dust, 1.0))[index[0]]
+        price = total((followed - values)[None], index[BETA_PL:], length)[0]
+        far = jnp.abs(x[BETA_PL] - place) > BELOW
+        return jnp.where(far & (price < FOLLOWED), place, jnp.nan)
+
+    return jnp.stack([lift(share) for share in LIFTS])
 
 
 def _lowest_around(price: Float[Array, " cluster"], index: Array) -> Float[Array, " cluster"]:

@@ -22,12 +22,15 @@ from jaxtyping import Array, Bool, Float, Int, Scalar
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import Derivatives, derivatives
 from sweep.problem.sed import Spectral, SpectralProblem
-from sweep.solvers.newton.hop import HOPS, alternatives, among, lower_regions, regions
+from sweep.solvers.newton.hop import HOPS, LIFTED, alternatives, among, lower_regions, regions
 from sweep.solvers.newton.scan import BETA_PL, scan
 from sweep.solvers.newton.system import Box, System, assemble, newton_step
 from sweep.types import NOT_ATTEMPTED, Status
 
-HOP_STEPS = 6
+HOP_STEPS, LIFT_STEPS = 6, 10
+HELD = 3
+"""So many steps of a lift leave beta_pl where it was lifted, or it falls before dust follows."""
+
 HOP_ATTEMPTS = 3
 HOP_PROMISE = 0.02
 """A hop is judged when its last step lowered chi_square by less than this."""
@@ -179,11 +182,13 @@ def evaluate(
     at = jax.tree.map(lambda a, b: jnp.where(take, a, b), new, lane.at)
     x = jnp.where(take, lane.trial, lane.x)
     system = assemble(at, x, problem.cells.flat_index, box)
+    held = _is_lift(lane) & (lane.attempts == 0) & (lane.hop_steps < HELD) & lane.moved
+    free = system.free.at[BETA_PL].set(system.free[BETA_PL] & ~held)
     many = jnp.where(lost, lane.lost + 1, 0)
     return lane._replace(
         x=x,
         at=at,
-        system=system,
+        system=system._replace(free=free),
         damping=damping,
         last_gain=jnp.where(forced | ~take, jnp.inf, decrease),
         lost=many,
@@ -196,8 +201,9 @@ def evaluate(
 
 def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:
     """Whether the lane waits for `look` or `judge` rather than for its next Newton step."""
+    allowed = jnp.where(_is_lift(lane), LIFT_STEPS, HOP_STEPS)
     hopped = (lane.phase == Phase.HOP) & (
-        lane.settled | (lane.hop_steps > HOP_STEPS) | (lane.last_gain < HOP_PROMISE)
+        lane.settled | (lane.hop_steps > allowed) | (lane.last_gain < HOP_PROMISE)
     )
     descended = (lane.phase == Phase.DESCEND) & lane.settled
     over = _is_spent(lane, settings) | hopped | descended | (lane.phase == Phase.CHECK)
@@ -207,6 +213,10 @@ def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:
 def is_at_minimum(lane: Lane, settings: Settings) -> Bool[Array, ""]:
     """Whether a lane that waits waits for `look`."""
     return (lane.phase == Phase.DESCEND) & ~_is_spent(lane, settings)
+
+
+def _is_lift(lane: Lane) -> Bool[Array, ""]:
+    return (lane.phase == Phase.HOP) & (lane.hop >= LIFTED)
 
 
 def _is_spent(lane: Lane, settings: Settings) -> Bool[Array, ""]:
@@ -235,7 +245,7 @@ def look(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: S
         jumps=lane.jumps + found.jumps,
         refused=jnp.full_like(lane.refused, jnp.nan),
     )
-    goals = alternatives(lane.x, found, lane.system, problem.cells.flat_index)
+    goals = alternatives(problem, rows, lane.x, values, found, lane.system, box)
     known = jnp.any(goals[:, None] == lane.refused, axis=1)
     rested = seen._replace(
         base=Base(lane.x, values, lane.system.norm),
