@@ -514,16 +514,21 @@ def test_a_cluster_far_from_the_others_is_tried_towards_them() -> None:
     np.testing.assert_allclose(goals, [np.nan, np.nan, np.nan, -2.0, -4.0, np.nan])
 
 
-def test_lifts_take_clusters_where_beta_dust_makes_up_for_it(monkeypatch) -> None:
-    """Against sums in plain loops; the price is set between those of the clusters."""
+def more_synchrotron_than_dust():
+    """A noisy realisation of that grouping, its start and box."""
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS["more synchrotron than dust"]
     problem = regrouped(problem, counts)
-    rows = jax.tree.map(lambda x: x[0], observe_block(problem, noisy(problem, signal, 1)).rows)
-    start, ends = internal_box(box(counts), problem.cells.lengths[0])
+    rows = observe(problem, noisy(problem, signal, 1)[0]).rows
+    return problem, rows, *internal_box(box(counts), problem.cells.lengths[0])
+
+
+def test_lifts_take_clusters_where_beta_dust_makes_up_for_it(monkeypatch) -> None:
+    """Against sums in plain loops; the price is set between those of the clusters."""
+    problem, rows, start, ends = more_synchrotron_than_dust()
     values = row_values(problem, rows, start)
     index = np.asarray(problem.cells.flat_index)
-    n_pl = counts["beta_pl"]
+    n_pl = GROUPINGS["more synchrotron than dust"]["beta_pl"]
     for lift, share in enumerate(hop.LIFTS):
         place = float(ends.high[2, 0] - share * (ends.high - ends.low)[2, 0])
         at = derivatives(problem, rows, start.at[2].set(place))
@@ -546,11 +551,7 @@ def test_lifts_take_clusters_where_beta_dust_makes_up_for_it(monkeypatch) -> Non
 
 
 def test_a_lift_holds_its_clusters_until_dust_has_followed() -> None:
-    problem, signal, _ = problem_and_signal()
-    counts = GROUPINGS["more synchrotron than dust"]
-    problem = regrouped(problem, counts)
-    rows = jax.tree.map(lambda x: x[0], observe_block(problem, noisy(problem, signal, 1)).rows)
-    start, ends = internal_box(box(counts), problem.cells.lengths[0])
+    problem, rows, start, ends = more_synchrotron_than_dust()
     moved = jnp.arange(start.shape[1]) % 2 == 1
     lane = begin(start, rows.power.size)._replace(moved=moved, phase=jnp.int32(Phase.HOP))
 

@@ -245,15 +245,19 @@ def look(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: S
         jumps=lane.jumps + found.jumps,
         refused=jnp.full_like(lane.refused, jnp.nan),
     )
-    goals = alternatives(problem, rows, lane.x, values, found, lane.system, box)
-    known = jnp.any(goals[:, None] == lane.refused, axis=1)
-    rested = seen._replace(
-        base=Base(lane.x, values, lane.system.norm),
-        goals=jnp.where(known, jnp.nan, goals),
-        hop=jnp.int32(-1),
-    )
-    rested = _next_hop(rested, allowed=lane.scans + 1 < settings.max_scans)
-    return jax.tree.map(lambda a, b: jnp.where(jumping, a, b), jumped, rested)
+
+    def rested() -> Lane:
+        goals = alternatives(problem, rows, lane.x, values, found, lane.system, box)
+        known = jnp.any(goals[:, None] == lane.refused, axis=1)
+        at_base = seen._replace(
+            base=Base(lane.x, values, lane.system.norm),
+            goals=jnp.where(known, jnp.nan, goals),
+            hop=jnp.int32(-1),
+        )
+        return _next_hop(at_base, allowed=lane.scans + 1 < settings.max_scans)
+
+    # a single lane that jumps is spared the evaluations of the lifts
+    return jax.lax.cond(jumping, lambda: jumped, rested)
 
 
 def judge(lane: Lane, rows: Rows, problem: SpectralProblem, settings: Settings) -> Lane:
