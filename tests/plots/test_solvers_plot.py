@@ -25,6 +25,9 @@ def test_experiments_that_differ_in_their_solver_alone_are_compared(ds: xr.Datas
 
 def test_a_marker_a_solver_a_point_a_problem(ds: xr.Dataset, figures: list[Any]) -> None:
     found = solver_table(ds)
+    # whether scipy_tnc calls these few pixels converged is decided by rounding: say so for it
+    through = found["named"] == "solver.max_steps=20"
+    found["converged"] = found["usable"].where(through, 0)
     plot_solvers(found, "a.png")
     (axes,) = figures[0].axes
     assert axes.get_xlabel() == "mean time of a fit  [s]"

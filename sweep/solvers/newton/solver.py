@@ -23,6 +23,9 @@ from sweep.types import Params, Status
 _MANY = 64
 """From this many realisations on, a pool has a quarter as many lanes."""
 
+_SEVERAL = 4
+"""Lanes of the program whose memory tells what a lane takes: fewer are compiled to take less."""
+
 _LANE = 16
 """Memory of a lane over that of its rows, where the compiler does not tell: cells take 12."""
 
@@ -84,16 +87,18 @@ class NewtonSolver(Solver):
         return super().lanes(count if count < _MANY else -(-count // 4))
 
     def lane_bytes(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> int:
-        """See `Solver.lane_bytes`; half of what the program of two lanes takes, as compiled.
+        """See `Solver.lane_bytes`; a share of what the program of several takes, as compiled.
 
         A single lane, as on a CPU, is left to `memory.py`: it takes less than a block of maps.
         """
         if not side_by_side():
             return 0
-        two = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((2, *leaf.shape), leaf.dtype), rows)
-        analysis = self.compiled(problem, two, bounds).memory_analysis()
+        several = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((_SEVERAL, *leaf.shape), leaf.dtype), rows
+        )
+        analysis = self.compiled(problem, several, bounds).memory_analysis()
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(rows))
-        return analysis.temp_size_in_bytes // 2 if analysis is not None else _LANE * size
+        return analysis.temp_size_in_bytes // _SEVERAL if analysis is not None else _LANE * size
 
     def _arguments(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> tuple:
         cells = problem.cells
