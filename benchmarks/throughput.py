@@ -113,7 +113,7 @@ def phases(setup: Setup, block: int) -> dict[str, float]:
     p, maps = setup.problem, setup.maps(tuple(range(block)))
     rows = observe_block(p, maps).rows
     start, box = internal_box(setup.bounds, p.cells.lengths[0])
-    index = p.cells.flat_index
+    damping = jnp.full(p.cells.islands, 1e-5)
     x = jnp.stack([start] * block)
     params = {name: jnp.stack([v] * block) for name, v in setup.bounds.start.items()}
 
@@ -121,10 +121,10 @@ def phases(setup: Setup, block: int) -> dict[str, float]:
         return jax.jit(lambda *given: over_realisations(lambda a: one(*a))(given))
 
     evaluate = block_of(lambda r, x: derivatives(p, r, x))
-    sums = block_of(lambda at, x: assemble(at, x, index, box))
+    sums = block_of(lambda at, x: assemble(at, x, p.cells, box))
     at = evaluate(rows, x)
     system = sums(at, x)
-    step = block_of(lambda a, s, x: newton_step(a, s, x, index, box, jnp.float64(1e-5)))
+    step = block_of(lambda a, s, x: newton_step(a, s, x, p.cells, box, damping))
     scanned = block_of(lambda r, x, v: scan(p, r, x, v, box, 32, jnp.float64(1e-4)))
     parts = {
         "noise": (lambda: setup.maps(tuple(range(block))),),

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
@@ -57,12 +57,18 @@ class Derivatives(NamedTuple):
     gauss_newton: Float[Array, "pair row"]
 
 
-def derivatives(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Derivatives:
-    """Evaluate every row of one realisation."""
+def derivatives(
+    problem: SpectralProblem,
+    rows: Rows,
+    spectral: Spectral,
+    wanted: Bool[Array, " row"] | None = None,
+) -> Derivatives:
+    """Evaluate the rows of one realisation, all or those that are wanted; others may be zero."""
     t = tables(problem, spectral)
     of_tile = _of_cells if problem.cells.form == "cells" else _of_pixels
     cells = problem.cells
-    tiles = cells.over_tiles(partial(of_tile, t), cells.index.swapaxes(0, 1), rows.data, rows.power)
+    arguments = (cells.index.swapaxes(0, 1), rows.data, rows.power)
+    tiles = cells.over_tiles(partial(of_tile, t), *arguments, of_rows=wanted)
     return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], -1), tiles)
 
 
@@ -111,6 +117,13 @@ def _quadratic(data: Array, left: Array, right: Array) -> Array:
     return jnp.einsum("fr,fr->r", left, jnp.einsum("rfg,gr->fr", data, right))
 
 
+def _dots(
+    left: Float[Array, "left frequency row"], right: Float[Array, "right frequency row"]
+) -> Float[Array, "left right row"]:
+    """All inner products, a frequency at a time, which XLA vectorises along the rows."""
+    return _sum(left[:, None, f] * right[None, :, f] for f in range(left.shape[1]))
+
+
 def _inverse(gram: dict[tuple[int, int], Array]) -> tuple[Array, Array, Array]:
     """(A^T A)^-1 as its elements uu, uw, ww."""
     uu, uw, ww = gram[0, 0], gram[1, 0], gram[1, 1]
@@ -120,9 +133,14 @@ def _inverse(gram: dict[tuple[int, int], Array]) -> tuple[Array, Array, Array]:
 
 def _of_cells(t: Tables, index: Array, data: Array, power: Array) -> Derivatives:
     vectors = _vectors(t, index)
-    stacked = jnp.stack(vectors, axis=-1).swapaxes(0, 1)
-    products = jnp.einsum("rfk,rfc->kcr", stacked, data @ stacked[..., :5])
-    m: Product = lambda k, c: products[k, c] if c < 5 else products[c, k]  # noqa: E731
+    stacked = jnp.stack(vectors)
+    seen = (data @ stacked[:5].transpose(2, 1, 0)).transpose(2, 1, 0)
+    of_columns, of_first = _dots(stacked, seen[:2]), _dots(stacked[2:5], seen[2:])
+
+    def m(k: int, c: int) -> Array:
+        low, high = min(k, c), max(k, c)
+        return of_columns[high, low] if low < 2 else of_first[high - 2, low - 2]
+
     gram = _gram(t, vectors)
     c = _symmetric(_inverse(gram))
     ss = {

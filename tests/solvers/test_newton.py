@@ -15,6 +15,7 @@ from sweep.problem import derivatives as forms
 from sweep.problem.sed import Tables, coordinates
 from sweep.solvers import SOLVERS, Bounds, NewtonSolver, Solver
 from sweep.solvers.newton import hop
+from sweep.solvers.newton import judge as judging
 from sweep.solvers.newton import scan as scanning
 from sweep.solvers.newton import system as systems
 from sweep.solvers.newton.hop import among, lower_regions, regions
@@ -98,27 +99,32 @@ def _dense(small) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_undamped_step_is_the_dense_newton_step(small, dense):
     problem, counts, rows, x, ends = small
-    index = problem.cells.flat_index
+    cells, n = problem.cells, problem.cells.islands
     at = derivatives(problem, rows, x)
-    system = assemble(at, x, index, ends)
+    system = assemble(at, x, cells, ends)
     # tight inner tolerance: conjugate gradients stop at the square of what `norm` asks for
-    step = newton_step(at, system._replace(norm=1e-6), x, index, ends, jnp.float64(0.0))
+    step = newton_step(at, system._replace(norm=jnp.full(n, 1e-6)), x, cells, ends, jnp.zeros(n))
     gradient, hessian = dense
     assert np.linalg.eigvalsh(hessian)[0] > 0
     expected = -np.linalg.solve(hessian, gradient)
     ours = np.concatenate([step.change[i, : counts[p]] for i, p in enumerate(PARAMETERS)])
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
     predicted = -gradient @ expected - 0.5 * expected @ hessian @ expected
-    np.testing.assert_allclose(step.predicted, predicted, rtol=1e-5)
+    np.testing.assert_allclose(jnp.sum(step.predicted), predicted, rtol=1e-5)
     assert np.all(np.asarray(step.change[0, counts["beta_dust"] :]) == 0.0)
 
 
 def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small, dense):
     problem, counts, rows, x, ends = small
-    index = problem.cells.flat_index
+    cells, n = problem.cells, problem.cells.islands
     at = derivatives(problem, rows, x)
     free = newton_step(
-        at, assemble(at, x, index, ends)._replace(norm=1e-6), x, index, ends, jnp.float64(0.0)
+        at,
+        assemble(at, x, cells, ends)._replace(norm=jnp.full(n, 1e-6)),
+        x,
+        cells,
+        ends,
+        jnp.zeros(n),
     )
     wall = x[0, 0] + 0.5 * free.change[0, 0]
     towards = free.change[0, 0] > 0
@@ -126,8 +132,8 @@ def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small, dense):
         low=ends.low.at[0, 0].set(jnp.where(towards, ends.low[0, 0], wall)),
         high=ends.high.at[0, 0].set(jnp.where(towards, wall, ends.high[0, 0])),
     )
-    system = assemble(at, x, index, ends)._replace(norm=1e-6)
-    step = newton_step(at, system, x, index, ends, jnp.float64(0.0))
+    system = assemble(at, x, cells, ends)._replace(norm=jnp.full(n, 1e-6))
+    step = newton_step(at, system, x, cells, ends, jnp.zeros(n))
     gradient, hessian = dense
     held = float(wall - x[0, 0])
     rest = np.arange(1, gradient.size)
@@ -141,14 +147,134 @@ def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small, dense):
 
 def test_negative_curvature_still_gives_a_descent(small, dense):
     problem, counts, rows, x, ends = small
-    index = problem.cells.flat_index
+    cells, n = problem.cells, problem.cells.islands
     at = derivatives(problem, rows, x)
     at = at._replace(hessian=-at.hessian)
-    step = newton_step(at, assemble(at, x, index, ends), x, index, ends, jnp.float64(0.1))
+    step = newton_step(at, assemble(at, x, cells, ends), x, cells, ends, jnp.full(n, 0.1))
     gradient, _ = dense
     ours = np.concatenate([step.change[i, : counts[p]] for i, p in enumerate(PARAMETERS)])
-    assert step.predicted > 0
+    assert jnp.sum(step.predicted) > 0
     assert gradient @ ours < 0
+
+
+def parted(counts: dict[str, int], only: int | None = None):
+    """Two halves of the sky with clusters of their own, which make an island each, or one half."""
+    problem, signal, _ = problem_and_signal()
+    half = np.arange(problem.n_pixels) // (problem.n_pixels // 2)
+    kept = np.ones_like(half, bool) if only is None else half == only
+    number = np.arange(problem.n_pixels)
+    first = 0 if only is None else only
+    labels = {
+        p: jnp.asarray((number % n + (half - first) * n)[kept], jnp.int32)
+        for p, n in counts.items()
+    }
+    problem = SpectralProblem.create(
+        problem.frequency, problem.inverse_sigma, labels, 150.0, 20.0, "pixels"
+    )
+    return problem, kept
+
+
+def test_a_step_of_an_island_does_not_depend_on_another():
+    counts = {"beta_dust": 5, "temp_dust": 3, "beta_pl": 2}
+    problem, _ = parted(counts)
+    cells = problem.cells
+    assert int(jnp.max(cells.island)) == 1
+    _, signal, _ = problem_and_signal()
+    rows = observe(problem, noisy(problem, signal, 1)[0]).rows
+    x, ends = internal_box(box({p: 2 * n for p, n in counts.items()}), cells.lengths[0])
+    at = derivatives(problem, rows, x)
+    system = assemble(at, x, cells, ends)
+
+    def step(*damping: float):
+        given = jnp.zeros(cells.islands).at[:2].set(jnp.array(damping))
+        return newton_step(at, system, x, cells, ends, given)
+
+    both, weak, strong = step(1e-5, 10.0), step(1e-5, 1e-5), step(10.0, 10.0)
+    for i, n in enumerate(counts.values()):
+        np.testing.assert_allclose(both.change[i, :n], weak.change[i, :n], rtol=1e-9)
+        np.testing.assert_allclose(
+            both.change[i, n : 2 * n], strong.change[i, n : 2 * n], rtol=1e-9
+        )
+    assert np.linalg.norm(strong.change) < 0.5 * np.linalg.norm(weak.change)
+    np.testing.assert_allclose(
+        both.predicted[:2], [weak.predicted[0], strong.predicted[1]], rtol=1e-9
+    )
+
+
+def test_islands_end_where_they_do_alone():
+    counts = {"beta_dust": 5, "temp_dust": 3, "beta_pl": 2}
+    _, signal, _ = problem_and_signal()
+    together, _ = parted(counts)
+    maps = noisy(together, signal, 2)
+    both = fit_block(make(), chi_square, together, maps, box({p: 2 * n for p, n in counts.items()}))
+    assert np.all(both.status == Status.CONVERGED)
+    nll = np.zeros(2)
+    for part in (0, 1):
+        problem, kept = parted(counts, only=part)
+        alone = fit_block(make(), chi_square, problem, maps[..., kept], box(counts))
+        nll += alone.nll
+        for p, n in counts.items():
+            own = both.params[p][:, part * n : (part + 1) * n]
+            np.testing.assert_allclose(own, alone.params[p], rtol=1e-6)
+    np.testing.assert_allclose(both.nll, nll, rtol=1e-12)
+
+
+def test_an_island_that_stays_keeps_what_is_known_of_it():
+    problem, _ = parted({"beta_dust": 60, "temp_dust": 3, "beta_pl": 2})
+    cells, (_, signal, _) = problem.cells, problem_and_signal()
+    rows = observe(problem, noisy(problem, signal, 1)[0]).rows
+    start, ends = internal_box(
+        box({"beta_dust": 120, "temp_dust": 6, "beta_pl": 4}), cells.lengths[0]
+    )
+    lane = evaluate(begin(start, cells), rows, problem, ends, SETTINGS)
+    everything = derivatives(problem, rows, start).chi_square
+    np.testing.assert_allclose(lane.at.chi_square, everything, rtol=1e-12)
+    marked = lane._replace(at=lane.at._replace(chi_square=lane.at.chi_square + 1.0))
+    trial = start + jnp.where(cells.island == 1, 0.01, 0.0) * (start != 0)
+    after = evaluate(marked._replace(trial=trial), rows, problem, ends, SETTINGS)
+    moved = np.asarray(cells.island_of_rows) == 1
+    np.testing.assert_array_equal(after.at.chi_square[~moved], marked.at.chi_square[~moved])
+    expected = derivatives(problem, rows, trial).chi_square
+    np.testing.assert_allclose(after.at.chi_square[moved], expected[moved], rtol=1e-12)
+
+
+def test_rows_that_are_not_wanted_may_be_left_out(small):
+    problem, _, rows, x, _ = small
+    wanted = jnp.arange(problem.cells.lengths[0]) < 3
+    some = forms.derivatives(problem, rows, x, wanted)
+    everything = forms.derivatives(problem, rows, x)
+    for a, b in zip(some, everything, strict=True):
+        np.testing.assert_array_equal(a[..., :128], b[..., :128])  # the tile of those three
+        assert not np.any(a[..., 128:])
+
+
+def test_small_islands_start_anew_once(monkeypatch):
+    """The last hops are for islands of few beta_pl clusters, and never tried twice."""
+    monkeypatch.setattr(hop, "FEW", 2)
+    problem, _ = parted({"beta_dust": 60, "temp_dust": 3, "beta_pl": 2})
+    cells, (_, signal, _) = problem.cells, problem_and_signal()
+    rows = observe(problem, noisy(problem, signal, 1)[0]).rows
+    counts = {"beta_dust": 120, "temp_dust": 6, "beta_pl": 4}
+    start, ends = internal_box(box(counts), cells.lengths[0])
+    at = derivatives(problem, rows, start)
+    system = assemble(at, start, cells, ends)
+    found = scan(problem, rows, start, at.chi_square, ends, 32, jnp.float64(1e-4))
+
+    def last() -> np.ndarray:
+        given = (problem, rows, start, at.chi_square, found, system, ends)
+        return np.asarray(hop.alternatives(*given))[hop.RESTARTED :]
+
+    anew = np.asarray(hop.restarts(ends))
+    assert np.all((anew >= np.asarray(ends.low)) & (anew <= np.asarray(ends.high)))
+    np.testing.assert_array_equal(last()[:, :4], anew[:, 2, :4])
+    assert np.all(np.isnan(last()[:, 4:]))
+    monkeypatch.setattr(hop, "FEW", 1)
+    assert np.all(np.isnan(last()))
+    refused = jnp.zeros((hop.HOPS, 3))
+    near = jnp.array([True, False, True])
+    left = np.isnan(judging._again(refused, near))
+    assert left[: hop.RESTARTED].tolist() == [[True, False, True]] * hop.RESTARTED
+    assert not np.any(left[hop.RESTARTED :])
 
 
 def test_the_scan_is_the_value_with_one_cluster_moved(small):
@@ -553,7 +679,7 @@ def test_lifts_take_clusters_where_beta_dust_makes_up_for_it(monkeypatch) -> Non
 def test_a_lift_holds_its_clusters_until_dust_has_followed() -> None:
     problem, rows, start, ends = more_synchrotron_than_dust()
     moved = jnp.arange(start.shape[1]) % 2 == 1
-    lane = begin(start, rows.power.size)._replace(moved=moved, phase=jnp.int32(Phase.HOP))
+    lane = begin(start, problem.cells)._replace(moved=moved, phase=jnp.int32(Phase.HOP))
 
     def free(**state: int) -> np.ndarray:
         own = lane._replace(**{k: jnp.int32(v) for k, v in state.items()})

@@ -36,7 +36,16 @@ and that is farther away than the second."""
 LIFTED = 3
 """The first hop that lifts; before it come the turns and the other sides: see `alternatives`."""
 
-HOPS = LIFTED + len(LIFTS)
+RESTARTS = ((1.6, 1 / 9.0, -0.8),)
+"""beta_dust, coldness and beta_pl from which small islands start anew, unless their box is less."""
+
+FEW = 4
+"""An island is small with no more beta_pl clusters: of many, one start would not do for all."""
+
+RESTARTED = LIFTED + len(LIFTS)
+"""The first hop that starts anew."""
+
+HOPS = RESTARTED + len(RESTARTS)
 """Number of hops from a minimum."""
 
 _REACH = 3
@@ -94,14 +103,23 @@ def alternatives(
     leads = (price == _lowest_around(price, index))[:count]
     back = _towards_others(nodes, rise, here, seen[:, 0])
     other = jnp.where(jnp.isnan(second), back, second)
+    small = (problem.cells.beta_pl <= FEW)[problem.cells.island[BETA_PL, :count]]
+    anew = restarts(box)
     lifts = _lifts(problem, rows, x, values, box)[:, :count]
     turns = [
         jnp.where(leads, first, jnp.nan),
         jnp.where(leads, jnp.nan, first),
         other,
         *jnp.where(seen[:, 0], lifts, jnp.nan),
+        *(jnp.where(seen[:, 0] & small, start, jnp.nan) for start in anew[:, BETA_PL, :count]),
     ]
     return jnp.pad(jnp.stack(turns), ((0, 0), (0, length - count)), constant_values=jnp.nan)
+
+
+def restarts(box: Box) -> Float[Array, "restart parameter cluster"]:
+    """Where everything starts anew."""
+    starts = jnp.asarray(RESTARTS, box.low.dtype)[:, :, None]
+    return jnp.clip(starts, box.low, box.high)
 
 
 def _towards_others(
@@ -134,7 +152,7 @@ def _lifts(
         place = box.high[BETA_PL] - share * (box.high - box.low)[BETA_PL]
         there = x.at[BETA_PL].set(place)
         at = derivatives(problem, rows, there)
-        system = assemble(at, there, index, box)
+        system = assemble(at, there, problem.cells, box)
         gain = 0.5 * system.gradient[0] ** 2 / system.scale[0]
         followed = at.chi_square - (gain / jnp.maximum(rows_of_dust, 1.0))[index[0]]
         price = total((followed - values)[None], index[BETA_PL:], length)[0]

@@ -3,12 +3,14 @@
 descend    Newton steps from the start, or from a jump, until the gradient is small
              then a scan: jumps -> descend; none -> a hop, or the end
 hop        Newton steps from where a hop went, the place it left in memory
-             then its regions are judged: none lower -> the next hop, or the end
+             then its regions are judged: none lower -> the next hop
 check      the lower regions of a hop with all else as before
-             lower -> descend; else a few more steps of hop
+             lower -> kept, and the next hop from there; else a few more steps of hop
+             after the last hop: descend if any was kept, or the end
 
 Every tick evaluates one point, whatever the lane is about, so that lanes under vmap share the
-work; only scans and judgements are waited for.
+work; only scans and judgements (`judge.py`) are waited for. Islands of the sky take or refuse a
+step each for itself, and rest once settled.
 """
 
 from dataclasses import dataclass, field
@@ -17,31 +19,30 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Scalar
+from jaxtyping import Array, Bool, Float, Int
 
-from sweep.problem.cells import Rows
+from sweep.problem.cells import Cells, Rows
 from sweep.problem.derivatives import Derivatives, derivatives
 from sweep.problem.sed import Spectral, SpectralProblem
-from sweep.solvers.newton.hop import HOPS, LIFTED, alternatives, among, lower_regions, regions
-from sweep.solvers.newton.scan import BETA_PL, scan
-from sweep.solvers.newton.system import Box, System, assemble, newton_step
+from sweep.solvers.newton.hop import HOPS, LIFTED, RESTARTED
+from sweep.solvers.newton.scan import BETA_PL
+from sweep.solvers.newton.system import Box, System, assemble, by_island, gather, newton_step
 from sweep.types import NOT_ATTEMPTED, Status
 
-HOP_STEPS, LIFT_STEPS = 6, 10
+HOP_STEPS, FAR_STEPS = 6, 10
+"""Of a hop to another valley; of those that go farther."""
+
 HELD = 3
 """So many steps of a lift leave beta_pl where it was lifted, or it falls before dust follows."""
 
-HOP_ATTEMPTS = 3
 HOP_PROMISE = 0.02
 """A hop is judged when its last step lowered chi_square by less than this."""
-_ROUNDING = 1e-16
+
+ROUNDING = 1e-16
 """Share of d^T d that differences of chi_square are lost in."""
 
 _LOST_STEPS = 6
 """So many steps below rounding end a descent."""
-
-_JUMP = 1e-4
-"""A jump or a hop lowers chi_square by more than this, and a thousand roundings."""
 
 _FIRST_DAMPING, _LEAST_RAISED = 1e-5, 1e-2
 """Of Levenberg and Marquardt, in units of the Gauss-Newton diagonal."""
@@ -68,11 +69,12 @@ class Settings:
 
 
 class Base(NamedTuple):
-    """The minimum that hops start from and return to."""
+    """Where hops start from and return to: a minimum, but for what they have kept."""
 
     x: Spectral
-    values: Float[Array, " row"]
-    norm: Scalar
+    at: Derivatives
+    norm: Float[Array, " island"]
+    settled: Bool[Array, " island"]
 
 
 class Lane(NamedTuple):
@@ -84,17 +86,18 @@ class Lane(NamedTuple):
         trial: the point that is evaluated next.
         predicted: decrease that the step to `trial` promises; infinite where it must be taken,
             NaN where no trial has been chosen.
-        phase: see `Phase`.
         settled: whether `x` is a minimum, or rounding ends the descent.
         damping: of the next step.
-        last_gain: decrease of chi_square in the last step that was taken.
-        lost: steps in a row whose decrease is below rounding.
+        last_gain: decrease of chi_square in the last step, infinite where it was not taken.
+        lost: steps in a row whose decrease is below rounding. All five have shape (island,).
+        phase: see `Phase`.
         steps, evaluations, scans, jumps: counts of the whole fit.
         certified: whether a scan found nothing lower than `x`; -1 before there was one.
         status: `Status`, once done.
-        base: the minimum in memory while hopping.
+        base: what is in memory while hopping.
         goals: where each hop takes beta_pl clusters; NaN stays.
         refused: goals that led nowhere lower, and would not now.
+        improved: whether hops since the last scan have kept anything.
         moved, candidates: clusters that this hop moved, and those not yet rejected.
         hop_steps, attempts, hop: of this hop, and which it is.
     """
@@ -103,12 +106,12 @@ class Lane(NamedTuple):
     at: Derivatives
     system: System
     trial: Spectral
-    predicted: Scalar
+    predicted: Float[Array, " island"]
+    settled: Bool[Array, " island"]
+    damping: Float[Array, " island"]
+    last_gain: Float[Array, " island"]
+    lost: Int[Array, " island"]
     phase: Int[Array, ""]
-    settled: Bool[Array, ""]
-    damping: Scalar
-    last_gain: Scalar
-    lost: Int[Array, ""]
     steps: Int[Array, ""]
     evaluations: Int[Array, ""]
     scans: Int[Array, ""]
@@ -118,6 +121,7 @@ class Lane(NamedTuple):
     base: Base
     goals: Float[Array, "try cluster"]
     refused: Float[Array, "try cluster"]
+    improved: Bool[Array, ""]
     moved: Bool[Array, " cluster"]
     candidates: Bool[Array, " cluster"]
     hop_steps: Int[Array, ""]
@@ -125,34 +129,37 @@ class Lane(NamedTuple):
     hop: Int[Array, ""]
 
 
-def begin(start: Spectral, n_rows: int) -> Lane:
+def begin(start: Spectral, cells: Cells) -> Lane:
     """A lane that is about to evaluate the start."""
+    n_rows = cells.flat_index.shape[1]
     length = start.shape[1]
     dtype = start.dtype
-    zero, count = jnp.zeros((), dtype), jnp.int32(0)
-    values = jnp.zeros(n_rows, dtype)
+    count = jnp.int32(0)
+    values, of_islands = jnp.zeros(n_rows, dtype), jnp.zeros(cells.islands, dtype)
     nobody = jnp.zeros(length, bool)
     flat = jnp.zeros_like(start)
+    at = Derivatives(values, *(jnp.zeros((k, n_rows), dtype) for k in (3, 6, 6)))
     return Lane(
-        x=start,
-        at=Derivatives(values, *(jnp.zeros((k, n_rows), dtype) for k in (3, 6, 6))),
-        system=System(flat, flat, flat, flat, jnp.zeros(start.shape, bool), zero),
+        x=jnp.full_like(start, jnp.nan),  # nowhere yet
+        at=at,
+        system=System(flat, flat, flat, flat, jnp.zeros(start.shape, bool), of_islands),
         trial=start,
-        predicted=zero + jnp.inf,
+        predicted=of_islands + jnp.inf,
+        settled=jnp.zeros(cells.islands, bool),
+        damping=of_islands + _FIRST_DAMPING,
+        last_gain=of_islands,
+        lost=jnp.zeros(cells.islands, jnp.int32),
         phase=jnp.int32(Phase.DESCEND),
-        settled=jnp.bool_(False),
-        damping=zero + _FIRST_DAMPING,
-        last_gain=zero,
-        lost=count,
         steps=count,
         evaluations=count,
         scans=count,
         jumps=count,
         certified=jnp.int32(NOT_ATTEMPTED),
         status=jnp.int32(Status.PENDING),
-        base=Base(start, values, zero),
+        base=Base(start, at, of_islands, jnp.zeros(cells.islands, bool)),
         goals=jnp.full((HOPS, length), jnp.nan, dtype),
         refused=jnp.full((HOPS, length), jnp.nan, dtype),
+        improved=jnp.bool_(False),
         moved=nobody,
         candidates=nobody,
         hop_steps=count,
@@ -164,10 +171,19 @@ def begin(start: Spectral, n_rows: int) -> Lane:
 def evaluate(
     lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: Settings
 ) -> Lane:
-    """Evaluate the trial point, and take it if it is as good as promised, or must be taken."""
-    new = derivatives(problem, rows, lane.trial)
-    decrease = jnp.sum(lane.at.chi_square - new.chi_square)
-    rounding = _ROUNDING * jnp.sum(rows.power)
+    """Evaluate the trial point, and take it where it is as good as promised, or must be taken.
+
+    Islands whose trial is where they are keep what is known of them.
+    """
+    cells = problem.cells
+    index, island_of_rows = cells.flat_index, cells.island_of_rows
+    stays = jnp.all(gather(lane.trial, index) == gather(lane.x, index), axis=0)
+    going = by_island((~stays).astype(lane.x.dtype), cells) > 0
+    of_rows = going[island_of_rows]
+    found = derivatives(problem, rows, lane.trial, of_rows)
+    new = jax.tree.map(lambda a, b: jnp.where(of_rows, a, b), found, lane.at)
+    decrease = by_island(lane.at.chi_square - new.chi_square, cells)
+    rounding = ROUNDING * jnp.sum(rows.power)
     forced = jnp.isinf(lane.predicted)
     lost = ~forced & (jnp.abs(lane.predicted) < rounding)
     good = (lane.predicted > 0) & (decrease > 1e-4 * lane.predicted)
@@ -179,21 +195,24 @@ def evaluate(
         [_FIRST_DAMPING, 0.1 * lane.damping, raised, 0.01 * lane.damping, 0.1 * lane.damping],
         lane.damping,
     )
-    at = jax.tree.map(lambda a, b: jnp.where(take, a, b), new, lane.at)
-    x = jnp.where(take, lane.trial, lane.x)
-    system = assemble(at, x, problem.cells.flat_index, box)
+    of_rows = take[island_of_rows]
+    at = jax.tree.map(lambda a, b: jnp.where(of_rows, a, b), new, lane.at)
+    x = jnp.where(take[cells.island], lane.trial, lane.x)
+    system = assemble(at, x, cells, box)
     held = _is_lift(lane) & (lane.attempts == 0) & (lane.hop_steps < HELD) & lane.moved
     free = system.free.at[BETA_PL].set(system.free[BETA_PL] & ~held)
     many = jnp.where(lost, lane.lost + 1, 0)
+    gain = jnp.where(forced | ~take, jnp.inf, decrease)
+    back = (lane.phase == Phase.HOP) & is_back(lane, by_island(change_of(lane, at), cells))
     return lane._replace(
         x=x,
         at=at,
         system=system._replace(free=free),
         damping=damping,
-        last_gain=jnp.where(forced | ~take, jnp.inf, decrease),
+        last_gain=jnp.where(back, 0.0, gain),
         lost=many,
         settled=(system.norm < settings.tolerance) | (many > _LOST_STEPS),
-        steps=lane.steps + ~forced,
+        steps=lane.steps + ~jnp.all(forced),
         hop_steps=lane.hop_steps + 1,
         evaluations=lane.evaluations + 1,
     )
@@ -201,166 +220,46 @@ def evaluate(
 
 def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:
     """Whether the lane waits for `look` or `judge` rather than for its next Newton step."""
-    allowed = jnp.where(_is_lift(lane), LIFT_STEPS, HOP_STEPS)
-    hopped = (lane.phase == Phase.HOP) & (
-        lane.settled | (lane.hop_steps > allowed) | (lane.last_gain < HOP_PROMISE)
-    )
-    descended = (lane.phase == Phase.DESCEND) & lane.settled
-    over = _is_spent(lane, settings) | hopped | descended | (lane.phase == Phase.CHECK)
+    allowed = jnp.where(lane.hop >= LIFTED, FAR_STEPS, HOP_STEPS)
+    hopped = (lane.phase == Phase.HOP) & ((lane.hop_steps > allowed) | is_at_rest(lane))
+    descended = (lane.phase == Phase.DESCEND) & jnp.all(lane.settled)
+    over = is_spent(lane, settings) | hopped | descended | (lane.phase == Phase.CHECK)
     return (lane.phase != Phase.DONE) & over
 
 
 def is_at_minimum(lane: Lane, settings: Settings) -> Bool[Array, ""]:
     """Whether a lane that waits waits for `look`."""
-    return (lane.phase == Phase.DESCEND) & ~_is_spent(lane, settings)
+    return (lane.phase == Phase.DESCEND) & ~is_spent(lane, settings)
+
+
+def is_at_rest(lane: Lane) -> Bool[Array, ""]:
+    """Whether no island is on its way down."""
+    return jnp.all(lane.settled | (lane.last_gain < HOP_PROMISE))
+
+
+def change_of(lane: Lane, at: Derivatives) -> Float[Array, " row"]:
+    """chi_square less what it is at the base."""
+    return at.chi_square - lane.base.at.chi_square
+
+
+def is_back(lane: Lane, change: Float[Array, " island"]) -> Bool[Array, " island"]:
+    """Whether an island, on a further attempt, has come back to where its hop began."""
+    return (lane.attempts > 0) & (jnp.abs(change) < HOP_PROMISE)
 
 
 def _is_lift(lane: Lane) -> Bool[Array, ""]:
-    return (lane.phase == Phase.HOP) & (lane.hop >= LIFTED)
+    return (lane.phase == Phase.HOP) & (lane.hop >= LIFTED) & (lane.hop < RESTARTED)
 
 
-def _is_spent(lane: Lane, settings: Settings) -> Bool[Array, ""]:
+def is_spent(lane: Lane, settings: Settings) -> Bool[Array, ""]:
+    """Whether the lane has no steps left, or is lost."""
     return (lane.steps >= settings.max_steps) | ~jnp.isfinite(jnp.sum(lane.at.chi_square))
 
 
 def descend(lane: Lane, problem: SpectralProblem, box: Box) -> Lane:
-    """Choose the next point by a Newton step."""
-    index = problem.cells.flat_index
-    step = newton_step(lane.at, lane.system, lane.x, index, box, lane.damping)
+    """Choose the next point by a Newton step of all islands that have not settled."""
+    cells = problem.cells
+    moving = lane.system._replace(free=lane.system.free & ~lane.settled[cells.island])
+    step = newton_step(lane.at, moving, lane.x, cells, box, lane.damping)
     trial = jnp.clip(lane.x + step.change, box.low, box.high)
     return lane._replace(trial=trial, predicted=step.predicted)
-
-
-def look(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: Settings) -> Lane:
-    """At a minimum: scan; jump, or hop, or end."""
-    values = lane.at.chi_square
-    found = scan(problem, rows, lane.x, values, box, settings.nodes, _least_fall(rows))
-    jumping = (found.jumps > 0) & (lane.scans + 1 < settings.max_scans)
-    seen = lane._replace(
-        scans=lane.scans + 1, certified=(found.jumps == 0).astype(jnp.int32), lost=jnp.int32(0)
-    )
-    jumped = seen._replace(
-        trial=found.jumped,
-        predicted=jnp.full_like(lane.predicted, jnp.inf),
-        jumps=lane.jumps + found.jumps,
-        refused=jnp.full_like(lane.refused, jnp.nan),
-    )
-
-    def rested() -> Lane:
-        goals = alternatives(problem, rows, lane.x, values, found, lane.system, box)
-        known = jnp.any(goals[:, None] == lane.refused, axis=1)
-        at_base = seen._replace(
-            base=Base(lane.x, values, lane.system.norm),
-            goals=jnp.where(known, jnp.nan, goals),
-            hop=jnp.int32(-1),
-        )
-        return _next_hop(at_base, allowed=lane.scans + 1 < settings.max_scans)
-
-    # a single lane that jumps is spared the evaluations of the lifts
-    return jax.lax.cond(jumping, lambda: jumped, rested)
-
-
-def judge(lane: Lane, rows: Rows, problem: SpectralProblem, settings: Settings) -> Lane:
-    """Choose the next point after a hop or a check, or end where steps are spent."""
-    hopping = (lane.phase == Phase.HOP) | (lane.phase == Phase.CHECK)
-    return jax.lax.cond(
-        _is_spent(lane, settings),
-        lambda: _end(_back(lane, hopping)),
-        lambda: _judge(lane, problem, _least_fall(rows)),
-    )
-
-
-def _least_fall(rows: Rows) -> Scalar:
-    return _JUMP + 1e3 * _ROUNDING * jnp.sum(rows.power)
-
-
-def _next_hop(lane: Lane, allowed: Bool[Array, ""] | bool = True) -> Lane:
-    """From the base: take the next hop that goes anywhere, or end."""
-    some = jnp.any(jnp.isfinite(lane.goals), axis=1) & (jnp.arange(HOPS) > lane.hop)
-    hop = jnp.argmax(some).astype(jnp.int32)
-    goal = lane.goals[hop]
-    moved = jnp.isfinite(goal)
-    beta_pl = jnp.where(moved, goal, lane.base.x[BETA_PL])
-    hopped = lane._replace(
-        trial=lane.base.x.at[BETA_PL].set(beta_pl),
-        predicted=jnp.full_like(lane.predicted, jnp.inf),
-        phase=jnp.int32(Phase.HOP),
-        hop=hop,
-        moved=moved,
-        candidates=moved,
-        hop_steps=jnp.int32(0),
-        attempts=jnp.int32(0),
-        lost=jnp.int32(0),
-    )
-    ended = _end(_back(lane, jnp.bool_(True)))
-    go = jnp.any(some) & allowed
-    return jax.tree.map(lambda a, b: jnp.where(go, a, b), hopped, ended)
-
-
-def _judge(lane: Lane, problem: SpectralProblem, tolerance: Scalar) -> Lane:
-    """After a hop or a check: keep what is lower, try on, or go back."""
-    change = lane.at.chi_square - lane.base.values
-    checking = lane.phase == Phase.CHECK
-    # past the first attempt all that has moved is in question together
-    won = (checking | (lane.attempts > 0)) & (jnp.sum(change) < -tolerance)
-    of_rows, of_clusters = regions(lane.moved, problem.cells.flat_index)
-    lower = lower_regions(of_rows, lane.candidates, change, tolerance)
-    mixed = lane._replace(
-        trial=jnp.where(among(of_clusters, lower), lane.x, lane.base.x),
-        predicted=jnp.full_like(lane.predicted, jnp.inf),
-        phase=jnp.int32(Phase.CHECK),
-        candidates=lower,
-        lost=jnp.int32(0),
-    )
-    near = among(of_clusters, lane.candidates)[BETA_PL]
-    tried = jnp.where(jnp.arange(HOPS)[:, None] <= lane.hop, lane.goals, jnp.nan)
-    kept = lane._replace(
-        predicted=jnp.full_like(lane.predicted, jnp.nan),
-        phase=jnp.int32(Phase.DESCEND),
-        certified=jnp.int32(0),  # where it stands now has not been scanned
-        jumps=lane.jumps + jnp.sum(lane.candidates, dtype=jnp.int32),
-        refused=jnp.where(near, jnp.nan, jnp.where(jnp.isnan(tried), lane.refused, tried)),
-    )
-    again = lane._replace(
-        predicted=jnp.full_like(lane.predicted, jnp.nan),
-        phase=jnp.int32(Phase.HOP),
-        hop_steps=jnp.int32(0),
-        attempts=lane.attempts + 1,
-    )
-    same = (lane.attempts > 0) & jnp.all(lower == lane.candidates)
-    at_rest = lane.settled | (lane.last_gain < HOP_PROMISE)
-    over = jnp.where(
-        checking, lane.attempts + 1 >= HOP_ATTEMPTS, ~jnp.any(lower) | (same & at_rest)
-    )
-    elsewhere = _next_hop(lane)
-    return jax.tree.map(
-        lambda win, stop, more, mix: jnp.where(
-            won, win, jnp.where(over, stop, jnp.where(checking, more, mix))
-        ),
-        kept,
-        elsewhere,
-        again,
-        mixed,
-    )
-
-
-def _back(lane: Lane, hopping: Bool[Array, ""]) -> Lane:
-    """Return to the base, if there is one."""
-    return lane._replace(
-        x=jnp.where(hopping, lane.base.x, lane.x),
-        system=lane.system._replace(norm=jnp.where(hopping, lane.base.norm, lane.system.norm)),
-        at=lane.at._replace(chi_square=jnp.where(hopping, lane.base.values, lane.at.chi_square)),
-        settled=lane.settled | hopping,
-    )
-
-
-def _end(lane: Lane) -> Lane:
-    finite = jnp.isfinite(jnp.sum(lane.at.chi_square))
-    return lane._replace(
-        phase=jnp.int32(Phase.DONE),
-        status=jnp.where(
-            finite,
-            jnp.where(lane.settled, Status.STALLED, Status.MAX_STEPS),
-            Status.NONFINITE,
-        ).astype(jnp.int32),
-    )

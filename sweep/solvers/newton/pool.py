@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Int, Scalar
 
 from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, SpectralProblem
+from sweep.solvers.newton.judge import judge, look
 from sweep.solvers.newton.lane import (
     Lane,
     Phase,
@@ -21,8 +22,6 @@ from sweep.solvers.newton.lane import (
     evaluate,
     is_at_minimum,
     is_waiting,
-    judge,
-    look,
 )
 from sweep.solvers.newton.system import Box
 
@@ -44,7 +43,7 @@ class Ended(NamedTuple):
         """What remains of a lane."""
         return cls(
             lane.x,
-            lane.system.norm,
+            jnp.max(lane.system.norm),
             lane.status,
             lane.steps,
             lane.evaluations,
@@ -97,14 +96,14 @@ def fit_pool(
             return look(lane, rows, problem, box, settings)
 
         def judged(lane: Lane, rows: Rows) -> Lane:
-            return judge(lane, rows, problem, settings)
+            return judge(lane, rows, problem, box, settings)
 
         def stepped(lane: Lane) -> Lane:
             return descend(lane, problem, box)
 
         lanes = _where_any(scanning, looked, lanes, own)
         lanes = _where_any(waiting & ~scanning, judged, lanes, own)
-        stepping = (lanes.phase != Phase.DONE) & (~waiting | jnp.isnan(lanes.predicted))
+        stepping = (lanes.phase != Phase.DONE) & (~waiting | jnp.isnan(lanes.predicted[:, 0]))
         done = Work(work.ticks + 1, work.steps + jnp.any(stepping), work.scans + jnp.any(scanning))
         return _where_any(stepping, stepped, lanes), done
 
@@ -134,7 +133,7 @@ def fit_pool(
         over = (lanes.phase == Phase.DONE) & (state.numbers < count)
         return jax.lax.cond(jnp.any(over), refill, lambda s: s, state)
 
-    fresh_lane = begin(start, rows.power[0].size)
+    fresh_lane = begin(start, problem.cells)
     fresh_lanes = jax.tree.map(lambda leaf: jnp.stack([leaf] * width), fresh_lane)
     state = _Pool(
         lanes=fresh_lanes,
