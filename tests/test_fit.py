@@ -109,7 +109,8 @@ def test_what_is_said_of_a_fit(block):
         )
         _, slope, curve = expand(params, problem, seen)
         worst = max(float(jnp.max(jnp.abs(slope[p]) / jnp.sqrt(curve[p]))) for p in PARAMETERS)
-        np.testing.assert_allclose(result.gradient_norm[i], worst, rtol=1e-3)  # mostly rounding
+        # converged solvers leave 1e-9, of which sums in another order change a few 1e-12
+        np.testing.assert_allclose(result.gradient_norm[i], worst, rtol=1e-3, atol=2e-11)
         assert worst < 1e-4
 
 

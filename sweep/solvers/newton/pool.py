@@ -40,10 +40,10 @@ class Ended(NamedTuple):
 
     @classmethod
     def of(cls, lane: Lane) -> "Ended":
-        """What remains of a lane."""
+        """What remains of a lane, or of each of several."""
         return cls(
             lane.x,
-            jnp.max(lane.system.norm),
+            jnp.max(lane.system.norm, axis=-1),
             lane.status,
             lane.steps,
             lane.evaluations,
