@@ -203,4 +203,4 @@ def test_more_memory_than_was_asked_for_is_named_and_tried_so_often_only(
         rf"its job ended {ATTEMPTS} times \(FAILED: StepId=\S+ exceeded memory limit", outcome.error
     )
     assert len(list((tmp_path / "a.zarr.sweep" / "slurm").iterdir())) == ATTEMPTS == 3
-    assert not jobs(cluster)
+    until(lambda: not jobs(cluster), 60)
