@@ -118,21 +118,16 @@ def test_a_step_stops_at_the_box_and_the_rest_is_solved_again(small, dense):
     problem, counts, rows, x, ends = small
     cells, n = problem.cells, problem.cells.islands
     at = derivatives(problem, rows, x)
-    free = newton_step(
-        at,
-        assemble(at, x, cells, ends)._replace(norm=jnp.full(n, 1e-6)),
-        x,
-        cells,
-        ends,
-        jnp.zeros(n),
-    )
+    tight = jnp.full(n, 1e-6)
+    system = assemble(at, x, cells, ends)._replace(norm=tight)
+    free = newton_step(at, system, x, cells, ends, jnp.zeros(n))
     wall = x[0, 0] + 0.5 * free.change[0, 0]
     towards = free.change[0, 0] > 0
     ends = ends._replace(
         low=ends.low.at[0, 0].set(jnp.where(towards, ends.low[0, 0], wall)),
         high=ends.high.at[0, 0].set(jnp.where(towards, wall, ends.high[0, 0])),
     )
-    system = assemble(at, x, cells, ends)._replace(norm=jnp.full(n, 1e-6))
+    system = assemble(at, x, cells, ends)._replace(norm=tight)
     step = newton_step(at, system, x, cells, ends, jnp.zeros(n))
     gradient, hessian = dense
     held = float(wall - x[0, 0])
@@ -159,7 +154,7 @@ def test_negative_curvature_still_gives_a_descent(small, dense):
 
 def parted(counts: dict[str, int], only: int | None = None):
     """Two halves of the sky with clusters of their own, which make an island each, or one half."""
-    problem, signal, _ = problem_and_signal()
+    problem, _, _ = problem_and_signal()
     half = np.arange(problem.n_pixels) // (problem.n_pixels // 2)
     kept = np.ones_like(half, bool) if only is None else half == only
     number = np.arange(problem.n_pixels)
@@ -174,14 +169,20 @@ def parted(counts: dict[str, int], only: int | None = None):
     return problem, kept
 
 
-def test_a_step_of_an_island_does_not_depend_on_another():
-    counts = {"beta_dust": 5, "temp_dust": 3, "beta_pl": 2}
+def two_islands(counts: dict[str, int]):
+    """A noisy realisation of both halves, its start and box."""
     problem, _ = parted(counts)
-    cells = problem.cells
-    assert int(jnp.max(cells.island)) == 1
     _, signal, _ = problem_and_signal()
     rows = observe(problem, noisy(problem, signal, 1)[0]).rows
-    x, ends = internal_box(box({p: 2 * n for p, n in counts.items()}), cells.lengths[0])
+    both = {p: 2 * n for p, n in counts.items()}
+    return problem, rows, *internal_box(box(both), problem.cells.lengths[0])
+
+
+def test_a_step_of_an_island_does_not_depend_on_another():
+    counts = {"beta_dust": 5, "temp_dust": 3, "beta_pl": 2}
+    problem, rows, x, ends = two_islands(counts)
+    cells = problem.cells
+    assert int(jnp.max(cells.island)) == 1
     at = derivatives(problem, rows, x)
     system = assemble(at, x, cells, ends)
 
@@ -220,12 +221,8 @@ def test_islands_end_where_they_do_alone():
 
 
 def test_an_island_that_stays_keeps_what_is_known_of_it():
-    problem, _ = parted({"beta_dust": 60, "temp_dust": 3, "beta_pl": 2})
-    cells, (_, signal, _) = problem.cells, problem_and_signal()
-    rows = observe(problem, noisy(problem, signal, 1)[0]).rows
-    start, ends = internal_box(
-        box({"beta_dust": 120, "temp_dust": 6, "beta_pl": 4}), cells.lengths[0]
-    )
+    problem, rows, start, ends = two_islands({"beta_dust": 60, "temp_dust": 3, "beta_pl": 2})
+    cells = problem.cells
     lane = evaluate(begin(start, cells), rows, problem, ends, SETTINGS)
     everything = derivatives(problem, rows, start).chi_square
     np.testing.assert_allclose(lane.at.chi_square, everything, rtol=1e-12)
@@ -251,11 +248,8 @@ def test_rows_that_are_not_wanted_may_be_left_out(small):
 def test_small_islands_start_anew_once(monkeypatch):
     """The last hops are for islands of few beta_pl clusters, and never tried twice."""
     monkeypatch.setattr(hop, "FEW", 2)
-    problem, _ = parted({"beta_dust": 60, "temp_dust": 3, "beta_pl": 2})
-    cells, (_, signal, _) = problem.cells, problem_and_signal()
-    rows = observe(problem, noisy(problem, signal, 1)[0]).rows
-    counts = {"beta_dust": 120, "temp_dust": 6, "beta_pl": 4}
-    start, ends = internal_box(box(counts), cells.lengths[0])
+    problem, rows, start, ends = two_islands({"beta_dust": 60, "temp_dust": 3, "beta_pl": 2})
+    cells = problem.cells
     at = derivatives(problem, rows, start)
     system = assemble(at, start, cells, ends)
     found = scan(problem, rows, start, at.chi_square, ends, 32, jnp.float64(1e-4))

@@ -29,7 +29,7 @@ from sweep.solvers.newton.lane import (
     is_spent,
 )
 from sweep.solvers.newton.scan import BETA_PL, scan
-from sweep.solvers.newton.system import Box, by_island
+from sweep.solvers.newton.system import Box, by_island, islands_of
 from sweep.types import Status
 
 _ATTEMPTS = 3
@@ -60,7 +60,7 @@ def look(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: S
         goals = alternatives(problem, rows, lane.x, values, found, lane.system, box)
         known = jnp.any(goals[:, None] == lane.refused, axis=1)
         at_base = seen._replace(
-            base=Base(lane.x, lane.at, lane.system.norm, lane.settled),
+            base=_here(lane),
             improved=jnp.bool_(False),
             goals=jnp.where(known, jnp.nan, goals),
             hop=jnp.int32(-1),
@@ -101,8 +101,8 @@ def _next_hop(lane: Lane, cells: Cells, box: Box, allowed: Bool[Array, ""] | boo
     moved = jnp.isfinite(goal)
     hopping = jnp.any(some) & allowed
     beta_pl = jnp.where(moved & hopping, goal, lane.base.x[BETA_PL])
-    moved_rows = moved[cells.flat_index[BETA_PL]]
-    anew = (hop >= RESTARTED) & hopping & (by_island(moved_rows.astype(goal.dtype), cells) > 0)
+    moved_islands = islands_of(moved[cells.flat_index[BETA_PL]], cells)
+    anew = (hop >= RESTARTED) & hopping & moved_islands
     start = restarts(box)[jnp.maximum(hop - RESTARTED, 0)]
     trial = jnp.where(anew[cells.island], start, lane.base.x.at[BETA_PL].set(beta_pl))
     gone = _at_base(lane)._replace(
@@ -124,7 +124,7 @@ def _next_hop(lane: Lane, cells: Cells, box: Box, allowed: Bool[Array, ""] | boo
 def _judge(lane: Lane, problem: SpectralProblem, box: Box, tolerance: Scalar) -> Lane:
     """After a hop or a check: keep what is lower, try on, or go on from the base."""
     cells = problem.cells
-    here = Base(lane.x, lane.at, lane.system.norm, lane.settled)
+    here = _here(lane)
     change = change_of(lane, lane.at)
     of_islands = by_island(change, cells)
     checking = lane.phase == Phase.CHECK
@@ -146,7 +146,7 @@ def _judge(lane: Lane, problem: SpectralProblem, box: Box, tolerance: Scalar) ->
         certified=jnp.where(jnp.any(won), 0, lane.certified),  # the base has not been scanned
         jumps=lane.jumps + jnp.sum(winners, dtype=jnp.int32),
     )
-    some_lower = by_island(lower_rows.astype(change.dtype), cells) > 0
+    some_lower = islands_of(lower_rows, cells)
     back = _at_base(lane._replace(base=_chosen(some_lower, here, lane.base, cells)))
     mixed = back._replace(
         base=lane.base,
@@ -185,6 +185,10 @@ def _chosen(which: Bool[Array, " island"], one: Base, other: Base, cells: Cells)
         norm=jnp.where(which, one.norm, other.norm),
         settled=jnp.where(which, one.settled, other.settled),
     )
+
+
+def _here(lane: Lane) -> Base:
+    return Base(lane.x, lane.at, lane.system.norm, lane.settled)
 
 
 def _at_base(lane: Lane) -> Lane:

@@ -26,7 +26,15 @@ from sweep.problem.derivatives import Derivatives, derivatives
 from sweep.problem.sed import Spectral, SpectralProblem
 from sweep.solvers.newton.hop import HOPS, LIFTED, RESTARTED
 from sweep.solvers.newton.scan import BETA_PL
-from sweep.solvers.newton.system import Box, System, assemble, by_island, gather, newton_step
+from sweep.solvers.newton.system import (
+    Box,
+    System,
+    assemble,
+    by_island,
+    gather,
+    islands_of,
+    newton_step,
+)
 from sweep.types import NOT_ATTEMPTED, Status
 
 HOP_STEPS, FAR_STEPS = 6, 10
@@ -177,9 +185,8 @@ def evaluate(
     """
     cells = problem.cells
     index, island_of_rows = cells.flat_index, cells.island_of_rows
-    stays = jnp.all(gather(lane.trial, index) == gather(lane.x, index), axis=0)
-    going = by_island((~stays).astype(lane.x.dtype), cells) > 0
-    of_rows = going[island_of_rows]
+    goes = jnp.any(gather(lane.trial, index) != gather(lane.x, index), axis=0)
+    of_rows = islands_of(goes, cells)[island_of_rows]
     found = derivatives(problem, rows, lane.trial, of_rows)
     new = jax.tree.map(lambda a, b: jnp.where(of_rows, a, b), found, lane.at)
     decrease = by_island(lane.at.chi_square - new.chi_square, cells)

@@ -89,6 +89,11 @@ def by_island(rows: Float[Array, " row"], cells: Cells) -> Float[Array, " island
     return jax.ops.segment_sum(rows, cells.island_of_rows, num_segments=cells.islands)
 
 
+def islands_of(rows: Bool[Array, " row"], cells: Cells) -> Bool[Array, " island"]:
+    """Islands that any of the rows belong to."""
+    return jnp.zeros(cells.islands, bool).at[cells.island_of_rows].max(rows)
+
+
 def assemble(at: Derivatives, x: Spectral, cells: Cells, box: Box) -> System:
     """Sum the rows into clusters."""
     length, index = x.shape[1], cells.flat_index
@@ -150,15 +155,14 @@ def newton_step(
         negative &= ~a.convex
         change = jnp.where(free, solved, moved)
         out = free & ((change < lowest) | (change > highest))
-        out_somewhere = jnp.any(gather(out, index), axis=0).astype(jnp.int32)
-        left = jax.ops.segment_max(out_somewhere, of_rows, num_segments=cells.islands)
+        left = islands_of(jnp.any(gather(out, index), axis=0), cells)
         afresh = negative[of_clusters]
         return _Attempt(
             round=a.round + 1,
             convex=a.convex | negative,
             fixed=(a.fixed | out) & ~afresh,
             change=jnp.where(afresh, 0.0, jnp.clip(change, lowest, highest)),
-            more=negative | (left > 0),
+            more=negative | left,
         )
 
     nobody = jnp.zeros(cells.islands, bool)
