@@ -64,32 +64,50 @@ class Cells:
     def over_tiles(
         self, one: Callable, *tiles: Array, of_rows: Bool[Array, " row"] | None = None
     ) -> Any:
-        """Map over the leading axis of `tiles`; where no rows are filled, the result is zero.
+        """Map over the leading axis of `tiles` and join the results along their last, the rows.
 
-        Tiles with none of `of_rows` may be left out, and then are zero too.
+        Where no rows are filled, the result is zero. Tiles with none of `of_rows` may be left
+        out, and then are zero too.
+
+        Args:
+            one: takes the number of a tile, then its part of `tiles`.
+            tiles: arrays of shape (tile, ...).
+            of_rows: see above.
         """
-        count = self.index.shape[1]
+        count, length = self.index.shape[1:]
         if count == 1:
-            return jax.tree.map(lambda leaf: leaf[None], one(*(x[0] for x in tiles)))
+            return one(jnp.int32(0), *(x[0] for x in tiles))
         wanted = jnp.arange(count) < self.filled
         if of_rows is not None:
             wanted &= jnp.any(of_rows.reshape(count, -1), axis=1)
         (places,) = jnp.nonzero(wanted, size=count)
 
-        def body(i: Array, out: Any) -> Any:
-            new = one(*(x[places[i]] for x in tiles))
-            return jax.tree.map(lambda all_, leaf: all_.at[places[i]].set(leaf), out, new)
+        def put(i: Array, out: Any, tile: Any) -> Any:
+            start = places[jnp.maximum(i, 0)] * length
+            return jax.tree.map(
+                lambda all_, leaf: jax.lax.dynamic_update_slice_in_dim(all_, leaf, start, -1),
+                out,
+                tile,
+            )
 
-        shapes = jax.eval_shape(one, *(x[0] for x in tiles))
-        empty = jax.tree.map(lambda x: jnp.zeros((count, *x.shape), x.dtype), shapes)
-        return jax.lax.fori_loop(0, jnp.sum(wanted), body, empty)
+        def body(i: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            # a tile is put in place by the next turn: XLA on a CPU does not vectorise what it
+            # fuses with that (jaxlib 0.10.2)
+            out, last = carry
+            return put(i - 1, out, last), one(places[i], *(x[places[i]] for x in tiles))
+
+        shapes = jax.eval_shape(one, places[0], *(x[0] for x in tiles))
+        empty = jax.tree.map(lambda x: jnp.zeros((*x.shape[:-1], count * length), x.dtype), shapes)
+        number = jnp.sum(wanted)
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return put(number - 1, *jax.lax.fori_loop(0, number, body, (empty, nothing)))
 
 
 class Rows(NamedTuple):
     """One realisation, whitened and without what the CMB column spans.
 
     Attributes:
-        data: sum of d d^T over a cell, shape (tile, row, frequency, frequency), or the vectors of
+        data: sum of d d^T over a cell, shape (tile, frequency, frequency, row), or the vectors of
             a pixel, shape (tile, frequency, stokes, row).
         power: d^T d of every row, shape (tile, row).
         total: d^T d of the realisation before the projection; nll = chi_square - total.
@@ -165,11 +183,8 @@ def reduce(cells: Cells, inverse_sigma: Float[Array, " frequency"], maps: Freque
         d = jnp.pad(d, ((0, 0), (0, 0), (0, tiles * tile - n_pixels)))
         data = d.reshape(n_frequency, 2, tiles, tile).transpose(2, 0, 1, 3)
         return Rows(data, jnp.sum(data**2, axis=(1, 2)), total)
-    data = _moments(d, cells.row, tiles * tile)
-    power = jnp.einsum("rff->r", data)
-    return Rows(
-        data.reshape(tiles, tile, n_frequency, n_frequency), power.reshape(tiles, tile), total
-    )
+    moments = _moments(d, cells.row, tiles * tile).reshape(tiles, tile, n_frequency, n_frequency)
+    return Rows(moments.transpose(0, 2, 3, 1), jnp.einsum("trff->tr", moments), total)
 
 
 def _moments(d: FrequencyMaps, row: Int[Array, " pixel"], n_rows: int) -> Array:

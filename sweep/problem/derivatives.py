@@ -20,9 +20,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
-from sweep.problem.cells import Rows
+from sweep.problem.cells import TILE, Rows
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 
 TRIANGLE = ((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
@@ -35,9 +36,12 @@ _COLUMN = (_U, _U, _W)
 """Of the nine vectors u, w, u_b, u_c, w_s, u_bb, u_bc, u_cc, w_ss: those of each parameter."""
 
 _PAIRS = (
-    *((k, c) for k in range(9) for c in (_U, _W)),
+    *((k, c) for k in range(9) for c in (_U, _W) if c <= k),
     *((_FIRST[i], _FIRST[j]) for i, j in TRIANGLE),
 )
+
+_TERMS = 3
+"""Frequencies that a turn of a loop on a CPU adds up; more or less are slower."""
 
 Product = Callable[[int, int], Array]
 
@@ -67,61 +71,78 @@ def derivatives(
     t = tables(problem, spectral)
     of_tile = _of_cells if problem.cells.form == "cells" else _of_pixels
     cells = problem.cells
-    arguments = (cells.index.swapaxes(0, 1), rows.data, rows.power)
-    tiles = cells.over_tiles(partial(of_tile, t), *arguments, of_rows=wanted)
-    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], -1), tiles)
+    tiles = (cells.index.swapaxes(0, 1), rows.power)
+    return cells.over_tiles(partial(of_tile, t, rows.data), *tiles, of_rows=wanted)
 
 
 def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Float[Array, " row"]:
     """Evaluate `chi_square` only."""
     t = tables(problem, spectral)
 
-    def of_tile(index: Array, data: Array, power: Array) -> Array:
+    def of_tile(tile: Array, index: Array, power: Array) -> Array:
         u, w = t.power[index[0]].T * t.planck[index[1]].T, t.synchrotron[index[2]].T
-        gram = _gram(t, [u, w])
+        columns = jnp.stack([u, w])
+        gram = _gram(t, columns)
         if problem.cells.form == "cells":
-            m = {(k, c): _quadratic(data, (u, w)[k], (u, w)[c]) for k in (0, 1) for c in (0, 1)}
+            m = _inner(columns, products(rows.data, tile, columns))
         else:
-            y = [jnp.einsum("fr,fsr->sr", v, data) for v in (u, w)]
-            m = {(k, c): jnp.sum(y[k] * y[c], 0) for k in (0, 1) for c in (0, 1)}
+            y = jnp.einsum("kfr,fsr->ksr", columns, rows.data[tile])
+            m = {(k, c): jnp.sum(y[k] * y[c], axis=0) for k, c in ((0, 0), (1, 0), (1, 1))}
         c = _inverse(gram)
-        return power - c[0] * m[0, 0] - 2 * c[1] * m[0, 1] - c[2] * m[1, 1]
+        return power - c[0] * m[0, 0] - 2 * c[1] * m[1, 0] - c[2] * m[1, 1]
 
     cells = problem.cells
-    tiles = cells.over_tiles(of_tile, cells.index.swapaxes(0, 1), rows.data, rows.power)
-    return tiles.reshape(-1)
+    return cells.over_tiles(of_tile, cells.index.swapaxes(0, 1), rows.power)
 
 
-def _vectors(t: Tables, index: Array) -> list[Array]:
-    """The nine vectors, each of shape (frequency, row)."""
+def _vectors(t: Tables, index: Array) -> Array:
+    """The nine vectors, shape (vector, frequency, row)."""
     power, planck = t.power[index[0]].T, t.planck[index[1]].T
     log_dust, log_synchrotron = t.log_dust[:, None], t.log_synchrotron[:, None]
     u, w = power * planck, t.synchrotron[index[2]].T
     u_c = power * t.planck_1[index[1]].T
     u_b, w_s = log_dust * u, log_synchrotron * w
     u_cc = power * t.planck_2[index[1]].T
-    return [u, w, u_b, u_c, w_s, log_dust * u_b, log_dust * u_c, u_cc, log_synchrotron * w_s]
+    second = (log_dust * u_b, log_dust * u_c, u_cc, log_synchrotron * w_s)
+    # without the barrier each use evaluates them anew
+    return jax.lax.optimization_barrier(jnp.stack([u, w, u_b, u_c, w_s, *second]))
 
 
-def _gram(t: Tables, vectors: list[Array]) -> dict[tuple[int, int], Array]:
+def _gram(t: Tables, vectors: Array) -> dict[tuple[int, int], Array]:
     """Inner products without the CMB's part."""
     cmb = t.cmb / jnp.linalg.norm(t.cmb)
-    along = [cmb @ v for v in vectors]
-    pairs = [(k, c) for k, c in _PAIRS if k < len(vectors) and c < len(vectors)]
-    return {
-        (k, c): jnp.sum(vectors[k] * vectors[c], axis=0) - along[k] * along[c] for k, c in pairs
-    }
+    along = _over_frequencies(lambda f: cmb[f] * vectors[:, f], vectors.shape[1:])
+    products = _inner(vectors, vectors)
+    return {(k, c): product - along[k] * along[c] for (k, c), product in products.items()}
 
 
-def _quadratic(data: Array, left: Array, right: Array) -> Array:
-    return jnp.einsum("fr,fr->r", left, jnp.einsum("rfg,gr->fr", data, right))
+def _inner(left: Array, right: Array) -> dict[tuple[int, int], Array]:
+    """Inner products of the pairs of vectors that are needed, of those that there are."""
+    pairs = [(k, c) for k, c in _PAIRS if k < len(left) and c < len(right)]
+    k, c = np.array(pairs).T
+    found = _over_frequencies(lambda f: left[k, f] * right[c, f], left.shape[1:])
+    return dict(zip(pairs, found, strict=True))
 
 
-def _dots(
-    left: Float[Array, "left frequency row"], right: Float[Array, "right frequency row"]
-) -> Float[Array, "left right row"]:
-    """All inner products, a frequency at a time, which XLA vectorises along the rows."""
-    return _sum(left[:, None, f] * right[None, :, f] for f in range(left.shape[1]))
+def products(
+    data: Float[Array, "tile frequency frequency row"],
+    tile: Int[Array, ""],
+    vectors: Float[Array, "vector frequency row"],
+) -> Float[Array, "vector frequency row"]:
+    """The matrices of the rows of a tile times vectors; a copy of the tile would cost a tenth."""
+    return _over_frequencies(lambda f: data[tile, :, f] * vectors[:, f, None], data.shape[1:])
+
+
+def _over_frequencies(term: Callable[[Array], Array], shape: tuple[int, ...]) -> Array:
+    """Sum of `term` over the frequencies; `shape` is (frequency, ..., row).
+
+    A loop, because XLA on a CPU (jaxlib 0.10.2) evaluates a sum that is written out once for
+    every use. Tiles longer than a CPU's are an accelerator's, where it is written out.
+    """
+    count, length = shape[0], shape[-1]
+    at_once = count if length > TILE else _TERMS if count % _TERMS == 0 else 1
+    zero = jnp.zeros_like(jax.eval_shape(term, 0))
+    return jax.lax.fori_loop(0, count, lambda f, sum_: sum_ + term(f), zero, unroll=at_once)
 
 
 def _inverse(gram: dict[tuple[int, int], Array]) -> tuple[Array, Array, Array]:
@@ -131,15 +152,13 @@ def _inverse(gram: dict[tuple[int, int], Array]) -> tuple[Array, Array, Array]:
     return ww / determinant, -uw / determinant, uu / determinant
 
 
-def _of_cells(t: Tables, index: Array, data: Array, power: Array) -> Derivatives:
+def _of_cells(t: Tables, data: Array, tile: Array, index: Array, power: Array) -> Derivatives:
     vectors = _vectors(t, index)
-    stacked = jnp.stack(vectors)
-    seen = (data @ stacked[:5].transpose(2, 1, 0)).transpose(2, 1, 0)
-    of_columns, of_first = _dots(stacked, seen[:2]), _dots(stacked[2:5], seen[2:])
+    seen = products(data, tile, vectors[:5])
+    of_data = _inner(vectors, seen)
 
     def m(k: int, c: int) -> Array:
-        low, high = min(k, c), max(k, c)
-        return of_columns[high, low] if low < 2 else of_first[high - 2, low - 2]
+        return of_data[max(k, c), min(k, c)]
 
     gram = _gram(t, vectors)
     c = _symmetric(_inverse(gram))
@@ -164,7 +183,7 @@ def _of_cells(t: Tables, index: Array, data: Array, power: Array) -> Derivatives
     return _combine(chi_square, gram, c, ss_of, s_rho, rho_rho)
 
 
-def _of_pixels(t: Tables, index: Array, data: Array, power: Array) -> Derivatives:
+def _of_pixels(t: Tables, data: Array, tile: Array, index: Array, power: Array) -> Derivatives:
     zero = jnp.zeros_like(power)  # the residual keeps more digits than a difference of powers
     vectors = _vectors(t, index)
     u, w = vectors[:2]
@@ -172,19 +191,19 @@ def _of_pixels(t: Tables, index: Array, data: Array, power: Array) -> Derivative
     c = _symmetric(_inverse(gram))
     cmb = (t.cmb / jnp.linalg.norm(t.cmb))[:, None]
     chi_square, ss, s_rho_sum, rho_sum = zero, [zero] * 3, {}, {}
-    for d in (data[:, 0], data[:, 1]):
+    for d in (data[tile, :, 0], data[tile, :, 1]):
         y = [jnp.sum(v * d, axis=0) for v in (u, w)]
         s = [c(a, _U) * y[_U] + c(a, _W) * y[_W] for a in (_U, _W)]
         model = u * s[_U] + w * s[_W]
         residual = d - model + cmb * jnp.sum(cmb * model, axis=0)
-        rho = {k: jnp.sum(vectors[k] * residual, axis=0) for k in range(2, 9)}
+        rho = _over_frequencies(lambda f, r=residual: vectors[2:, f] * r[f], d.shape)
         chi_square += jnp.sum(residual**2, axis=0)
         ss = [ss[0] + s[0] * s[0], ss[1] + s[1] * s[0], ss[2] + s[1] * s[1]]
-        for k in rho:
+        for k in range(2, 9):
             for a in (_U, _W):
-                s_rho_sum[a, k] = s_rho_sum.get((a, k), zero) + s[a] * rho[k]
+                s_rho_sum[a, k] = s_rho_sum.get((a, k), zero) + s[a] * rho[k - 2]
         for i, j in TRIANGLE:
-            rho_sum[i, j] = rho_sum.get((i, j), zero) + rho[_FIRST[i]] * rho[_FIRST[j]]
+            rho_sum[i, j] = rho_sum.get((i, j), zero) + rho[i] * rho[j]
     return _combine(
         chi_square,
         gram,

@@ -100,9 +100,10 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     log_synchrotron = jnp.log(nu / problem.synchrotron_nu0)
 
     x, x0 = H_OVER_K_GHZ * nu, H_OVER_K_GHZ * problem.dust_nu0
-    planck = jnp.expm1(x0 * coldness) / jnp.expm1(x * coldness)
-    # derivatives of ln expm1(x c): s = x / (1 - e^-xc), then s (x - s); no overflow for cold dust
-    s, s0 = -x / jnp.expm1(-x * coldness), -x0 / jnp.expm1(-x0 * coldness)
+    e, e0 = jnp.expm1(x * coldness), jnp.expm1(x0 * coldness)
+    planck = e0 / e
+    # derivatives of ln expm1(x c): s = x / (1 - e^-xc), then s (x - s)
+    s, s0 = x + x / e, x0 + x0 / e0
     slope = s0 - s
     return Tables(
         cmb=weight,

@@ -87,7 +87,7 @@ def test_a_cell_is_the_sum_of_its_pixels_and_what_fills_up_is_empty():
     d = whitened_without_cmb(maps)
     expected = np.zeros((cells.lengths[0], 4, 4))
     np.add.at(expected, np.asarray(cells.row), np.einsum("fsp,gsp->pfg", d, d))
-    found = np.asarray(rows.data).reshape(expected.shape)
+    found = np.moveaxis(np.asarray(rows.data), 3, 1).reshape(expected.shape)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12 * expected.max())
     empty = np.setdiff1d(np.arange(cells.lengths[0]), cells.row)
     assert empty.size > 0

@@ -303,9 +303,11 @@ def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int):
         for rows in (9, 32)
     )
     index = jnp.asarray(rng.integers(0, 9, (3, n)), jnp.int32)
-    shape = (n, frequencies, frequencies) if form == "cells" else (frequencies, 2, n)
-    arguments = (here, nodes, index, jnp.asarray(rng.normal(size=shape)), jnp.zeros(n), parameter)
-    compiled = jax.jit(scanning._tile_values, static_argnums=(0, 6))(form, *arguments)
+    vectors = rng.normal(size=(frequencies, 2, n))
+    matrices = np.einsum("fsr,gsr->fgr", vectors, vectors)
+    data = jnp.asarray(matrices if form == "cells" else vectors)[None]
+    arguments = (here, nodes, index, data, jnp.int32(0), jnp.zeros(n), parameter)
+    compiled = jax.jit(scanning._tile_values, static_argnums=(0, 7))(form, *arguments)
     plain = scanning._tile_values(form, *arguments)
     np.testing.assert_allclose(compiled, plain, rtol=1e-8, atol=1e-8 * float(jnp.std(plain)))
 

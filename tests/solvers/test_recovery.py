@@ -8,15 +8,15 @@ import pytest
 
 import sweep
 from sweep.fit import OBJECTIVES, fit_block
-from sweep.problem import chi_square
+from sweep.problem import chi_square, observe
 from sweep.solvers import SOLVERS
 from sweep.types import PARAMETERS, Status
 from tests.problems import TRUTH, bounds, problem_and_signal
 
 # (max_steps, largest relative error of a parameter, how it ends). First-order methods need their
 # steps; weight decay keeps the two adaw from the minimum; two of the nonlinear conjugate
-# gradients crawl. newton stops at a gradient of 1e-6. Measured: 9e-11 (optax_lbfgs) to 1.2e-2
-# (optimistix_ncg_dy).
+# gradients crawl, and where another stops, 7e-8 or 1.2e-5 from the truth, is decided by rounding.
+# newton stops at a gradient of 1e-6. Measured: 9e-11 (optax_lbfgs) to 1.2e-2 (optimistix_ncg_dy).
 EXPECTED = {
     "newton": (100, 1e-7, Status.CONVERGED),
     **{f"adabk{k}": (4000, 1e-5, Status.CONVERGED) for k in range(10)},
@@ -31,7 +31,7 @@ EXPECTED = {
     "sgd": (20000, 1e-4, Status.MAX_STEPS),
     "optimistix_bfgs": (2000, 1e-8, Status.CONVERGED),
     "optimistix_lbfgs": (2000, 1e-8, Status.CONVERGED),
-    "optimistix_ncg_pr": (2000, 1e-5, Status.CONVERGED),
+    "optimistix_ncg_pr": (2000, 1e-4, Status.CONVERGED),
     "optimistix_ncg_fr": (20000, 1e-5, Status.CONVERGED),
     "optimistix_ncg_hs": (20000, 2e-2, Status.MAX_STEPS),
     "optimistix_ncg_dy": (20000, 2e-2, Status.MAX_STEPS),
@@ -80,12 +80,14 @@ def test_newton_takes_the_tolerance_that_it_is_asked_for(form):
 
 
 def test_cells_lose_no_more_than_the_rounding_of_their_power():
-    """As good as pixels to 1e-7: the root of what rounding leaves of chi_square."""
+    """Pixels, whose chi_square falls to zero, tell what is left of it where cells end."""
     problem, signal, _ = problem_and_signal("cells")
     result = fit_block(make("optax_lbfgs"), chi_square, problem, signal[None], bounds())
     assert result.status[0] == Status.CONVERGED
-    for p in PARAMETERS:
-        np.testing.assert_allclose(result.params[p][0], TRUTH[p], rtol=1e-7)
+    pixels, _, _ = problem_and_signal("pixels")
+    seen = observe(pixels, signal)
+    left = chi_square({p: jnp.asarray(v[0]) for p, v in result.params.items()}, pixels, seen)
+    assert 0 <= left < np.finfo(float).eps * jnp.sum(seen.rows.power)
 
 
 def test_furax_as_objective_ends_at_the_same_minimum():

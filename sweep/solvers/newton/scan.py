@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Rows
-from sweep.problem.derivatives import row_values
+from sweep.problem.derivatives import products, row_values
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 from sweep.solvers.newton.system import Box, gather, total
 
@@ -134,14 +135,14 @@ def _rise(
     cells = problem.cells
     index = cells.index.swapaxes(0, 1)
 
-    def of_tile(i: Array, data: Array, power: Array, value: Array) -> Array:
-        rise = _tile_values(problem.cells.form, t, at_nodes, i, data, power, parameter) - value
-        return rise.T
+    def of_tile(tile: Array, index: Array, power: Array, value: Array) -> Array:
+        of_nodes = _tile_values(cells.form, t, at_nodes, index, rows.data, tile, power, parameter)
+        return of_nodes - value
 
-    tiles = (index, rows.data, rows.power, values.reshape(rows.power.shape))
-    rise = cells.over_tiles(of_tile, *tiles).reshape(values.size, -1)
+    tiles = (index, rows.power, values.reshape(rows.power.shape))
+    rise = cells.over_tiles(of_tile, *tiles)
     clusters = cells.flat_index[parameter]
-    return jax.ops.segment_sum(rise, clusters, num_segments=x.shape[1])
+    return jax.ops.segment_sum(rise.T, clusters, num_segments=x.shape[1])
 
 
 def _tile_values(
@@ -149,12 +150,13 @@ def _tile_values(
     t: Tables,
     at_nodes: Tables,
     index: Array,
-    data: Array,
+    all_data: Array,
+    tile: Array,
     power: Array,
     parameter: int,
 ) -> Float[Array, "node row"]:
     """chi_square of the rows of a tile at every node."""
-    cmb = t.cmb / jnp.linalg.norm(t.cmb)
+    cmb, data = t.cmb / jnp.linalg.norm(t.cmb), all_data[tile]
     dust, planck = t.power[index[0]].T, t.planck[index[1]].T
     synchrotron = t.synchrotron[index[2]].T
     # the varied column is table[node] * factor[row]
@@ -174,12 +176,12 @@ def _tile_values(
     vo = table @ (factor * other) - along * along_other
     oo = jnp.sum(other**2, axis=0) - along_other**2
     if form == "cells":
-        seen = jnp.einsum("rfg,gr->fr", data, other)
+        seen = products(all_data, tile, other[None])[0]
         m_oo = jnp.sum(other * seen, axis=0)
         m_vo = table @ (factor * seen)
-        scaled = data * factor.T[:, :, None] * factor.T[:, None, :]
-        squares = (table[:, :, None] * table[:, None, :]).reshape(table.shape[0], -1)
-        m_vv = squares @ scaled.reshape(scaled.shape[0], -1).T
+        f, g = np.triu_indices(cmb.size)  # what is beyond the diagonal counts twice
+        squares = table[:, f] * table[:, g] * np.where(f == g, 1.0, 2.0)
+        m_vv = squares @ (data[f, g] * factor[f] * factor[g])
     else:
         y = jnp.sum(other[:, None] * data, axis=0)
         m_oo = jnp.sum(y**2, axis=0)

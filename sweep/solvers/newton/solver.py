@@ -71,9 +71,9 @@ class NewtonSolver(Solver):
         Side by side they are one pool, one after another a pool each.
         """
         blocks = [rows] if side_by_side() else _singles(rows)
-        arguments = [self._arguments(problem, one, bounds) for one in blocks]
+        bare, _, *others = self._arguments(problem, blocks[0], bounds)
         program = self.compiled(problem, blocks[0], bounds)
-        return lambda: jax.block_until_ready([program(*one) for one in arguments])
+        return lambda: jax.block_until_ready([program(bare, one, *others) for one in blocks])
 
     def compiled(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> jax.stages.Compiled:
         """The program of one pool for all of `rows`, of which shapes are enough."""
