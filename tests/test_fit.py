@@ -158,8 +158,10 @@ def test_an_unconstrained_parameter_stays_finite_and_inside(name):
     np.testing.assert_allclose(result.cmb[0], cmb, atol=1e-6)
 
 
-def test_like_counts_share_every_program():
+def test_like_counts_share_every_program(monkeypatch):
     """A grid over cluster counts compiles for its first point, and hardly again."""
+    # the programs of other tests must not make the process forget those of this one half-way
+    monkeypatch.setattr("sweep.programs.MAPPINGS", 50_000)
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, duration_secs, **_: (

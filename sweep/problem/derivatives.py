@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from sweep.problem.cells import TILE, Rows
+from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 
 TRIANGLE = ((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
@@ -41,7 +41,7 @@ _PAIRS = (
 )
 
 _TERMS = 3
-"""Frequencies that a turn of a loop on a CPU adds up; more or less are slower."""
+"""Frequencies that a turn of a loop adds up; on a CPU more or less are slower."""
 
 Product = Callable[[int, int], Array]
 
@@ -137,10 +137,10 @@ def _over_frequencies(term: Callable[[Array], Array], shape: tuple[int, ...]) ->
     """Sum of `term` over the frequencies; `shape` is (frequency, ..., row).
 
     A loop, because XLA on a CPU (jaxlib 0.10.2) evaluates a sum that is written out once for
-    every use. Tiles longer than a CPU's are an accelerator's, where it is written out.
+    every use, and keeps more of it in memory.
     """
-    count, length = shape[0], shape[-1]
-    at_once = count if length > TILE else _TERMS if count % _TERMS == 0 else 1
+    count = shape[0]
+    at_once = _TERMS if count % _TERMS == 0 else 1
     zero = jnp.zeros_like(jax.eval_shape(term, 0))
     return jax.lax.fori_loop(0, count, lambda f, sum_: sum_ + term(f), zero, unroll=at_once)
 
