@@ -19,7 +19,8 @@ from scipy.sparse.csgraph import connected_components
 from sweep.types import FrequencyMaps
 
 PIXELS_A_CELL = 2.2
-"""From this many pixels a cell on, cells are cheaper: a cell takes 1.2 us, a pixel 0.6 us."""
+"""From this many pixels a cell on, cells are made. They are faster from 1.7 on, at 0.7 us a cell
+and 0.4 us a pixel, but hold 225 numbers each with 15 bands, where a pixel holds 30."""
 
 TILE = 128
 """Rows that a CPU works on at a time, so that a dozen arrays of them stay in its cache."""

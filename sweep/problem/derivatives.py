@@ -111,16 +111,16 @@ def _vectors(t: Tables, index: Array) -> Array:
 def _gram(t: Tables, vectors: Array) -> dict[tuple[int, int], Array]:
     """Inner products without the CMB's part."""
     cmb = t.cmb / jnp.linalg.norm(t.cmb)
-    along = _over_frequencies(lambda f: cmb[f] * vectors[:, f], vectors.shape[1:])
-    products = _inner(vectors, vectors)
-    return {(k, c): product - along[k] * along[c] for (k, c), product in products.items()}
+    along = _over_frequencies(lambda f: cmb[f] * vectors[:, f], vectors.shape[1])
+    inner = _inner(vectors, vectors)
+    return {(k, c): product - along[k] * along[c] for (k, c), product in inner.items()}
 
 
 def _inner(left: Array, right: Array) -> dict[tuple[int, int], Array]:
     """Inner products of the pairs of vectors that are needed, of those that there are."""
     pairs = [(k, c) for k, c in _PAIRS if k < len(left) and c < len(right)]
     k, c = np.array(pairs).T
-    found = _over_frequencies(lambda f: left[k, f] * right[c, f], left.shape[1:])
+    found = _over_frequencies(lambda f: left[k, f] * right[c, f], left.shape[1])
     return dict(zip(pairs, found, strict=True))
 
 
@@ -130,16 +130,15 @@ def products(
     vectors: Float[Array, "vector frequency row"],
 ) -> Float[Array, "vector frequency row"]:
     """The matrices of the rows of a tile times vectors; a copy of the tile would cost a tenth."""
-    return _over_frequencies(lambda f: data[tile, :, f] * vectors[:, f, None], data.shape[1:])
+    return _over_frequencies(lambda f: data[tile, :, f] * vectors[:, f, None], data.shape[1])
 
 
-def _over_frequencies(term: Callable[[Array], Array], shape: tuple[int, ...]) -> Array:
-    """Sum of `term` over the frequencies; `shape` is (frequency, ..., row).
+def _over_frequencies(term: Callable[[Array], Array], count: int) -> Array:
+    """Sum of `term` over so many frequencies.
 
     A loop, because XLA on a CPU (jaxlib 0.10.2) evaluates a sum that is written out once for
     every use, and keeps more of it in memory.
     """
-    count = shape[0]
     at_once = _TERMS if count % _TERMS == 0 else 1
     zero = jnp.zeros_like(jax.eval_shape(term, 0))
     return jax.lax.fori_loop(0, count, lambda f, sum_: sum_ + term(f), zero, unroll=at_once)
@@ -196,7 +195,7 @@ def _of_pixels(t: Tables, data: Array, tile: Array, index: Array, power: Array) 
         s = [c(a, _U) * y[_U] + c(a, _W) * y[_W] for a in (_U, _W)]
         model = u * s[_U] + w * s[_W]
         residual = d - model + cmb * jnp.sum(cmb * model, axis=0)
-        rho = _over_frequencies(lambda f, r=residual: vectors[2:, f] * r[f], d.shape)
+        rho = _over_frequencies(lambda f, r=residual: vectors[2:, f] * r[f], len(d))
         chi_square += jnp.sum(residual**2, axis=0)
         ss = [ss[0] + s[0] * s[0], ss[1] + s[1] * s[0], ss[2] + s[1] * s[1]]
         for k in range(2, 9):

@@ -71,13 +71,17 @@ class NewtonSolver(Solver):
         Side by side they are one pool, one after another a pool each.
         """
         blocks = [rows] if side_by_side() else _singles(rows)
-        bare, _, *others = self._arguments(problem, blocks[0], bounds)
-        program = self.compiled(problem, blocks[0], bounds)
+        arguments = self._arguments(problem, blocks[0], bounds)
+        program = self._program(arguments)
+        bare, _, *others = arguments
         return lambda: jax.block_until_ready([program(bare, one, *others) for one in blocks])
 
     def compiled(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> jax.stages.Compiled:
         """The program of one pool for all of `rows`, of which shapes are enough."""
-        arguments = self._arguments(problem, rows, bounds)
+        return self._program(self._arguments(problem, rows, bounds))
+
+    def _program(self, arguments: tuple) -> jax.stages.Compiled:
+        _, rows, *_ = arguments
         leaves, structure = jax.tree.flatten(arguments)
         shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
         return _compile(self.lanes(rows.total.shape[0]), structure, shapes)
