@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 PARTS = (
     "likelihood",
@@ -24,8 +25,8 @@ PARTS = (
 )
 
 
-def run(part: str) -> None:
-    """One benchmark; without its data it is skipped with a line."""
+def run(part: str) -> bool:
+    """One benchmark, with the time it took; without its data it is skipped with a line."""
     program = f"""
 from benchmarks.real import NoData
 from benchmarks.{part} import main
@@ -34,9 +35,15 @@ try:
 except NoData as reason:
     print("{part}:", reason)
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", program]).returncode == 0
+    took = time.perf_counter() - start
+    print(f"{part}: {'done' if done else 'failed'} in {took:.0f} s", flush=True)
+    return done
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or PARTS:
-        run(name)
+    # one that fails does not keep the others from running
+    failed = [name for name in sys.argv[1:] or PARTS if not run(name)]
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
