@@ -11,11 +11,13 @@ from jaxtyping import Array
 
 from sweep.lanes import over_realisations
 from sweep.problem import (
+    NLL_TO_COVARIANCE,
     Observation,
     SpectralProblem,
     chi_square,
     components,
     expand,
+    held_by_box,
     observe_block,
 )
 from sweep.problem.reference import furax_nll
@@ -37,9 +39,11 @@ class BlockResult(NamedTuple):
         iterations, evaluations: of the solver.
         scan_certified: 1 where no cluster alone can go lower, 0 where one can, -1 not scanned.
         jumps: clusters that a search brought to a lower minimum.
-        unconstrained: clusters whose parameter the data leave free over its whole box.
+        unconstrained: clusters whose parameter, the others held, has a standard deviation of the
+            width of its box or more.
         gradient_norm: largest slope of a free parameter in units of the square root of its own
-            curvature, that is the distance to the minimum along it in its standard deviations.
+            curvature, that is root 2 times the distance to the minimum along it in its standard
+            deviations.
         seconds: wall time of the solver for the block, shared equally, without compilation.
         params: spectral parameters, shape (realisation, cluster).
     """
@@ -68,7 +72,7 @@ def fit_block(
     Nothing here raises for a bad realisation: its status says what happened, and the others of
     the block are what they would have been without it.
     """
-    block = observe_block(problem, maps)
+    block = jax.block_until_ready(observe_block(problem, maps))  # it is not the solver's time
     solve = solver.prepare(objective, problem, block, bounds)
     start = time.perf_counter()
     solution = solve()
@@ -131,7 +135,8 @@ def _describe(
         width = {p: high[p] - low[p] for p in PARAMETERS}
         norms = [_norm(x[p], slope[p], curve[p], low[p], high[p]) for p in PARAMETERS]
         inside = [jnp.all((x[p] >= low[p]) & (x[p] <= high[p]) | ~own[p]) for p in PARAMETERS]
-        loose = [jnp.sum(~(curve[p] > width[p] ** -2.0) & own[p]) for p in PARAMETERS]
+        least = {p: NLL_TO_COVARIANCE / width[p] ** 2 for p in PARAMETERS}
+        loose = [jnp.sum(~(curve[p] > least[p]) & own[p]) for p in PARAMETERS]
         return {
             "cmb": cmb,
             "cmb_variance": jnp.sum(jnp.var(cmb, axis=-1)),
@@ -145,7 +150,7 @@ def _describe(
 
 
 def _norm(value: Array, slope: Array, curve: Array, low: Array, high: Array) -> Array:
-    blocked = ((value <= low) & (slope > 0)) | ((value >= high) & (slope < 0))
+    held = held_by_box(value, slope, low, high)
     # a parameter that the data do not constrain has the width of its box for a deviation
     scale = jnp.sqrt(jnp.maximum(jnp.abs(curve), (high - low) ** -2.0))
-    return jnp.max(jnp.where(blocked, 0.0, jnp.abs(slope) / scale))
+    return jnp.max(jnp.where(held, 0.0, jnp.abs(slope) / scale))

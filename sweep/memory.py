@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import psutil
 
+from sweep.lanes import side_by_side
 from sweep.problem import Observation, SpectralProblem, observe
 from sweep.solvers.base import Bounds, Objective, Solver
 
@@ -44,16 +45,23 @@ def auto_block(
 def block_bytes(
     solver: Solver, objective: Objective, problem: SpectralProblem, bounds: Bounds
 ) -> Callable[[int], float]:
-    """Peak memory of a block of so many realisations: of its data, and of the solver's lanes."""
+    """Peak memory of a block of so many realisations: of its data and what works on them.
+
+    That is evaluations, of one realisation at a time or side by side, or the solver's lanes.
+    """
     leaves, structure = jax.tree.flatten((bounds.start, problem))
     shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
     seen = _observed(problem, problem.n_pixels)
     data = _size(seen)
-    each = data + _compiled_bytes(objective, structure, shapes, problem.n_pixels)
+    evaluation = LINE_SEARCH * _compiled_bytes(objective, structure, shapes, problem.n_pixels)
     lane = solver.lane_bytes(problem, seen.rows, bounds)
-    return lambda count: max(
-        LINE_SEARCH * count * each, LINE_SEARCH * count * data + solver.lanes(count) * lane
-    )
+
+    def needed(count: int) -> float:
+        evaluated = count if side_by_side() else 1
+        working = max(evaluated * evaluation, solver.lanes(count) * lane)
+        return LINE_SEARCH * count * data + working
+
+    return needed
 
 
 def _observed(problem: SpectralProblem, n_pixels: int) -> Observation:

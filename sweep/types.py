@@ -38,4 +38,4 @@ class Status(IntEnum):
 
 
 NOT_ATTEMPTED = -1
-"""`scan_certified` of fits by solvers that do not scan for lower minima."""
+"""`scan_certified` of fits that ended without a scan for lower minima."""

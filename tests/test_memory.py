@@ -39,7 +39,10 @@ def needs(setup: Setup, count: int) -> float:
 def test_a_realisation_takes_at_least_its_maps(setup: Setup) -> None:
     size = setup.signal.nbytes
     assert 2 * size < needs(setup, 1) < 2000 * size
-    assert needs(setup, 3) == 3 * needs(setup, 1)
+    # a CPU has the data of all, and works on one at a time
+    more = [needs(setup, n + 1) - needs(setup, n) for n in (1, 2, 3)]
+    assert more[0] == more[1] == more[2] > 2 * size
+    assert more[0] < needs(setup, 1)
 
 
 def test_more_pixels_take_more() -> None:
@@ -57,10 +60,10 @@ def test_on_a_cpu_few_are_fitted_together(setup: Setup) -> None:
 def test_workers_share_the_memory_and_one_realisation_is_always_tried(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    each = int(needs(setup, 1))
-    free(monkeypatch, 7 * each)
+    free(monkeypatch, 2 * int(needs(setup, 3)) + 2)
     assert block(setup, 100) == 3
-    assert block(setup, 100, workers=2) == 1
+    free(monkeypatch, 4 * int(needs(setup, 2)) + 4)
+    assert block(setup, 100, workers=2) == 2
     free(monkeypatch, 0)
     assert block(setup, 100) == 1
 
@@ -74,7 +77,7 @@ def card(monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
 def test_on_an_accelerator_its_own_memory_counts(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card(monkeypatch, 200 * int(needs(setup, 1)))
+    card(monkeypatch, 2 * int(needs(setup, 100)) + 2)
     free(monkeypatch, 0)
     assert block(setup, 1000) == 100
     assert block(setup, 50) == 50

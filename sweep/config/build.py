@@ -35,6 +35,9 @@ from sweep.solvers.base import BlockMaps
 from sweep.store import NOISELESS
 from sweep.types import PARAMETERS, Parameter
 
+LEAST_BANDS = 4
+"""With three, amplitudes of three components leave nothing that spectra could be fitted to."""
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -126,11 +129,20 @@ def _configure_jax() -> None:
 def build_instrument(conf: SweepConf) -> Instrument:
     """Bands and depths, from the configuration or from `instrument.path`."""
     given = conf.instrument
-    if given.path is not None:
-        return read_instrument(given.path)
-    return Instrument(
-        given.name, np.asarray(given.frequency), np.asarray(given.depth_p), given.source
+    made = (
+        read_instrument(given.path)
+        if given.path is not None
+        else Instrument(
+            given.name, np.asarray(given.frequency), np.asarray(given.depth_p), given.source
+        )
     )
+    bands = np.unique(made.frequency).size
+    if bands < LEAST_BANDS:
+        raise ConfigError(
+            f"instrument `{made.name}`: {bands} different frequencies, expected at least "
+            f"{LEAST_BANDS}: CMB, dust and synchrotron alone fit any three"
+        )
+    return made
 
 
 def build_sky(conf: SweepConf) -> Sky:
@@ -181,6 +193,8 @@ def build_bounds(conf: SweepConf, lengths: Mapping[Parameter, int]) -> Bounds:
         box = getattr(conf.parameters, p)
         if not box.low < box.high:
             raise ConfigError(f"parameters.{p}: low {box.low:g} must be below high {box.high:g}")
+        if p == "temp_dust" and box.low <= 0:
+            raise ConfigError(f"parameters.temp_dust.low = {box.low:g} K: must be above 0")
         if not box.low < box.start < box.high:
             raise ConfigError(
                 f"parameters.{p}.start = {box.start:g}: must be inside ({box.low:g}, {box.high:g})"

@@ -26,6 +26,11 @@ def at_least(bound: float) -> Check:
     return lambda v: None if v >= bound else f"must be at least {bound:g}"
 
 
+def between(low: float, high: float) -> Check:
+    """The value is in the interval, its ends included."""
+    return lambda v: None if low <= v <= high else f"must be from {low:g} to {high:g}"
+
+
 def positive(value: float) -> str | None:
     """The value is above zero."""
     return None if value > 0 else "must be positive"

@@ -12,6 +12,7 @@ from omegaconf import MISSING
 from sweep.config.checks import (
     at_least,
     auto_or,
+    between,
     chosen,
     healpix_nside,
     not_empty,
@@ -158,7 +159,7 @@ class NewtonConf:
     tolerance: float = setting(
         1e-6, "largest free gradient, in units of the root of its own curvature", positive
     )
-    nodes: int = setting(32, "places in its box where a scan tries a cluster", at_least(8))
+    nodes: int = setting(32, "places in its box where a scan tries a cluster", between(8, 128))
     max_scans: int = setting(50, "cap on the scans of a realisation", at_least(1))
 
 

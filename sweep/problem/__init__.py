@@ -1,10 +1,12 @@
 """The spectral likelihood: what a solver minimises."""
 
 from sweep.problem.likelihood import (
+    NLL_TO_COVARIANCE,
     Observation,
     chi_square,
     components,
     expand,
+    held_by_box,
     nll,
     observe,
     observe_block,
@@ -12,11 +14,13 @@ from sweep.problem.likelihood import (
 from sweep.problem.sed import SpectralProblem
 
 __all__ = [
+    "NLL_TO_COVARIANCE",
     "Observation",
     "SpectralProblem",
     "chi_square",
     "components",
     "expand",
+    "held_by_box",
     "nll",
     "observe",
     "observe_block",

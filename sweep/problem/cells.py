@@ -63,21 +63,16 @@ class Cells:
         return self.island[0][self.flat_index[0]]
 
     def over_tiles(
-        self, one: Callable, *tiles: Array, of_rows: Bool[Array, " row"] | None = None
+        self, one: Callable[[Array], Any], of_rows: Bool[Array, " row"] | None = None
     ) -> Any:
-        """Map over the leading axis of `tiles` and join the results along their last, the rows.
+        """Results of `one` for the numbers of all tiles, joined along their last axis, the rows.
 
         Where no rows are filled, the result is zero. Tiles with none of `of_rows` may be left
         out, and then are zero too.
-
-        Args:
-            one: takes the number of a tile, then its part of `tiles`.
-            tiles: arrays of shape (tile, ...).
-            of_rows: see above.
         """
         count, length = self.index.shape[1:]
         if count == 1:
-            return one(jnp.int32(0), *(x[0] for x in tiles))
+            return one(jnp.int32(0))
         wanted = jnp.arange(count) < self.filled
         if of_rows is not None:
             wanted &= jnp.any(of_rows.reshape(count, -1), axis=1)
@@ -95,9 +90,9 @@ class Cells:
             # a tile is put in place by the next turn: XLA on a CPU does not vectorise what it
             # fuses with that (jaxlib 0.10.2)
             out, last = carry
-            return put(i - 1, out, last), one(places[i], *(x[places[i]] for x in tiles))
+            return put(i - 1, out, last), one(places[i])
 
-        shapes = jax.eval_shape(one, places[0], *(x[0] for x in tiles))
+        shapes = jax.eval_shape(one, places[0])
         empty = jax.tree.map(lambda x: jnp.zeros((*x.shape[:-1], count * length), x.dtype), shapes)
         number = jnp.sum(wanted)
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)

@@ -29,6 +29,9 @@ from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 TRIANGLE = ((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
 """Pairs of parameters, in the order in which Hessians are held."""
 
+DIAGONAL = np.array([TRIANGLE.index((i, i)) for i in range(3)])
+"""Where in it each parameter is with itself."""
+
 _U, _W = 0, 1
 _FIRST = (2, 3, 4)
 _SECOND = {(0, 0): 5, (1, 0): 6, (1, 1): 7, (2, 2): 8}
@@ -70,16 +73,15 @@ def derivatives(
     """Evaluate the rows of one realisation, all or those that are wanted; others may be zero."""
     t = tables(problem, spectral)
     of_tile = _of_cells if problem.cells.form == "cells" else _of_pixels
-    cells = problem.cells
-    tiles = (cells.index.swapaxes(0, 1), rows.power)
-    return cells.over_tiles(partial(of_tile, t, rows.data), *tiles, of_rows=wanted)
+    return problem.cells.over_tiles(partial(of_tile, t, problem.cells.index, rows), wanted)
 
 
 def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Float[Array, " row"]:
     """Evaluate `chi_square` only."""
     t = tables(problem, spectral)
 
-    def of_tile(tile: Array, index: Array, power: Array) -> Array:
+    def of_tile(tile: Array) -> Array:
+        index, power = problem.cells.index[:, tile], rows.power[tile]
         u, w = t.power[index[0]].T * t.planck[index[1]].T, t.synchrotron[index[2]].T
         columns = jnp.stack([u, w])
         gram = _gram(t, columns)
@@ -91,8 +93,7 @@ def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Floa
         c = _inverse(gram)
         return power - c[0] * m[0, 0] - 2 * c[1] * m[1, 0] - c[2] * m[1, 1]
 
-    cells = problem.cells
-    return cells.over_tiles(of_tile, cells.index.swapaxes(0, 1), rows.power)
+    return problem.cells.over_tiles(of_tile)
 
 
 def _vectors(t: Tables, index: Array) -> Array:
@@ -151,9 +152,9 @@ def _inverse(gram: dict[tuple[int, int], Array]) -> tuple[Array, Array, Array]:
     return ww / determinant, -uw / determinant, uu / determinant
 
 
-def _of_cells(t: Tables, data: Array, tile: Array, index: Array, power: Array) -> Derivatives:
-    vectors = _vectors(t, index)
-    seen = products(data, tile, vectors[:5])
+def _of_cells(t: Tables, index: Array, rows: Rows, tile: Array) -> Derivatives:
+    vectors = _vectors(t, index[:, tile])
+    seen = products(rows.data, tile, vectors[:5])
     of_data = _inner(vectors, seen)
 
     def m(k: int, c: int) -> Array:
@@ -178,19 +179,20 @@ def _of_cells(t: Tables, data: Array, tile: Array, index: Array, power: Array) -
         )
         return with_data - _sum(gram[n, a] * s_rho(a, k) for a in (_U, _W))
 
-    chi_square = power - _sum(c(a, b) * m(a, b) for a in (_U, _W) for b in (_U, _W))
+    chi_square = rows.power[tile] - _sum(c(a, b) * m(a, b) for a in (_U, _W) for b in (_U, _W))
     return _combine(chi_square, gram, c, ss_of, s_rho, rho_rho)
 
 
-def _of_pixels(t: Tables, data: Array, tile: Array, index: Array, power: Array) -> Derivatives:
-    zero = jnp.zeros_like(power)  # the residual keeps more digits than a difference of powers
-    vectors = _vectors(t, index)
+def _of_pixels(t: Tables, index: Array, rows: Rows, tile: Array) -> Derivatives:
+    vectors = _vectors(t, index[:, tile])
     u, w = vectors[:2]
     gram = _gram(t, vectors)
     c = _symmetric(_inverse(gram))
     cmb = (t.cmb / jnp.linalg.norm(t.cmb))[:, None]
+    # the residual keeps more digits than a difference of powers
+    zero = jnp.zeros_like(rows.power[tile])
     chi_square, ss, s_rho_sum, rho_sum = zero, [zero] * 3, {}, {}
-    for d in (data[tile, :, 0], data[tile, :, 1]):
+    for d in (rows.data[tile, :, 0], rows.data[tile, :, 1]):
         y = [jnp.sum(v * d, axis=0) for v in (u, w)]
         s = [c(a, _U) * y[_U] + c(a, _W) * y[_W] for a in (_U, _W)]
         model = u * s[_U] + w * s[_W]

@@ -7,7 +7,7 @@ chi_square = d^T d - S, summed row by row: it differs from nll by a constant but
 that decide (nll is of order 1e9, its differences of 1e-3).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,19 @@ from jaxtyping import Array, Float, Int, Scalar
 
 from sweep.lanes import over_realisations, side_by_side
 from sweep.problem.cells import TILE, Rows, reduce
-from sweep.problem.derivatives import TRIANGLE, derivatives
+from sweep.problem.derivatives import DIAGONAL, derivatives
 from sweep.problem.sed import SpectralProblem, Tables, coordinates, tables
 from sweep.types import PARAMETERS, FrequencyMaps, Params
 
 Components = Float[Array, "component stokes pixel"]
 
-_DIAGONAL = tuple(TRIANGLE.index((i, i)) for i in range(3))
+NLL_TO_COVARIANCE = 2.0
+"""Covariance times Hessian of nll or chi_square, which are -2 ln L up to constants."""
+
+
+def held_by_box(value: Any, slope: Any, low: Any, high: Any) -> Any:
+    """Whether parameters are at an end of their box and would leave it downhill; any arrays."""
+    return ((value <= low) & (slope > 0)) | ((value >= high) & (slope < 0))
 
 
 class Observation(NamedTuple):
@@ -77,7 +83,7 @@ def _chi_square_jvp(primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
 
 def nll(params: Params, problem: SpectralProblem, observation: Observation) -> Scalar:
     """Negative log likelihood -S, furax's `negative_log_likelihood`."""
-    return expand(params, problem, observation).value - observation.rows.total
+    return chi_square(params, problem, observation) - observation.rows.total
 
 
 def expand(params: Params, problem: SpectralProblem, observation: Observation) -> Expansion:
@@ -86,7 +92,7 @@ def expand(params: Params, problem: SpectralProblem, observation: Observation) -
     index = problem.cells.flat_index
     sums = {
         p: jax.ops.segment_sum(
-            jnp.stack([of_rows.gradient[i], of_rows.hessian[_DIAGONAL[i]]], axis=-1),
+            jnp.stack([of_rows.gradient[i], of_rows.hessian[DIAGONAL[i]]], axis=-1),
             index[i],
             num_segments=params[p].shape[0],
         ).T

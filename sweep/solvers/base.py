@@ -23,7 +23,10 @@ BlockMaps = Float[Array, "realisation frequency stokes pixel"]
 
 
 class Bounds(NamedTuple):
-    """Start value and box, one entry a cluster; the same for every solver."""
+    """Start value and box, one entry a cluster; the same for every solver.
+
+    The box is one a parameter: `low` and `high` say the same for all of its clusters.
+    """
 
     start: Params
     low: Params
@@ -39,7 +42,7 @@ class Solution(NamedTuple):
         iterations: steps taken.
         evaluations: evaluations of the objective, with or without its gradient.
         certified: whether a scan of every cluster over its box found nothing lower: 1 yes, 0 no,
-            -1 where the solver does not scan.
+            -1 where there was no scan.
         jumps: clusters that such a scan, or a hop, brought to a lower minimum.
     """
 

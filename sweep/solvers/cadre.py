@@ -136,7 +136,7 @@ class _Frame(NamedTuple):
         """Parameters at `y`; one that rounding took off an end of its box is put back there."""
         params = self.to_box(y)
         if self.low is None or self.high is None:
-            return params
+            return {p: jnp.clip(params[p], bounds.low[p], bounds.high[p]) for p in y}
         for end, there in ((self.low, bounds.low), (self.high, bounds.high)):
             width = {p: self.high[p] - self.low[p] for p in y}
             at_end = {p: jnp.abs(y[p] - end[p]) <= _ROUNDING * width[p] for p in y}

@@ -67,7 +67,7 @@ class ScipySolver(Solver):
         evaluate = _value_and_gradient(objective)
 
         def to_box(unit: np.ndarray) -> Params:
-            return unravel(jnp.asarray(low + width * unit))
+            return unravel(jnp.asarray(np.clip(low + width * unit, low, high)))
 
         def value_and_gradient(unit: np.ndarray) -> tuple[float, np.ndarray]:
             value, slope = evaluate(to_box(unit), problem, observation)

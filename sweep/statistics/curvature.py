@@ -16,6 +16,7 @@ import scipy.sparse
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.problem import NLL_TO_COVARIANCE, held_by_box
 from sweep.problem.derivatives import TRIANGLE, derivatives
 from sweep.problem.sed import coordinates
 from sweep.statistics.fitted import Fitted, fitted
@@ -23,9 +24,6 @@ from sweep.types import PARAMETERS, Parameter
 
 MOST_CLUSTERS = 8000
 """Of the two parameters with fewer clusters, together: at that, 2.5 GB and two minutes."""
-
-NLL_TO_COVARIANCE = 2.0
-"""Covariance times Hessian of NLL, which is -2 ln L."""
 
 _AT_A_TIME = 512
 
@@ -73,7 +71,7 @@ def errors_of(fit: Fitted) -> dict[Parameter, np.ndarray]:
     x, low, high = (_joined(part) for part in (fit.params, fit.low, fit.high))
     gradient, hessian = second_order(fit)
     width, diagonal = high - low, hessian.diagonal()
-    held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+    held = held_by_box(x, gradient, low, high)
     loose = diagonal <= NLL_TO_COVARIANCE / width**2
     evenly = NLL_TO_COVARIANCE * 12.0 / width**2  # of variance width^2 / 12
     hessian.setdiag(np.where(loose, evenly, diagonal))

@@ -16,7 +16,7 @@ import xarray as xr
 from jaxtyping import Array, Float, Scalar
 
 from sweep.errors import ConfigError
-from sweep.problem import SpectralProblem
+from sweep.problem import SpectralProblem, held_by_box
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import derivatives, row_values
 from sweep.problem.sed import coordinates
@@ -226,5 +226,4 @@ _side_by_side = jax.jit(jax.vmap(_shifted, in_axes=(0, *[None] * 6)))
 
 
 def _norm(x: Array, slope: Array, low: Array, high: Array) -> Scalar:
-    held = ((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0))
-    return jnp.linalg.norm(jnp.where(held, 0.0, slope))
+    return jnp.linalg.norm(jnp.where(held_by_box(x, slope, low, high), 0.0, slope))

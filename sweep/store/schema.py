@@ -76,7 +76,11 @@ VARIABLES: dict[str, Variable] = {
         FIT, "int32", -1, "1", "clusters that a search of lower minima brought elsewhere"
     ),
     "unconstrained": Variable(
-        FIT, "int32", -1, "1", "clusters whose parameter the data leave free over its box"
+        FIT,
+        "int32",
+        -1,
+        "1",
+        "clusters whose own standard deviation is the width of their box or more",
     ),
     "beta_dust": Variable((*FIT, "cluster_beta_dust"), "float64", NAN, "1", "dust spectral index"),
     "temp_dust": Variable((*FIT, "cluster_temp_dust"), "float64", NAN, "K", "dust temperature"),

@@ -186,6 +186,21 @@ WRONG = {
         "parameters.beta_dust: low 6",
         "below high 5",
     ),
+    "temperature of zero": (
+        ["parameters.temp_dust.low=0"],
+        "parameters.temp_dust.low = 0 K",
+        "must be above 0",
+    ),
+    "too many nodes": (
+        ["solver=newton", "solver.nodes=129"],
+        "solver.nodes = 129",
+        "must be from 8 to 128",
+    ),
+    "three bands": (
+        ["instrument.frequency=[40,90,90,150]", "instrument.depth_p=[1,1,1,1]"],
+        "instrument `litebird`: 3 different frequencies",
+        "at least 4",
+    ),
     "no band": (["instrument.frequency=[]"], "frequency", "at least one number"),
     "fewer depths than bands": (["instrument.depth_p=[1,2]"], "2 depths, 15 frequencies"),
     "negative depth": (

@@ -9,7 +9,7 @@ import pytest
 import sweep
 from sweep.fit import OBJECTIVES, fit_block
 from sweep.problem import chi_square, observe
-from sweep.solvers import SOLVERS
+from sweep.solvers import SOLVERS, Bounds
 from sweep.types import PARAMETERS, Status
 from tests.problems import TRUTH, bounds, problem_and_signal
 
@@ -107,14 +107,19 @@ def test_a_cap_on_steps_is_a_status():
     assert result.iterations[0] == 2
 
 
-@pytest.mark.parametrize("name", ["optax_lbfgs", "adabk0", "optimistix_lbfgs", "scipy_tnc"])
+@pytest.mark.parametrize(
+    "name", ["newton", "optax_lbfgs", "adabk0", "optimistix_lbfgs", "scipy_tnc", "scipy_cobyqa"]
+)
 def test_a_truth_outside_the_box_ends_at_its_wall(name):
     problem, signal, _ = problem_and_signal()
-    box = bounds()
-    high = {**box.high, "beta_dust": jnp.full_like(box.high["beta_dust"], 1.6)}
-    result = fit_block(make(name), chi_square, problem, signal[None], box._replace(high=high))
+    start, lower, upper = bounds()
+    low, high = 0.35, 1.61
+    assert low + (high - low) > high  # rounding alone must not take a fit out of its box
+    lower["beta_dust"], upper["beta_dust"] = jnp.full(6, low), jnp.full(6, high)
+    box = Bounds(start, lower, upper)
+    result = fit_block(make(name), chi_square, problem, signal[None], box)
     assert Status(result.status[0]).usable
     for p in PARAMETERS:
-        assert np.all(result.params[p] >= box.low[p])
-        assert np.all(result.params[p] <= high[p])
-    np.testing.assert_allclose(result.params["beta_dust"][0, -1], 1.6, rtol=1e-6)
+        assert np.all(result.params[p] >= lower[p])
+        assert np.all(result.params[p] <= upper[p])
+    np.testing.assert_allclose(result.params["beta_dust"][0, -1], high, rtol=1e-6)

@@ -7,7 +7,7 @@ regions of the sky that ended lower: regions that moved apart from each other ar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Scalar
+from jaxtyping import Array, Bool, Float, Int
 
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import derivatives
@@ -26,7 +26,7 @@ FAR = 1.0
 for dust with few pixels a cluster may have followed it there."""
 
 LIFTS = (0.03, 0.05)
-"""Last, clusters are lifted to these shares of the box below its upper end, where synchrotron looks
+"""Clusters are lifted to these shares of the box below its upper end, where synchrotron looks
 most like dust and takes the place of some of it."""
 
 FOLLOWED, BELOW = 40.0, 0.3
@@ -66,7 +66,7 @@ def alternatives(
     On either side that is the lowest valley, or else the far end of a shelf: where chi_square is
     lower than the curvature at the minimum would have it. Neighbours take turns, the more
     promising first: two that dust clusters join would spoil each other's hop. Then comes the
-    other side, or what `_towards_others` finds, and last the lifts.
+    other side, or what `_towards_others` finds, then the lifts, and last new starts.
 
     Args:
         problem: the likelihood.
@@ -146,7 +146,8 @@ def _lifts(
     rows of its cluster.
     """
     index, length = problem.cells.flat_index, x.shape[1]
-    rows_of_dust = total(jnp.ones_like(values)[None], index[:1], length)[0]
+    real = rows.power.reshape(values.shape) > 0.0  # rows that only pad have no data
+    rows_of_dust = total(real.astype(values.dtype)[None], index[:1], length)[0]
 
     def lift(share: float) -> Array:
         place = box.high[BETA_PL] - share * (box.high - box.low)[BETA_PL]
@@ -154,7 +155,8 @@ def _lifts(
         at = derivatives(problem, rows, there)
         system = assemble(at, there, problem.cells, box)
         gain = 0.5 * system.gradient[0] ** 2 / system.scale[0]
-        followed = at.chi_square - (gain / jnp.maximum(rows_of_dust, 1.0))[index[0]]
+        each = jnp.where(real, (gain / jnp.maximum(rows_of_dust, 1.0))[index[0]], 0.0)
+        followed = at.chi_square - each
         price = total((followed - values)[None], index[BETA_PL:], length)[0]
         far = jnp.abs(x[BETA_PL] - place) > BELOW
         return jnp.where(far & (price < FOLLOWED), place, jnp.nan)
@@ -189,7 +191,10 @@ def regions(
 
 
 def lower_regions(
-    of_rows: Int[Array, " row"], candidates: Array, change: Float[Array, " row"], tolerance: Scalar
+    of_rows: Int[Array, " row"],
+    candidates: Bool[Array, " cluster"],
+    change: Float[Array, " row"],
+    tolerance: Float[Array, " cluster"],
 ) -> Bool[Array, " cluster"]:
     """Those of `candidates` in whose region chi_square changed by less than -tolerance."""
     within = jnp.where(of_rows >= 0, change, 0.0)

@@ -4,7 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Scalar
+from jaxtyping import Array, Bool, Float
 
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.sed import SpectralProblem
@@ -18,7 +18,6 @@ from sweep.solvers.newton.hop import (
     restarts,
 )
 from sweep.solvers.newton.lane import (
-    ROUNDING,
     Base,
     Lane,
     Phase,
@@ -27,6 +26,7 @@ from sweep.solvers.newton.lane import (
     is_at_rest,
     is_back,
     is_spent,
+    rounding,
 )
 from sweep.solvers.newton.scan import BETA_PL, scan
 from sweep.solvers.newton.system import Box, by_island, islands_of
@@ -42,7 +42,8 @@ _JUMP = 1e-4
 def look(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: Settings) -> Lane:
     """At a minimum: scan; jump, or hop, or end."""
     values = lane.at.chi_square
-    found = scan(problem, rows, lane.x, values, box, settings.nodes, _least_fall(rows))
+    least = _least_fall(rows, problem.cells)[problem.cells.island]
+    found = scan(problem, rows, lane.x, values, box, settings.nodes, least)
     jumping = (found.jumps > 0) & (lane.scans + 1 < settings.max_scans)
     seen = lane._replace(
         scans=lane.scans + 1,
@@ -77,12 +78,12 @@ def judge(lane: Lane, rows: Rows, problem: SpectralProblem, box: Box, settings: 
     return jax.lax.cond(
         is_spent(lane, settings),
         lambda: _end(jax.tree.map(partial(jnp.where, hopping), _at_base(lane), lane)),
-        lambda: _judge(lane, problem, box, _least_fall(rows)),
+        lambda: _judge(lane, problem, box, _least_fall(rows, problem.cells)),
     )
 
 
-def _least_fall(rows: Rows) -> Scalar:
-    return _JUMP + 1e3 * ROUNDING * jnp.sum(rows.power)
+def _least_fall(rows: Rows, cells: Cells) -> Float[Array, " island"]:
+    return _JUMP + 1e3 * rounding(rows, cells)
 
 
 def _again(
@@ -121,7 +122,9 @@ def _next_hop(lane: Lane, cells: Cells, box: Box, allowed: Bool[Array, ""] | boo
     return jax.tree.map(lambda a, b: jnp.where(go, a, b), gone, ended)
 
 
-def _judge(lane: Lane, problem: SpectralProblem, box: Box, tolerance: Scalar) -> Lane:
+def _judge(
+    lane: Lane, problem: SpectralProblem, box: Box, tolerance: Float[Array, " island"]
+) -> Lane:
     """After a hop or a check: keep what is lower, try on, or go on from the base."""
     cells = problem.cells
     here = _here(lane)
@@ -132,7 +135,8 @@ def _judge(lane: Lane, problem: SpectralProblem, box: Box, tolerance: Scalar) ->
     in_question = checking | (lane.attempts > 0)
     won = in_question & (of_islands < -tolerance)
     of_rows, of_clusters = regions(lane.moved, cells.flat_index)
-    lower = lower_regions(of_rows, lane.candidates, change, tolerance)
+    of_beta_pl = tolerance[cells.island[BETA_PL]]
+    lower = lower_regions(of_rows, lane.candidates, change, of_beta_pl)
     lower_rows = (of_rows >= 0) & lower[jnp.maximum(of_rows, 0)]
     winners = lane.candidates & won[cells.island[BETA_PL]]
     goals = lane.goals[lane.hop]

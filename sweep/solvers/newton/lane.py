@@ -46,11 +46,12 @@ HELD = 3
 HOP_PROMISE = 0.02
 """A hop is judged when its last step lowered chi_square by less than this."""
 
-ROUNDING = 1e-16
+_ROUNDING = 1e-16
 """Share of d^T d that differences of chi_square are lost in."""
 
-_LOST_STEPS = 6
-"""So many steps below rounding end a descent."""
+_LOST_STEPS = 30
+"""More steps below rounding than these end a descent. The gradient still falls in them, by a tenth
+a step where a curvature is weak and another takes its place."""
 
 _FIRST_DAMPING, _LEAST_RAISED = 1e-5, 1e-2
 """Of Levenberg and Marquardt, in units of the Gauss-Newton diagonal."""
@@ -190,9 +191,8 @@ def evaluate(
     found = derivatives(problem, rows, lane.trial, of_rows)
     new = jax.tree.map(lambda a, b: jnp.where(of_rows, a, b), found, lane.at)
     decrease = by_island(lane.at.chi_square - new.chi_square, cells)
-    rounding = ROUNDING * jnp.sum(rows.power)
     forced = jnp.isinf(lane.predicted)
-    lost = ~forced & (jnp.abs(lane.predicted) < rounding)
+    lost = ~forced & (jnp.abs(lane.predicted) <= rounding(rows, cells))
     good = (lane.predicted > 0) & (decrease > 1e-4 * lane.predicted)
     take = forced | lost | good
     ratio = jnp.where(good, decrease / lane.predicted, 0.0)
@@ -223,6 +223,11 @@ def evaluate(
         hop_steps=lane.hop_steps + 1,
         evaluations=lane.evaluations + 1,
     )
+
+
+def rounding(rows: Rows, cells: Cells) -> Float[Array, " island"]:
+    """Differences of an island's chi_square that are lost in rounding."""
+    return _ROUNDING * by_island(rows.power.reshape(-1), cells)
 
 
 def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Scalar
+from jaxtyping import Array, Bool, Float, Int
 
-from sweep.problem.cells import Rows
+from sweep.problem.cells import Cells, Rows
 from sweep.problem.derivatives import products, row_values
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 from sweep.solvers.newton.system import Box, gather, total
@@ -44,7 +44,7 @@ def scan(
     values: Float[Array, " row"],
     box: Box,
     nodes: int,
-    tolerance: Scalar,
+    tolerance: Float[Array, "..."],
 ) -> Scan:
     """Try `nodes` values in the box for every cluster, and the best minimum between them.
 
@@ -55,11 +55,12 @@ def scan(
         values: chi_square of the rows at `x`.
         box: the box; its ends are nodes.
         nodes: number of nodes.
-        tolerance: a jump lowers chi_square by more than this.
+        tolerance: a jump lowers chi_square by more than this, shape () or (parameter, cluster).
     """
     share = jnp.linspace(0.0, 1.0, nodes, dtype=x.dtype)
     # the nodes of every cluster are those of the first: boxes are one a parameter
-    places = box.low[:, :1] + share * (box.high - box.low)[:, :1]
+    low, high = box.low[:, :1], box.high[:, :1]
+    places = jnp.clip(low + share * (high - low), low, high)
     rise, goal, gain = [], x, jnp.zeros_like(x)
     for i, length in enumerate(problem.cells.lengths):
         here = x[i, :length]
@@ -72,9 +73,8 @@ def scan(
         goal = goal.at[i, :length].set(jnp.where(use_node, at_node[0], place))
         gain = gain.at[i, :length].set(jnp.where(use_node, at_node[1], exact))
     jump = _apart(gain < -tolerance, gain, problem.cells.flat_index)
-    return Scan(
-        places[BETA_PL], rise[BETA_PL], jnp.where(jump, goal, x), jnp.sum(jump, dtype=jnp.int32)
-    )
+    jumped = jnp.where(jump, jnp.clip(goal, box.low, box.high), x)
+    return Scan(places[BETA_PL], rise[BETA_PL], jumped, jnp.sum(jump, dtype=jnp.int32))
 
 
 def _beside(nodes: Array, x: Array) -> Bool[Array, "cluster node"]:
@@ -133,30 +133,21 @@ def _rise(
     """chi_square of every cluster of one parameter at the nodes, less where it is."""
     t, at_nodes = tables(problem, x), tables(problem, nodes)
     cells = problem.cells
-    index = cells.index.swapaxes(0, 1)
+    values = values.reshape(rows.power.shape)
 
-    def of_tile(tile: Array, index: Array, power: Array, value: Array) -> Array:
-        of_nodes = _tile_values(cells.form, t, at_nodes, index, rows.data, tile, power, parameter)
-        return of_nodes - value
+    def of_tile(tile: Array) -> Array:
+        return _tile_values(cells, t, at_nodes, rows, tile, parameter) - values[tile]
 
-    tiles = (index, rows.power, values.reshape(rows.power.shape))
-    rise = cells.over_tiles(of_tile, *tiles)
     clusters = cells.flat_index[parameter]
-    return jax.ops.segment_sum(rise.T, clusters, num_segments=x.shape[1])
+    return jax.ops.segment_sum(cells.over_tiles(of_tile).T, clusters, num_segments=x.shape[1])
 
 
 def _tile_values(
-    form: str,
-    t: Tables,
-    at_nodes: Tables,
-    index: Array,
-    all_data: Array,
-    tile: Array,
-    power: Array,
-    parameter: int,
+    cells: Cells, t: Tables, at_nodes: Tables, rows: Rows, tile: Array, parameter: int
 ) -> Float[Array, "node row"]:
     """chi_square of the rows of a tile at every node."""
-    cmb, data = t.cmb / jnp.linalg.norm(t.cmb), all_data[tile]
+    index, data = cells.index[:, tile], rows.data[tile]
+    cmb = t.cmb / jnp.linalg.norm(t.cmb)
     dust, planck = t.power[index[0]].T, t.planck[index[1]].T
     synchrotron = t.synchrotron[index[2]].T
     # the varied column is table[node] * factor[row]
@@ -175,8 +166,8 @@ def _tile_values(
         vv = table**2 @ factor**2 - along**2
     vo = table @ (factor * other) - along * along_other
     oo = jnp.sum(other**2, axis=0) - along_other**2
-    if form == "cells":
-        seen = products(all_data, tile, other[None])[0]
+    if cells.form == "cells":
+        seen = products(rows.data, tile, other[None])[0]
         m_oo = jnp.sum(other * seen, axis=0)
         m_vo = table @ (factor * seen)
         f, g = np.triu_indices(cmb.size)  # what is beyond the diagonal counts twice
@@ -188,4 +179,4 @@ def _tile_values(
         y_v = [table @ (factor * data[:, stokes]) for stokes in (0, 1)]
         m_vo = y_v[0] * y[0] + y_v[1] * y[1]
         m_vv = y_v[0] ** 2 + y_v[1] ** 2
-    return power - (oo * m_vv - 2.0 * vo * m_vo + vv * m_oo) / (vv * oo - vo**2)
+    return rows.power[tile] - (oo * m_vv - 2.0 * vo * m_vo + vv * m_oo) / (vv * oo - vo**2)

@@ -70,11 +70,16 @@ class NewtonSolver(Solver):
 
         Side by side they are one pool, one after another a pool each.
         """
-        blocks = [rows] if side_by_side() else _singles(rows)
-        arguments = self._arguments(problem, blocks[0], bounds)
+        count = len(rows.total)
+        parts = [range(count)] if side_by_side() else [range(i, i + 1) for i in range(count)]
+        arguments = self._arguments(problem, _taken(rows, parts[0]), bounds)
         program = self._program(arguments)
         bare, _, *others = arguments
-        return lambda: jax.block_until_ready([program(bare, one, *others) for one in blocks])
+
+        def run(part: range) -> tuple[Ended, Work]:
+            return jax.block_until_ready(program(bare, _taken(rows, part), *others))
+
+        return lambda: [run(part) for part in parts]
 
     def compiled(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> jax.stages.Compiled:
         """The program of one pool for all of `rows`, of which shapes are enough."""
@@ -157,8 +162,11 @@ def _parameters(x: Array, bounds: Bounds, box: Box) -> Params:
     return params
 
 
-def _singles(rows: Rows) -> list[Rows]:
-    return [jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], rows) for i in range(len(rows.total))]
+def _taken(rows: Rows, part: range) -> Rows:
+    """Some of the realisations; a copy, unless it is all of them."""
+    if len(part) == len(rows.total):
+        return rows
+    return jax.tree.map(lambda leaf: leaf[part.start : part.stop], rows)
 
 
 @keeping_programs

@@ -16,13 +16,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sweep.problem.cells import Cells
-from sweep.problem.derivatives import TRIANGLE, Derivatives
+from sweep.problem.derivatives import DIAGONAL, TRIANGLE, Derivatives
+from sweep.problem.likelihood import held_by_box
 from sweep.problem.sed import Spectral
 
 _PAIR = {pair: k for k, pair in enumerate(TRIANGLE)} | {
     (j, i): k for k, (i, j) in enumerate(TRIANGLE)
 }
-_DIAGONAL = jnp.array([_PAIR[i, i] for i in range(3)])
 
 _ROUNDS = 8
 """Cap on the solutions of one step, each with the parameters fixed that left the box before."""
@@ -98,10 +98,10 @@ def assemble(at: Derivatives, x: Spectral, cells: Cells, box: Box) -> System:
     """Sum the rows into clusters."""
     length, index = x.shape[1], cells.flat_index
     gradient = total(at.gradient, index, length)
-    curvature = total(at.hessian[_DIAGONAL], index, length)
+    curvature = total(at.hessian[DIAGONAL], index, length)
     least = 1.0 / jnp.square(box.high - box.low)
-    gauss_newton = total(at.gauss_newton[_DIAGONAL], index, length)
-    held = ((x <= box.low) & (gradient > 0)) | ((x >= box.high) & (gradient < 0))
+    gauss_newton = total(at.gauss_newton[DIAGONAL], index, length)
+    held = held_by_box(x, gradient, box.low, box.high)
     slope = jnp.abs(gradient) * jax.lax.rsqrt(jnp.maximum(jnp.abs(curvature), least))
     worst = jnp.max(gather(jnp.where(held, 0.0, slope), index), axis=0)
     norm = jax.ops.segment_max(worst, cells.island_of_rows, num_segments=cells.islands)
@@ -176,7 +176,7 @@ def newton_step(
     end = jax.lax.while_loop(lambda a: jnp.any(a.more) & (a.round < _ROUNDS), attempt, start)
     coupling, _ = model(end.convex)
     at_rows = gather(end.change, index)
-    half = 0.5 * (_couple(coupling, at_rows) + coupling[_DIAGONAL] * at_rows)
+    half = 0.5 * (_couple(coupling, at_rows) + coupling[DIAGONAL] * at_rows)
     predicted = -by_island(jnp.sum(at_rows * (at.gradient + half), axis=0), cells)
     return Step(end.change, predicted)
 
@@ -212,15 +212,13 @@ def _solve(
         at_rows = y[index[0]]
         return total(jnp.stack([a10 * at_rows, a20 * at_rows]), rest, short)
 
-    def to_beta_dust(z: Array) -> Array:
-        at_rows = gather(z, rest)
+    def to_beta_dust(at_rows: Array) -> Array:
         summed = total((a10 * at_rows[0] + a20 * at_rows[1])[None], index[:1], length)
         return summed[0]
 
     def schur(z: Array) -> Array:
         at_rows = gather(z, rest)
-        summed = total((a10 * at_rows[0] + a20 * at_rows[1])[None], index[:1], length)
-        of_dust = (inverse * summed[0])[index[0]]
+        of_dust = (inverse * to_beta_dust(at_rows))[index[0]]
         products = jnp.stack([a21 * at_rows[1] - a10 * of_dust, a21 * at_rows[0] - a20 * of_dust])
         return jnp.where(rest_free, rest_diagonal * z + total(products, rest, short), 0.0)
 
@@ -232,7 +230,7 @@ def _solve(
     z, negative = _conjugate_gradients(
         schur, jnp.where(rest_free, residual, 0.0), preconditioner, rtol, cells.island[1:, :short]
     )
-    beta_dust = (force[0] - to_beta_dust(z)) * inverse
+    beta_dust = (force[0] - to_beta_dust(gather(z, rest))) * inverse
     padded = jnp.pad(z, ((0, 0), (0, length - short)))
     return jnp.concatenate([beta_dust[None], padded]), negative
 
