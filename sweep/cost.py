@@ -12,6 +12,7 @@ from sweep.config.schema import SweepConf
 from sweep.engines import Engine
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry, Package, Task
+from sweep.programs import forget_programs
 from sweep.store import Store, Unit
 from sweep.types import PARAMETERS
 from sweep.worker import Outcome, device, experiment_arrays
@@ -144,7 +145,7 @@ def try_out(package: Package) -> list[Outcome]:
         few = jax.default_backend() == "cpu"
         numbers = task.realisations[:PILOT_FITS] if few else task.realisations
         cold = _seconds(conf, numbers)
-        jax.clear_caches()
+        forget_programs()
         loaded, warm = _seconds(conf, numbers), _seconds(conf, numbers)
         trials.append(
             Trial(

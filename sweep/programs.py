@@ -40,6 +40,11 @@ def mappings() -> int:
 def forget_surplus_programs() -> None:
     """Forget every compiled program if there are more than `MAPPINGS` mappings."""
     if mappings() > MAPPINGS:
-        for cache in _caches:
-            cache.cache_clear()
-        jax.clear_caches()
+        forget_programs()
+
+
+def forget_programs() -> None:
+    """Forget every compiled program; jax's cache on disk keeps them."""
+    for cache in _caches:
+        cache.cache_clear()
+    jax.clear_caches()

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from sweep.config import SweepConf
-from sweep.cost import CostModel, Pilot, Timing, Trial, pilot, recorded
+from sweep.cost import CostModel, Pilot, Timing, Trial, pilot, recorded, try_out
 from sweep.engines import LocalEngine
 from sweep.errors import ConfigError
-from sweep.grid import Experiment, Geometry, Groups, Task, unique
+from sweep.grid import Experiment, Geometry, Groups, Package, Task, unique
 from sweep.planning import Plan, plan
 from sweep.progress import Progress
+from sweep.solvers.newton import solver
 from sweep.store import Store, Unit, UnitWriter, seal
 from sweep.types import PARAMETERS
 from sweep.worker import Outcome, _writer_of
@@ -150,6 +151,13 @@ def test_a_pilot_tries_every_solver_and_then_stops_in_time() -> None:
     assert {t.experiment.conf.solver.name for t in made.timings} == {"scipy_tnc", "optax_lbfgs"}
     assert made.shapes == 2
     assert all(t.fits == 1 and t.loaded > t.warm > 0 for t in made.trials)
+
+
+def test_the_second_time_of_a_trial_loads_the_programs_that_the_third_has() -> None:
+    task = Task(Unit("pilot", 0, 0), (small("solver=newton"),), (0,))
+    try_out(Package("", (task,), ""))
+    programs = solver._compile.cache_info()  # pyright: ignore[reportFunctionMemberAccess]
+    assert (programs.misses, programs.hits) == (1, 1)
 
 
 def trial(shape: int, loaded: float) -> Trial:
