@@ -32,6 +32,9 @@ _EXPONENTS = {"pixels": 0.3, "beta_dust": 0.3, "temp_dust": 0.25, "beta_pl": 0.2
 _TRUST = 0.3
 """Standard deviation of the assumed exponents, in units of the scatter of the times."""
 
+_loading: dict[tuple, float] = {}
+"""Seconds that this process took to load the programs of a shape; one trial of each tells."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -50,15 +53,15 @@ class Trial(Outcome):
         device: what they ran on.
         fits: number of fits, in one block.
         cold: seconds of the first time in a worker, where the program may have to be compiled.
-        loaded: seconds of the second time, the program taken from jax's cache on disk.
-        warm: seconds of the third time.
+        loading: seconds that the worker took to load the program from jax's cache on disk.
+        warm: seconds of the last time.
     """
 
     shape: tuple = ()
     device: str = ""
     fits: int = 0
     cold: float = 0.0
-    loaded: float = 0.0
+    loading: float = 0.0
     warm: float = 0.0
 
 
@@ -92,7 +95,7 @@ class Pilot:
             workers * (1 - (1 - shapes.count(shape) / len(shapes)) ** (units / workers))
             for shape in set(shapes)
         ]
-        return sum(loads) * max(0.0, float(np.mean([t.loaded - t.warm for t in self.trials])))
+        return sum(loads) * float(np.mean([t.loading for t in self.trials]))
 
 
 def pilot(
@@ -138,24 +141,28 @@ def pilot(
 
 
 def try_out(package: Package) -> list[Outcome]:
-    """Fit what a package holds three times; for a worker."""
+    """Fit what a package holds twice, or thrice where its program is yet to be loaded."""
     trials: list[Outcome] = []
     for task in package.tasks:
         (conf,) = task.confs
         few = jax.default_backend() == "cpu"
         numbers = task.realisations[:PILOT_FITS] if few else task.realisations
+        shape = _shape(conf)
         cold = _seconds(conf, numbers)
-        forget_programs()
-        loaded, warm = _seconds(conf, numbers), _seconds(conf, numbers)
+        if shape not in _loading:
+            forget_programs()
+            loaded = _seconds(conf, numbers)
+            _loading[shape] = max(0.0, loaded - _seconds(conf, numbers))
+        warm = _seconds(conf, numbers)
         trials.append(
             Trial(
                 task,
                 {},
-                shape=_shape(conf),
+                shape=shape,
                 device=device(),
                 fits=len(numbers),
                 cold=cold,
-                loaded=loaded,
+                loading=_loading[shape],
                 warm=warm,
             )
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sweep import cost
 from sweep.config import SweepConf
 from sweep.cost import CostModel, Pilot, Timing, Trial, pilot, recorded, try_out
 from sweep.engines import LocalEngine
@@ -150,26 +151,35 @@ def test_a_pilot_tries_every_solver_and_then_stops_in_time() -> None:
     assert len(tried) == len(made.timings) == 2
     assert {t.experiment.conf.solver.name for t in made.timings} == {"scipy_tnc", "optax_lbfgs"}
     assert made.shapes == 2
-    assert all(t.fits == 1 and t.loaded > t.warm > 0 for t in made.trials)
+    assert all(t.fits == 1 and t.loading > 0 and t.warm > 0 for t in made.trials)
 
 
-def test_the_second_time_of_a_trial_loads_the_programs_that_the_third_has() -> None:
-    task = Task(Unit("pilot", 0, 0), (small("solver=newton"),), (0,))
-    try_out(Package("", (task,), ""))
+def test_the_first_trial_of_a_shape_tells_how_long_its_programs_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cost, "_loading", {})
+    tasks = [
+        Task(Unit("pilot", i, 0), (small("solver=newton", f"noise.seed={i}"),), (0,))
+        for i in range(2)
+    ]
+    first, second = try_out(Package("", tuple(tasks), ""))
     programs = solver._compile.cache_info()  # pyright: ignore[reportFunctionMemberAccess]
-    assert (programs.misses, programs.hits) == (1, 1)
+    assert (programs.misses, programs.hits) == (1, 4)  # since they were forgotten, once
+    assert isinstance(first, Trial)
+    assert isinstance(second, Trial)
+    assert first.loading == second.loading > first.warm
 
 
-def trial(shape: int, loaded: float) -> Trial:
+def trial(shape: int, loading: float) -> Trial:
     task = Task(Unit("pilot", 0, 0), (), ())
-    return Trial(task, {}, shape=(shape,), fits=1, cold=loaded + 1.0, loaded=loaded, warm=1.0)
+    return Trial(task, {}, shape=(shape,), fits=1, cold=loading + 2.0, loading=loading, warm=1.0)
 
 
 def test_programs_are_loaded_by_every_worker_that_needs_them() -> None:
-    one = Pilot((trial(0, 3.0), trial(0, 3.0)), ())
+    one = Pilot((trial(0, 2.0), trial(0, 2.0)), ())
     assert (one.shapes, one.compilation) == (1, 3.0)
     assert one.loading(units=10, workers=5) == 5 * 2.0
-    two = Pilot((trial(0, 3.0), trial(1, 5.0)), ())
+    two = Pilot((trial(0, 2.0), trial(1, 4.0)), ())
     assert two.loading(units=4, workers=2) == pytest.approx(2 * 2 * 0.75 * 3.0)
     assert two.loading(units=10**4, workers=2) == pytest.approx(2 * 2 * 3.0)
 
