@@ -149,11 +149,12 @@ def try_out(package: Package) -> list[Outcome]:
         numbers = task.realisations[:PILOT_FITS] if few else task.realisations
         shape = _shape(conf)
         cold = _seconds(conf, numbers)
-        if shape not in _loading:
+        if shape in _loading:
+            warm = _seconds(conf, numbers)
+        else:
             forget_programs()
-            loaded = _seconds(conf, numbers)
-            _loading[shape] = max(0.0, loaded - _seconds(conf, numbers))
-        warm = _seconds(conf, numbers)
+            loaded, warm = _seconds(conf, numbers), _seconds(conf, numbers)
+            _loading[shape] = max(0.0, loaded - warm)
         trials.append(
             Trial(
                 task,
