@@ -13,6 +13,7 @@ from sweep.config.build import Setup
 from sweep.memory import block_bytes
 from sweep.problem import observe_block
 from sweep.solvers import NewtonSolver
+from sweep.solvers.base import repeated
 
 BLOCKS = (1, 4, 16, 64, 256, 512)
 
@@ -49,7 +50,8 @@ def measure(setup: Setup, block: int, speed: float) -> dict[str, Any]:
     total = time.perf_counter() - start
 
     observed = observe_block(setup.problem, setup.maps(tuple(range(block))))
-    ((ended, work),) = solver.pools(setup.problem, observed.rows, setup.bounds)()
+    starts = repeated(setup.bounds.start, block)
+    ((ended, work),) = solver.pools(setup.problem, observed.rows, setup.bounds)(starts)
     lanes = solver.lanes(block)
     parts = phases(setup, lanes)
     ticks = int(work.ticks)

@@ -113,7 +113,7 @@ def phases(setup: Setup, block: int) -> dict[str, float]:
     p, maps = setup.problem, setup.maps(tuple(range(block)))
     rows = observe_block(p, maps).rows
     start, box = internal_box(setup.bounds, p.cells.lengths[0])
-    damping = jnp.full(p.cells.islands, 1e-5)
+    damping = jnp.float64(1e-5)
     x = jnp.stack([start] * block)
     params = {name: jnp.stack([v] * block) for name, v in setup.bounds.start.items()}
 

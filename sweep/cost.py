@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sweep.config.build import build
@@ -272,6 +273,6 @@ def _seconds(conf: SweepConf, numbers: tuple[int, ...]) -> float:
 def _shape(conf: SweepConf) -> tuple:
     """What a program is compiled for."""
     setup = build(conf)
-    cells, start = setup.problem.cells, setup.bounds.start
-    lengths = tuple(start[p].shape for p in PARAMETERS)
-    return setup.solver, cells.form, cells.index.shape, cells.lengths, lengths
+    cells = setup.problem.cells
+    axes = jax.tree.map(jnp.shape, setup.bounds)
+    return setup.solver, cells.form, cells.index.shape, cells.lengths, str(axes)

@@ -1,31 +1,38 @@
 """Fit a block of realisations and describe where each fit ended."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from sweep.lanes import over_realisations
 from sweep.problem import (
     NLL_TO_COVARIANCE,
     Observation,
+    Prior,
     SpectralProblem,
     chi_square,
     components,
     expand,
     held_by_box,
     observe_block,
+    penalty,
 )
+from sweep.problem.plausible import is_suspect
+from sweep.problem.prior import curvature
 from sweep.problem.reference import furax_nll
-from sweep.solvers import Bounds, Objective, Solver
-from sweep.solvers.base import BlockMaps
-from sweep.types import PARAMETERS, Parameter, Params, Status
+from sweep.solvers import Bounds, Objective, Solution, Solver
+from sweep.solvers.base import BlockMaps, Fit, repeated, target
+from sweep.types import PARAMETERS, Params, Status
 
 OBJECTIVES: dict[str, Objective] = {"direct": chi_square, "furax": furax_nll}
+
+SAME = 1e-3
+"""Two ends of a fit are the same minimum where nll and penalty differ by less."""
 
 
 class BlockResult(NamedTuple):
@@ -35,10 +42,16 @@ class BlockResult(NamedTuple):
         status: int8, `sweep.types.Status`.
         cmb: recovered CMB, uK_CMB, shape (realisation, stokes, pixel).
         cmb_variance: var Q + var U of `cmb` over the kept pixels, uK_CMB^2.
-        nll: -S, furax's convention.
-        iterations, evaluations: of the solver.
+        nll: -S, furax's convention; without the priors.
+        penalty: what the priors add to it.
+        iterations, evaluations: of the solver, over all starts.
         scan_certified: 1 where no cluster alone can go lower, 0 where one can, -1 not scanned.
-        jumps: clusters that a search brought to a lower minimum.
+        jumps: clusters that a scan brought to a lower minimum.
+        starts_elsewhere: starts that ended higher than the lowest by more than `SAME`; -1 where
+            there was one start.
+        starts_rise: how much higher the highest of them ended, in units of nll; NaN likewise.
+        suspect: bit i where `PARAMETERS[i]` is implausible or stuck, see `sweep.problem.plausible`.
+        at_bound: share of the kept pixels with a cluster at an end of its box.
         unconstrained: clusters whose parameter, the others held, has a standard deviation of the
             width of its box or more.
         gradient_norm: largest slope of a free parameter in units of the square root of its own
@@ -52,10 +65,15 @@ class BlockResult(NamedTuple):
     cmb: np.ndarray
     cmb_variance: np.ndarray
     nll: np.ndarray
+    penalty: np.ndarray
     iterations: np.ndarray
     evaluations: np.ndarray
     scan_certified: np.ndarray
     jumps: np.ndarray
+    starts_elsewhere: np.ndarray
+    starts_rise: np.ndarray
+    suspect: np.ndarray
+    at_bound: np.ndarray
     unconstrained: np.ndarray
     gradient_norm: np.ndarray
     seconds: np.ndarray
@@ -63,7 +81,12 @@ class BlockResult(NamedTuple):
 
 
 def fit_block(
-    solver: Solver, objective: Objective, problem: SpectralProblem, maps: BlockMaps, bounds: Bounds
+    solver: Solver,
+    objective: Objective,
+    problem: SpectralProblem,
+    maps: BlockMaps,
+    bounds: Bounds,
+    further: Sequence[Params] = (),
 ) -> BlockResult:
     """Fit every realisation of `maps`, shape (realisation, frequency, stokes, pixel), uK_CMB.
 
@@ -71,33 +94,78 @@ def fit_block(
 
     Nothing here raises for a bad realisation: its status says what happened, and the others of
     the block are what they would have been without it.
+
+    Args:
+        solver: the minimiser.
+        objective: the likelihood.
+        problem: what it is of.
+        maps: the realisations.
+        bounds: start, box and priors.
+        further: other starts to fit again from, shape (realisation, cluster) each; the lowest end
+            of a realisation is kept.
     """
     block = jax.block_until_ready(observe_block(problem, maps))  # it is not the solver's time
-    solve = solver.prepare(objective, problem, block, bounds)
+    prepare = solver.prepare if bounds.start else _nothing_to_fit
+    solve = prepare(objective, problem, block, bounds)
     start = time.perf_counter()
-    solution = solve()
+    solutions = [solve(begin) for begin in (repeated(bounds.start, len(maps)), *further)]
     seconds = (time.perf_counter() - start) / len(maps)
 
     counts = problem.counts
     # axes of the tables, which like counts share, so that they share the program too
     lengths = dict(zip(PARAMETERS, problem.cells.lengths, strict=True))
-    params = _resized(solution.params, lengths)
-    bounds = Bounds(*(_resized(part, lengths) for part in bounds))
-    described = _describe(params, counts, problem, block, bounds)
+    box = _resized_bounds(bounds, lengths)
+    solution, rise = solutions[0], np.full((1, len(maps)), np.nan)
+    if len(solutions) > 1:
+        values = [_values(_resized(s.params, lengths), problem, block, box) for s in solutions]
+        solution, rise = _lowest(solutions, np.array(values))
+    described = _describe(_resized(solution.params, lengths), counts, problem, block, box)
     end = {name: np.asarray(value) for name, value in described.items()}
     status = np.asarray(solution.status, np.int8).copy()
     status[~end.pop("inside")] = Status.OUTSIDE_BOX
     status[~(np.isfinite(end["nll"]) & np.isfinite(end["cmb_variance"]))] = Status.NONFINITE
+    elsewhere = np.sum(~(rise <= SAME), axis=0) if len(solutions) > 1 else -1
     return BlockResult(
         status=status,
-        iterations=np.asarray(solution.iterations),
-        evaluations=np.asarray(solution.evaluations),
+        iterations=np.sum([s.iterations for s in solutions], axis=0),
+        evaluations=np.sum([s.evaluations for s in solutions], axis=0),
         scan_certified=np.broadcast_to(np.int8(solution.certified), status.shape),
         jumps=np.broadcast_to(np.int32(solution.jumps), status.shape),
+        starts_elsewhere=np.broadcast_to(np.int32(elsewhere), status.shape),
+        starts_rise=rise.max(axis=0),
         seconds=np.full(len(maps), seconds),
-        params={p: np.asarray(solution.params[p])[:, : counts[p]] for p in PARAMETERS},
+        params={
+            p: np.asarray(values)[:, : counts[p]]
+            for p, values in {**solution.params, **repeated(bounds.fixed, len(maps))}.items()
+        },
         **end,
     )
+
+
+def _nothing_to_fit(
+    objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
+) -> Fit:
+    """Stands in for a solver where every parameter is fixed."""
+    del objective, problem, bounds
+    none = jnp.zeros(len(block.maps), jnp.int32)
+    return lambda starts: Solution(starts, none + Status.CONVERGED, none, none)
+
+
+def _lowest(
+    solutions: Sequence[Solution], values: Float[np.ndarray, "start realisation"]
+) -> tuple[Solution, np.ndarray]:
+    """Of every realisation the solution of lowest value, and how far above it the others are."""
+    values = np.where(np.isfinite(values), values, np.inf)
+    best = np.argmin(values, axis=0)
+    number = np.arange(best.size)
+
+    def of_best(*leaves: Any) -> np.ndarray:
+        each = [np.broadcast_to(leaf, (best.size, *np.shape(leaf)[1:])) for leaf in leaves]
+        return np.stack(each)[best, number]
+
+    least = values[best, number]
+    with np.errstate(invalid="ignore"):  # where every start was lost
+        return jax.tree.map(of_best, *solutions), values - least
 
 
 def joined(parts: Sequence[BlockResult]) -> BlockResult:
@@ -105,15 +173,35 @@ def joined(parts: Sequence[BlockResult]) -> BlockResult:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def _resized(values: Params, lengths: dict[Parameter, int]) -> Params:
+def _resized(values: Params, lengths: Mapping[Any, int], fill: float | None = None) -> Params:
     """With cluster axes of these lengths: cut off is padding, filled up with the last value."""
 
     def one(value: Any, length: int) -> Any:
         value = np.asarray(value)[..., :length]
         ends = [(0, 0)] * (value.ndim - 1) + [(0, length - value.shape[-1])]
-        return np.pad(value, ends, mode="edge")
+        if fill is None:
+            return np.pad(value, ends, mode="edge")
+        return np.pad(value, ends, constant_values=fill)
 
-    return {p: one(values[p], lengths[p]) for p in PARAMETERS}
+    return {p: one(value, lengths[p]) for p, value in values.items()}
+
+
+def _resized_bounds(bounds: Bounds, lengths: Mapping[Any, int]) -> Bounds:
+    prior = bounds.prior
+    if prior is not None:  # what pads has none
+        prior = Prior(_resized(prior.mean, lengths), _resized(prior.precision, lengths, fill=0.0))
+    start, low, high, fixed = (_resized(part, lengths) for part in bounds[:4])
+    return Bounds(start, low, high, fixed, prior)
+
+
+@jax.jit
+def _values(params: Params, problem: SpectralProblem, block: Observation, bounds: Bounds) -> Array:
+    """chi_square and penalty of every realisation."""
+
+    def one(given: tuple[Params, Observation]) -> Array:
+        return target(chi_square, given[0], problem, given[1], bounds)
+
+    return over_realisations(one)((params, block))
 
 
 @jax.jit
@@ -125,32 +213,52 @@ def _describe(
     bounds: Bounds,
 ) -> dict[str, Array]:
     """What is stored of a solution; beyond `counts` its axes are padded."""
-    own = {p: jnp.arange(v.shape[1]) < counts[p] for p, v in params.items()}
     low, high = bounds.low, bounds.high
+    free = [p for p in PARAMETERS if p in params]
+    own = {p: jnp.arange(params[p].shape[1]) < counts[p] for p in free}
+    none = jnp.zeros(1)
 
     def one(given: tuple[Params, Observation]) -> dict[str, Array]:
         x, seen = given
-        cmb = components(x, problem, seen.maps)[0]
-        value, slope, curve = expand(x, problem, seen)
-        width = {p: high[p] - low[p] for p in PARAMETERS}
-        norms = [_norm(x[p], slope[p], curve[p], low[p], high[p]) for p in PARAMETERS]
-        inside = [jnp.all((x[p] >= low[p]) & (x[p] <= high[p]) | ~own[p]) for p in PARAMETERS]
-        least = {p: NLL_TO_COVARIANCE / width[p] ** 2 for p in PARAMETERS}
-        loose = [jnp.sum(~(curve[p] > least[p]) & own[p]) for p in PARAMETERS]
+        whole = bounds.whole(x)
+        cmb = components(whole, problem, seen.maps)[0]
+        value, slope, curve = expand(whole, problem, seen)
+        of_prior = jax.grad(lambda at: penalty(bounds.prior, at))(x)
+        least = {p: NLL_TO_COVARIANCE / (high[p] - low[p]) ** 2 for p in free}
+        at_end = [((x[p] <= low[p]) | (x[p] >= high[p]))[problem.labels[p]] for p in free]
+        inside = [(x[p] >= low[p]) & (x[p] <= high[p]) | ~own[p] for p in free]
+        loose = [~(curve[p] > least[p]) & own[p] for p in free]
+        norms = [
+            _norm(
+                x[p],
+                slope[p] + of_prior[p],
+                curve[p] + curvature(bounds.prior, p),
+                low[p],
+                high[p],
+            )
+            for p in free
+        ]
+        odd = [is_suspect(p, x[p], curve[p], low[p], high[p]) << PARAMETERS.index(p) for p in free]
         return {
             "cmb": cmb,
             "cmb_variance": jnp.sum(jnp.var(cmb, axis=-1)),
             "nll": value - seen.rows.total,
-            "gradient_norm": jnp.max(jnp.stack(norms)),
-            "unconstrained": jnp.sum(jnp.stack(loose)),
-            "inside": jnp.all(jnp.stack(inside)),
+            "penalty": penalty(bounds.prior, x),
+            "gradient_norm": jnp.max(jnp.concatenate([none, *norms])),
+            "unconstrained": jnp.sum(jnp.concatenate([none, *loose])),
+            "suspect": jnp.sum(jnp.array([0, *odd], jnp.int8), dtype=jnp.int8),
+            "at_bound": jnp.mean(
+                jnp.any(jnp.stack([jnp.zeros(problem.n_pixels, bool), *at_end]), axis=0)
+            ),
+            "inside": jnp.all(jnp.concatenate([none == 0, *inside])),
         }
 
     return over_realisations(one)((params, block))
 
 
 def _norm(value: Array, slope: Array, curve: Array, low: Array, high: Array) -> Array:
+    """Largest slope of any free cluster, in roots of its own curvature, shape (1,)."""
     held = held_by_box(value, slope, low, high)
     # a parameter that the data do not constrain has the width of its box for a deviation
     scale = jnp.sqrt(jnp.maximum(jnp.abs(curve), (high - low) ** -2.0))
-    return jnp.max(jnp.where(held, 0.0, jnp.abs(slope) / scale))
+    return jnp.max(jnp.where(held, 0.0, jnp.abs(slope) / scale), keepdims=True)

@@ -49,7 +49,7 @@ def block_bytes(
 
     That is evaluations, of one realisation at a time or side by side, or the solver's lanes.
     """
-    leaves, structure = jax.tree.flatten((bounds.start, problem))
+    leaves, structure = jax.tree.flatten((bounds.whole(bounds.start), problem))
     shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
     seen = _observed(problem, problem.n_pixels)
     data = _size(seen)

@@ -42,7 +42,7 @@ class Preflight:
             raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(PARAMETERS, 1)
-        self._once(experiment, ("parameters", "fit"), lambda: build_bounds(conf, ones))
+        self._once(experiment, ("parameters", "fit"), lambda: build_bounds(conf, ones, ones))
         self._geometry[experiment.identity] = Geometry(counts, mask.nside, mask.pixels)
         size = mask.pixels.size + sum(counts.values())
         if size > self._largest.get(_alike(experiment), (0, None))[0]:

@@ -22,12 +22,17 @@ _SCALARS = (
     "status",
     "cmb_variance",
     "nll",
+    "penalty",
     "gradient_norm",
     "seconds",
     "iterations",
     "evaluations",
     "scan_certified",
     "jumps",
+    "starts_elsewhere",
+    "starts_rise",
+    "suspect",
+    "at_bound",
     "unconstrained",
 )
 
@@ -145,7 +150,14 @@ def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResul
 
     def fit(numbers: tuple[int, ...]) -> BlockResult:
         maps = setup.maps(numbers)
-        return fit_block(setup.solver, setup.objective, setup.problem, maps, setup.bounds)
+        return fit_block(
+            setup.solver,
+            setup.objective,
+            setup.problem,
+            maps,
+            setup.bounds,
+            setup.further_starts(numbers),
+        )
 
     return joined(halving(fit, realisations))
 

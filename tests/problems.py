@@ -22,9 +22,10 @@ TRUTH = {
 def bounds():
     """Start and box of every cluster."""
     parts = zip(*BOX.values(), strict=True)
-    return Bounds(
-        *({p: jnp.full(COUNTS[p], v) for p, v in zip(BOX, part, strict=True)} for part in parts)
+    start, low, high = (
+        {p: jnp.full(COUNTS[p], v) for p, v in zip(BOX, part, strict=True)} for part in parts
     )
+    return Bounds(start, low, high)
 
 
 def problem_and_signal(form="auto"):

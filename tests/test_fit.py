@@ -11,7 +11,7 @@ import sweep
 from sweep.fit import fit_block
 from sweep.problem import chi_square, expand, observe
 from sweep.problem.reference import furax_cmb, furax_nll
-from sweep.solvers import SOLVERS
+from sweep.solvers import SOLVERS, Bounds
 from sweep.types import NOT_ATTEMPTED, PARAMETERS, Status
 from sweep.worker import fit_experiment
 from tests.problems import BOX, COUNTS, bounds, problem_and_signal
@@ -126,9 +126,10 @@ def test_gradient_norm_is_free_of_units(block):
 
 def test_padding_of_cluster_axes_changes_nothing(block):
     chosen, problem, maps, plain = block
-    longer = type(bounds())(
-        *({p: jnp.pad(v, (0, 5), mode="edge") for p, v in part.items()} for part in bounds())
+    start, low, high = (
+        {p: jnp.pad(v, (0, 5), mode="edge") for p, v in part.items()} for part in bounds()[:3]
     )
+    longer = Bounds(start, low, high)
     padded = fit_block(chosen, chi_square, problem, maps, longer)
     np.testing.assert_allclose(padded.nll, plain.nll, rtol=1e-12)
     for p in PARAMETERS:

@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sweep.clusters import (
     kmeans_counts,
     multires_clusters,
 )
+from sweep.config.checks import check_parameters
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.fit import OBJECTIVES
@@ -28,12 +29,13 @@ from sweep.grid.identity import scientific
 from sweep.instrument import Instrument, read_instrument
 from sweep.mask import GalacticMasks, Mask, parse_mask, read_masks
 from sweep.noise import white_noise_at
-from sweep.problem import SpectralProblem
+from sweep.problem import Prior, SpectralProblem
 from sweep.sky import Sky, check_finite, pysm_sky, synthetic_sky, template_sky
 from sweep.solvers import SOLVERS, Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
+from sweep.solvers.starts import drawn_starts
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Parameter
+from sweep.types import PARAMETERS, Parameter, Params
 
 LEAST_BANDS = 4
 """With three, amplitudes of three components leave nothing that spectra could be fitted to."""
@@ -45,7 +47,7 @@ class Setup:
 
     Attributes:
         problem: the likelihood.
-        bounds: start and box; cluster axes are padded to lengths that like counts share.
+        bounds: start, box and priors; cluster axes are padded to lengths that like counts share.
         signal: noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel).
     """
 
@@ -81,6 +83,13 @@ class Setup:
 
         return jnp.stack([one(r) for r in realisations])
 
+    def further_starts(self, realisations: tuple[int, ...]) -> list[Params]:
+        """The drawn starts that `solver.starts` asks for, shape (realisation, cluster) each."""
+        return [
+            drawn_starts(self.bounds, self.noise_seed, realisations, number)
+            for number in range(1, self.solver.starts)
+        ]
+
 
 def build(conf: SweepConf) -> Setup:
     """Make the objects of one experiment; the expensive ones are shared between experiments.
@@ -92,7 +101,7 @@ def build(conf: SweepConf) -> Setup:
     instrument = build_instrument(conf)
     sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
     solver = build_solver(conf)
-    counts = {p: getattr(clusters, p).count for p in PARAMETERS}
+    counts: dict[Parameter, int] = {p: getattr(clusters, p).count for p in PARAMETERS}
     pad = padded if solver.ignores_padding else int
     lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
     problem = SpectralProblem.create(
@@ -108,7 +117,7 @@ def build(conf: SweepConf) -> Setup:
         mask=mask,
         clusters=clusters,
         problem=problem,
-        bounds=build_bounds(conf, lengths),
+        bounds=build_bounds(conf, lengths, counts),
         solver=solver,
         objective=OBJECTIVES[conf.fit.likelihood],
         signal=build_signal(conf).astype(conf.fit.precision),
@@ -186,22 +195,35 @@ def build_solver(conf: SweepConf) -> Solver:
     return kind(**settings)
 
 
-def build_bounds(conf: SweepConf, lengths: Mapping[Parameter, int]) -> Bounds:
-    """Start and box of every parameter, as often as `lengths` says."""
-    parts: dict[str, dict[str, Any]] = {"start": {}, "low": {}, "high": {}}
+def build_bounds(
+    conf: SweepConf, lengths: Mapping[Parameter, int], counts: Mapping[Parameter, int]
+) -> Bounds:
+    """Start, box and prior of every parameter.
+
+    Args:
+        conf: the configuration.
+        lengths: of the cluster axes.
+        counts: of the clusters on them; what is beyond only pads.
+
+    Raises:
+        ConfigError: two settings of a parameter do not go together.
+    """
+    check_parameters(conf)
+    start, low, high, fixed, mean, precision = ({} for _ in range(6))
     for p in PARAMETERS:
-        box = getattr(conf.parameters, p)
-        if not box.low < box.high:
-            raise ConfigError(f"parameters.{p}: low {box.low:g} must be below high {box.high:g}")
-        if p == "temp_dust" and box.low <= 0:
-            raise ConfigError(f"parameters.temp_dust.low = {box.low:g} K: must be above 0")
-        if not box.low < box.start < box.high:
-            raise ConfigError(
-                f"parameters.{p}.start = {box.start:g}: must be inside ({box.low:g}, {box.high:g})"
+        given = getattr(conf.parameters, p)
+        full = partial(jnp.full, lengths[p])
+        if given.fixed is not None:
+            fixed[p] = full(float(given.fixed))
+            continue
+        start[p], low[p], high[p] = (full(float(v)) for v in (given.start, given.low, given.high))
+        if given.prior.width is not None:
+            centre = given.start if given.prior.mean is None else given.prior.mean
+            mean[p] = full(float(centre))
+            precision[p] = jnp.where(
+                jnp.arange(lengths[p]) < counts[p], float(given.prior.width) ** -2, 0.0
             )
-        for part, values in parts.items():
-            values[p] = jnp.full(lengths[p], float(getattr(box, part)))
-    return Bounds(**parts)
+    return Bounds(start, low, high, fixed, Prior(mean, precision) if mean else None)
 
 
 class _Shared:

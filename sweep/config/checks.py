@@ -13,9 +13,20 @@ Check = Callable[[Any], str | None]
 """Says what a value must be, or None where it is right."""
 
 
-def setting(default: Any, doc: str, check: Check | None = None) -> Any:
-    """A dataclass field with its one line of documentation and its check."""
-    metadata = {"doc": doc, "check": check}
+_ALWAYS = object()
+
+
+def setting(default: Any, doc: str, check: Check | None = None, *, absent: Any = _ALWAYS) -> Any:
+    """A dataclass field with its one line of documentation and its check.
+
+    Args:
+        default: its value, where nothing else is said.
+        doc: what it is.
+        check: what values it takes.
+        absent: the value of experiments from before there was such a setting; at it, it is left
+            out of an experiment's identity and of what a store keeps.
+    """
+    metadata = {"doc": doc, "check": check, "absent": absent}
     if isinstance(default, list | dict) or is_dataclass(default):
         return field(default_factory=lambda: deepcopy(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -31,9 +42,9 @@ def between(low: float, high: float) -> Check:
     return lambda v: None if low <= v <= high else f"must be from {low:g} to {high:g}"
 
 
-def positive(value: float) -> str | None:
-    """The value is above zero."""
-    return None if value > 0 else "must be positive"
+def positive(value: float | None) -> str | None:
+    """The value is above zero, or null where the setting may be."""
+    return None if value is None or value > 0 else "must be positive"
 
 
 def not_empty(value: str) -> str | None:
@@ -102,6 +113,38 @@ def check_newton(conf: Any) -> None:
         )
 
 
+def check_parameters(conf: Any) -> None:
+    """Check what the settings of each spectral parameter ask of each other.
+
+    Raises:
+        ConfigError: naming the key, its value and what is allowed.
+    """
+    for name in ("beta_dust", "temp_dust", "beta_pl"):
+        key, given = f"parameters.{name}", getattr(conf.parameters, name)
+        low, high, prior = given.low, given.high, given.prior
+        if not low < high:
+            raise ConfigError(f"{key}: low {low:g} must be below high {high:g}")
+        if name == "temp_dust" and low <= 0:
+            raise ConfigError(f"{key}.low = {low:g} K: must be above 0")
+        for part, value in (("start", given.start), ("prior.mean", prior.mean)):
+            if value is not None and not low < value < high:
+                raise ConfigError(f"{key}.{part} = {value:g}: must be inside ({low:g}, {high:g})")
+        if given.fixed is not None:
+            if not low <= given.fixed <= high:
+                raise ConfigError(
+                    f"{key}.fixed = {given.fixed:g}: must be in the box [{low:g}, {high:g}]"
+                )
+            if prior.width is not None:
+                raise ConfigError(
+                    f"{key}.fixed = {given.fixed:g}: cannot have a prior as well, "
+                    f"{key}.prior.width = {prior.width:g}: give one of them"
+                )
+        if prior.mean is not None and prior.width is None:
+            raise ConfigError(
+                f"{key}.prior.mean = {prior.mean:g}: does nothing without {key}.prior.width"
+            )
+
+
 def _not_finite(value: Any) -> str | None:
     numbers = value if isinstance(value, list) else [value]
     bad = any(isinstance(number, float) and not isfinite(number) for number in numbers)
@@ -121,6 +164,16 @@ def settings(conf: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping]]:
 @cache  # a launch asks for every point of its grid
 def _items(group: type) -> tuple[tuple[str, Mapping], ...]:
     return tuple((item.name, item.metadata) for item in fields(group))
+
+
+def can_be_absent(metadata: Mapping) -> bool:
+    """Whether there are experiments from before there was such a setting."""
+    return metadata.get("absent", _ALWAYS) is not _ALWAYS
+
+
+def is_absent(value: Any, metadata: Mapping) -> bool:
+    """Whether a setting has the value of experiments from before there was such a setting."""
+    return can_be_absent(metadata) and value == metadata["absent"]
 
 
 def flatten(conf: Any) -> dict[str, Any]:

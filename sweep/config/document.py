@@ -16,9 +16,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 from omegaconf import MISSING
 
-from sweep.config.checks import Check
+from sweep.config.checks import Check, settings
 from sweep.config.compose import compose, config_dir
-from sweep.config.schema import GROUPS, ParameterConf, SweepConf
+from sweep.config.schema import GROUPS, ParameterConf, PriorConf, SweepConf
 from sweep.grid.identity import NOT_SCIENTIFIC
 
 PROSE = Path(__file__).resolve().parents[2] / "docs" / "configuration.in.md"
@@ -27,12 +27,6 @@ PROSE = Path(__file__).resolve().parents[2] / "docs" / "configuration.in.md"
 _MARK = re.compile(r"<!-- generated: ([\w-]+) -->")
 
 _TYPES = {int: "integer", float: "number", bool: "true or false", str: "text", type(None): "null"}
-
-_BOX = {
-    "start": "start value, inside the box",
-    "low": "lower bound of the box",
-    "high": "upper bound of the box, above the lower",
-}
 
 
 def document() -> str:
@@ -114,6 +108,8 @@ def _about(group: str, choice: str) -> str:
         return f"{len(bands.frequency)} bands, {low:g} to {high:g} GHz; {bands.source}"
     if group == "solver":
         return _solver(choice)
+    if group == "parameters":
+        return PARAMETERS[choice]
     return _first_line(GROUPS[group][schema_of(group, choice)])
 
 
@@ -136,7 +132,7 @@ SOLVERS = {
     "adabelief": f"optax AdaBelief, {_PROJECTED}",
     "adam": f"optax Adam, {_PROJECTED}",
     "adaw": f"optax AdamW, {_PROJECTED}",
-    "newton": "Newton's method in the box, with a search of lower minima; the default",
+    "newton": "Newton's method in the box, with a scan for lower minima; the default",
     "sgd": f"optax gradient descent with a line search, {_PROJECTED}",
     "optax_lbfgs": f"optax L-BFGS with a zoom line search, {_PROJECTED}",
     "optimistix_bfgs": f"optimistix BFGS; {_LOGISTIC}",
@@ -155,6 +151,14 @@ def _first_line(schema: type) -> str:
     return (schema.__doc__ or "").strip().splitlines()[0]
 
 
+PARAMETERS = {
+    "standard": "boxes by evidence, see docs/science.md; the default",
+    "published": "the wide boxes of the published tutorial; their likelihood has many minima: use "
+    "`solver.starts=4` or more",
+}
+"""What each choice of start, box and prior is."""
+
+
 Row = tuple[str, str, str, str]
 """Key, default, what is allowed, meaning."""
 
@@ -166,12 +170,15 @@ def _rows(schema: type, prefix: str) -> Iterator[Row]:
         doc = item.metadata.get("doc", "")
         default = _default(item)
         if isinstance(default, ParameterConf):
-            for part, meaning in _BOX.items():
-                key = f"{prefix}{item.name}.{part}"
-                yield key, _plain(getattr(default, part)), "number", f"{doc}: {meaning}"
+            hints_of = {"prior": get_type_hints(PriorConf), "": get_type_hints(ParameterConf)}
+            for key, value, metadata in settings(default):
+                group, _, name = key.rpartition(".")
+                hint = _type(hints_of[group][name], metadata["check"])
+                meaning = f"{doc}: {metadata['doc']}"
+                yield f"{prefix}{item.name}.{key}", _plain(value), hint, meaning
         elif doc and item.name != "name":
             key = f"{prefix}{item.name}"
-            yield key, _plain(default), _type(hints[item.name], item), doc
+            yield key, _plain(default), _type(hints[item.name], item.metadata.get("check")), doc
 
 
 def _default(item: Field) -> Any:
@@ -180,8 +187,7 @@ def _default(item: Field) -> Any:
     return item.default
 
 
-def _type(hint: Any, item: Field) -> str:
-    check = item.metadata.get("check")
+def _type(hint: Any, check: Check | None) -> str:
     rule = allowed(check) if check else ""
     if rule.startswith(("auto", "one of")):
         return rule

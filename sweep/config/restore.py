@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from sweep.config.checks import flatten
+from sweep.config.checks import can_be_absent, settings
 from sweep.config.schema import GROUPS, SweepConf
 from sweep.errors import ConfigError
 
@@ -27,19 +27,27 @@ def restore(entry: Mapping[str, Any], like: SweepConf) -> SweepConf:
         kept = {k.removeprefix(f"{name}."): v for k, v in entry.items() if k.startswith(f"{name}.")}
         if len(schemas) > 1:
             setattr(conf, name, _chosen(name, schemas, kept))
+        for key, _, metadata in settings(getattr(conf, name)):
+            if key not in kept and can_be_absent(metadata):
+                _set(conf, name, key, metadata["absent"])
         for key, value in kept.items():
-            *path, last = key.split(".")
-            group: Any = reduce(getattr, path, getattr(conf, name))
-            if not hasattr(group, last):
-                raise ConfigError(f"{name}.{key}: this version has no such setting")
-            setattr(group, last, value)
+            _set(conf, name, key, value)
     return conf
+
+
+def _set(conf: SweepConf, name: str, key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    group: Any = reduce(getattr, path, getattr(conf, name))
+    if not hasattr(group, last):
+        raise ConfigError(f"{name}.{key}: this version has no such setting")
+    setattr(group, last, value)
 
 
 def _chosen(name: str, schemas: Mapping[str, type], kept: Mapping[str, Any]) -> Any:
     """An empty group of the schema that has exactly these settings."""
     for schema in schemas.values():
-        empty = flatten(schema())
-        if set(empty) == set(kept) and empty["name"] in (MISSING, kept["name"]):
+        known = {key: metadata for key, _, metadata in settings(schema())}
+        needed = {key for key, metadata in known.items() if not can_be_absent(metadata)}
+        if needed <= set(kept) <= set(known) and schema().name in (MISSING, kept["name"]):
             return schema()
     raise ConfigError(f"{name}: this version has none with the settings {', '.join(sorted(kept))}")

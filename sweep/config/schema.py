@@ -21,6 +21,13 @@ from sweep.config.checks import (
     setting,
 )
 
+SEARCH = 2
+"""Version of newton's search: other constants may end in other minima. 1 had hops."""
+
+_STARTS = (
+    "fits of every realisation, all but the first from starts drawn in the box; the lowest is kept"
+)
+
 
 @dataclass
 class SyntheticSkyConf:
@@ -131,31 +138,52 @@ class WhiteNoiseConf:
 
 
 @dataclass
-class ParameterConf:
-    """Start value and box of one spectral parameter."""
+class PriorConf:
+    """Gaussian prior of every cluster of one spectral parameter."""
 
-    start: float = MISSING
-    low: float = MISSING
-    high: float = MISSING
+    mean: float | None = setting(None, "mean of the prior; null is the start value", absent=None)
+    width: float | None = setting(
+        None, "standard deviation of the prior; null is no prior", positive, absent=None
+    )
+
+
+@dataclass
+class ParameterConf:
+    """Start value, box and prior of one spectral parameter."""
+
+    start: float = setting(MISSING, "start value, inside the box")
+    low: float = setting(MISSING, "lower bound of the box")
+    high: float = setting(MISSING, "upper bound of the box, above the lower")
+    fixed: float | None = setting(
+        None, "value of every cluster, which is not fitted; null fits it", absent=None
+    )
+    prior: PriorConf = setting(PriorConf(), "what is known before the data")
 
 
 @dataclass
 class ParametersConf:
-    """Start values, boxes and reference frequencies, the same for every solver."""
+    """Start values, boxes, priors and reference frequencies, the same for every solver."""
 
-    beta_dust: ParameterConf = setting(ParameterConf(1.54, 0.5, 5.0), "dust spectral index")
-    temp_dust: ParameterConf = setting(ParameterConf(20.0, 6.0, 40.0), "dust temperature, K")
-    beta_pl: ParameterConf = setting(ParameterConf(-3.0, -7.0, -0.5), "synchrotron index")
+    beta_dust: ParameterConf = setting(ParameterConf(1.54, 0.5, 3.0), "dust spectral index")
+    temp_dust: ParameterConf = setting(ParameterConf(20.0, 10.0, 40.0), "dust temperature, K")
+    beta_pl: ParameterConf = setting(ParameterConf(-3.0, -3.5, -2.5), "synchrotron index")
     dust_nu0: float = setting(150.0, "reference frequency of dust, GHz", positive)
     synchrotron_nu0: float = setting(20.0, "reference frequency of synchrotron, GHz", positive)
 
 
 @dataclass
 class NewtonConf:
-    """Newton's method with the structure of the likelihood, and a search of lower minima."""
+    """Newton's method with the structure of the likelihood, and a scan for lower minima."""
 
     name: str = chosen("newton")
+    search: int = setting(
+        SEARCH,
+        "version of the search; comes with the version of skysweep",
+        one_of(SEARCH),
+        absent=1,
+    )
     max_steps: int = setting(1000, "cap on the Newton steps of a realisation", at_least(1))
+    starts: int = setting(1, _STARTS, at_least(1), absent=1)
     tolerance: float = setting(
         1e-6, "largest free gradient, in units of the root of its own curvature", positive
     )
@@ -169,6 +197,7 @@ class LibraryConf:
 
     name: str = MISSING
     max_steps: int = setting(2000, "cap on the steps", at_least(1))
+    starts: int = setting(1, _STARTS, at_least(1), absent=1)
     rtol: float = setting(1e-8, "relative tolerance", positive)
     atol: float = setting(1e-8, "absolute tolerance", positive)
 

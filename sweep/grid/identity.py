@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep.cache import digest, file_digest
 from sweep.clusters import LLOYD_VERSION
-from sweep.config.checks import flatten
+from sweep.config.checks import is_absent, settings
 from sweep.config.schema import GROUPS, SweepConf
 from sweep.errors import ConfigError
 
@@ -68,7 +68,7 @@ class Groups:
         if known is None:
             prefix = f"{name}."
             made_by = digest({"made_by": _made_by(name, group), **scientific(group, prefix)})
-            flat = {f"{prefix}{key}": value for key, value in flatten(group).items()}
+            flat = _kept(group, prefix)
             kept = {key: value for key, value in flat.items() if not matches(key, OPERATIONAL)}
             known = self._known[id(group)] = (group, made_by, kept)
         return known
@@ -108,7 +108,7 @@ def matches(key: str, patterns: tuple[str, ...]) -> bool:
 
 def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     """The settings that can change a fitted number, {dotted key: value}; files by content."""
-    flat = {f"{prefix}{key}": value for key, value in flatten(conf).items()}
+    flat = _kept(conf, prefix)
     if flat.get("instrument.path"):
         flat = {k: v for k, v in flat.items() if k not in _REPLACED_BY_FILE}
     return {
@@ -116,6 +116,12 @@ def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
         for key, value in flat.items()
         if not matches(key, NOT_SCIENTIFIC)
     }
+
+
+def _kept(conf: Any, prefix: str) -> dict[str, Any]:
+    """Settings by dotted key, without those that older experiments lack and that say nothing."""
+    found = settings(conf, prefix)
+    return {key: value for key, value, metadata in found if not is_absent(value, metadata)}
 
 
 def content(key: str, path: str) -> str:

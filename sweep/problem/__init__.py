@@ -11,11 +11,13 @@ from sweep.problem.likelihood import (
     observe,
     observe_block,
 )
+from sweep.problem.prior import Prior, penalty
 from sweep.problem.sed import SpectralProblem
 
 __all__ = [
     "NLL_TO_COVARIANCE",
     "Observation",
+    "Prior",
     "SpectralProblem",
     "chi_square",
     "components",
@@ -24,4 +26,5 @@ __all__ = [
     "nll",
     "observe",
     "observe_block",
+    "penalty",
 ]

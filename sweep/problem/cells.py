@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Scalar
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from jaxtyping import Array, Float, Int, Scalar
 
 from sweep.types import FrequencyMaps
 
@@ -29,27 +27,20 @@ TILE = 128
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Cells:
-    """Rows of the likelihood, in tiles, island by island; what fills the last tile has no data.
+    """Rows of the likelihood, in tiles; what fills the last tile has no data.
 
     Attributes:
         index: cluster of every parameter, shape (parameter, tile, row).
-        island: number of every cluster's island, shape (parameter, cluster). Islands share neither
-            rows nor clusters: chi_square is a sum over them, each with parameters of its own.
-        beta_pl: number of beta_pl clusters of every island, shape (island,).
-        row: row of every pixel, shape (pixel,).
+        row: row of every pixel, shape (pixel,); its own number where rows are pixels.
         filled: number of tiles that hold any row.
         lengths: axes of the tables of the three parameters; problems of like size share them.
-        islands: axis of arrays over islands, the same way.
         form: `cells` or `pixels`: what a row is.
     """
 
     index: Int[Array, "parameter tile row"]
-    island: Int[Array, "parameter cluster"]
-    beta_pl: Int[Array, " island"]
     row: Int[Array, " pixel"]
     filled: Int[Array, ""]
     lengths: tuple[int, ...] = field(metadata={"static": True})
-    islands: int = field(metadata={"static": True})
     form: str = field(metadata={"static": True})
 
     @property
@@ -57,29 +48,17 @@ class Cells:
         """`index` without tiles."""
         return self.index.reshape(3, -1)
 
-    @property
-    def island_of_rows(self) -> Int[Array, " row"]:
-        """Number of every row's island."""
-        return self.island[0][self.flat_index[0]]
-
-    def over_tiles(
-        self, one: Callable[[Array], Any], of_rows: Bool[Array, " row"] | None = None
-    ) -> Any:
+    def over_tiles(self, one: Callable[[Array], Any]) -> Any:
         """Results of `one` for the numbers of all tiles, joined along their last axis, the rows.
 
-        Where no rows are filled, the result is zero. Tiles with none of `of_rows` may be left
-        out, and then are zero too.
+        Where no rows are filled, the result is zero.
         """
         count, length = self.index.shape[1:]
         if count == 1:
             return one(jnp.int32(0))
-        wanted = jnp.arange(count) < self.filled
-        if of_rows is not None:
-            wanted &= jnp.any(of_rows.reshape(count, -1), axis=1)
-        (places,) = jnp.nonzero(wanted, size=count)
 
         def put(i: Array, out: Any, tile: Any) -> Any:
-            start = places[jnp.maximum(i, 0)] * length
+            start = jnp.maximum(i, 0) * length
             return jax.tree.map(
                 lambda all_, leaf: jax.lax.dynamic_update_slice_in_dim(all_, leaf, start, -1),
                 out,
@@ -90,13 +69,12 @@ class Cells:
             # a tile is put in place by the next turn: XLA on a CPU does not vectorise what it
             # fuses with that (jaxlib 0.10.2)
             out, last = carry
-            return put(i - 1, out, last), one(places[i])
+            return put(i - 1, out, last), one(i)
 
-        shapes = jax.eval_shape(one, places[0])
+        shapes = jax.eval_shape(one, self.filled)
         empty = jax.tree.map(lambda x: jnp.zeros((*x.shape[:-1], count * length), x.dtype), shapes)
-        number = jnp.sum(wanted)
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        return put(number - 1, *jax.lax.fori_loop(0, number, body, (empty, nothing)))
+        return put(self.filled - 1, *jax.lax.fori_loop(0, self.filled, body, (empty, nothing)))
 
 
 class Rows(NamedTuple):
@@ -123,37 +101,18 @@ def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
         form = "cells" if key.size >= PIXELS_A_CELL * first.size else "pixels"
     if form == "pixels":
         first = row = np.arange(key.size)
-    of_rows = _islands(np.stack([v[first] for v in labels]))
-    order = np.argsort(of_rows, kind="stable")
-    first, of_rows, row = first[order], of_rows[order], np.argsort(order)[row]
     n_rows = bucket(first.size) if form == "cells" else -(-first.size // TILE) * TILE
     tile = TILE if jax.default_backend() == "cpu" else n_rows
     index = np.zeros((3, n_rows), np.int32)
     index[:, : first.size] = [v[first] for v in labels]
-    island = np.zeros((3, n_rows), np.int32)
-    np.put_along_axis(island, index[:, : first.size], of_rows[None], 1)
-    islands = min(n_rows, _power_of_8(int(of_rows.max()) + 1))
-    beta_pl = np.bincount(island[2, np.unique(index[2, : first.size])], minlength=islands)
     coarse = min(n_rows, max(512, _power_of_8(max(counts[1:]))))
     return Cells(
         index=jnp.asarray(index.reshape(3, -1, tile)),
-        island=jnp.asarray(island),
-        beta_pl=jnp.asarray(beta_pl, jnp.int32),
         row=jnp.asarray(row, jnp.int32),
         filled=jnp.int32(-(-first.size // tile)),
         lengths=(n_rows, coarse, coarse),
-        islands=islands,
         form=form,
     )
-
-
-def _islands(index: np.ndarray) -> np.ndarray:
-    """Number of the island of every row, from 0 on: rows that share a cluster share it."""
-    nodes = index + np.cumsum([0, *(index[:2].max(axis=1) + 1)])[:, None]
-    ends = (nodes[[0, 1]].ravel(), nodes[[1, 2]].ravel())
-    joined = coo_array((np.ones(ends[0].size), ends), shape=(nodes.max() + 1,) * 2)
-    of_clusters = connected_components(joined, directed=False)[1]
-    return np.unique(of_clusters[nodes[0]], return_inverse=True)[1]
 
 
 def _power_of_8(count: int) -> int:
@@ -175,7 +134,6 @@ def reduce(cells: Cells, inverse_sigma: Float[Array, " frequency"], maps: Freque
     n_frequency, _, n_pixels = maps.shape
     total = jnp.sum(whitened**2)
     if cells.form == "pixels":
-        d = d[:, :, jnp.argsort(cells.row)]
         d = jnp.pad(d, ((0, 0), (0, 0), (0, tiles * tile - n_pixels)))
         data = d.reshape(n_frequency, 2, tiles, tile).transpose(2, 0, 1, 3)
         return Rows(data, jnp.sum(data**2, axis=(1, 2)), total)

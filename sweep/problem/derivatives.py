@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
@@ -64,16 +64,11 @@ class Derivatives(NamedTuple):
     gauss_newton: Float[Array, "pair row"]
 
 
-def derivatives(
-    problem: SpectralProblem,
-    rows: Rows,
-    spectral: Spectral,
-    wanted: Bool[Array, " row"] | None = None,
-) -> Derivatives:
-    """Evaluate the rows of one realisation, all or those that are wanted; others may be zero."""
+def derivatives(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Derivatives:
+    """Evaluate the rows of one realisation."""
     t = tables(problem, spectral)
     of_tile = _of_cells if problem.cells.form == "cells" else _of_pixels
-    return problem.cells.over_tiles(partial(of_tile, t, problem.cells.index, rows), wanted)
+    return problem.cells.over_tiles(partial(of_tile, t, problem.cells.index, rows))
 
 
 def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Float[Array, " row"]:

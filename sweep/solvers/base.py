@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
 from sweep.lanes import over_realisations, side_by_side
-from sweep.problem import Observation, SpectralProblem, expand
+from sweep.problem import Observation, Prior, SpectralProblem, expand, penalty
 from sweep.problem.cells import Rows
+from sweep.problem.prior import curvature
 from sweep.programs import keeping_programs
 from sweep.types import NOT_ATTEMPTED, Params
 
@@ -21,29 +22,54 @@ Objective = Callable[[Params, SpectralProblem, Observation], Scalar]
 
 BlockMaps = Float[Array, "realisation frequency stokes pixel"]
 
+Fit = Callable[[Params], "Solution"]
+"""From starts of the free parameters, shape (realisation, cluster), to where the fits ended."""
+
 
 class Bounds(NamedTuple):
-    """Start value and box, one entry a cluster; the same for every solver.
+    """What is known of the parameters before the data, one entry a cluster; for every solver.
 
     The box is one a parameter: `low` and `high` say the same for all of its clusters.
+
+    Attributes:
+        start, low, high: of the free parameters.
+        fixed: values of the others.
+        prior: of the free parameters; None where there is none.
     """
 
     start: Params
     low: Params
     high: Params
+    fixed: Params = {}  # noqa: RUF012 (a pytree; nobody writes to it)
+    prior: Prior | None = None
+
+    def whole(self, free: Params) -> Params:
+        """All parameters from the free ones."""
+        return {**free, **self.fixed}
+
+
+def target(
+    objective: Objective,
+    free: Params,
+    problem: SpectralProblem,
+    observation: Observation,
+    bounds: Bounds,
+) -> Scalar:
+    """What a solver minimises: the objective plus the penalty of the priors."""
+    return objective(bounds.whole(free), problem, observation) + penalty(bounds.prior, free)
 
 
 class Solution(NamedTuple):
     """Where the fits ended; every leaf leads with the realisation axis.
 
     Attributes:
-        params: spectral parameters, shape (realisation, cluster).
+        params: the free spectral parameters, shape (realisation, cluster).
         status: `sweep.types.Status` codes.
         iterations: steps taken.
         evaluations: evaluations of the objective, with or without its gradient.
         certified: whether a scan of every cluster over its box found nothing lower: 1 yes, 0 no,
             -1 where there was no scan.
-        jumps: clusters that such a scan, or a hop, brought to a lower minimum.
+        jumps: clusters that such a scan brought to a lower minimum.
     """
 
     params: Params
@@ -61,10 +87,12 @@ class Solver(ABC):
     Attributes:
         name: the name users choose it by, e.g. `adabk0`.
         max_steps: cap on the number of steps.
+        starts: how often a realisation is fitted: from the usual start, then from drawn ones.
     """
 
     name: str
     max_steps: int
+    starts: int
 
     @property
     def cpu_block(self) -> int:
@@ -94,7 +122,7 @@ class Solver(ABC):
     @abstractmethod
     def prepare(
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
-    ) -> Callable[[], Solution]:
+    ) -> Fit:
         """Compile for the shapes of the arguments; the returned call only computes.
 
         Args:
@@ -130,24 +158,32 @@ class TracedSolver(Solver):
 
     def prepare(
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
-    ) -> Callable[[], Solution]:
+    ) -> Fit:
         """See `Solver.prepare`; the executable is kept for the next block of these shapes."""
-        arguments = (problem, block, bounds)
-        leaves, structure = jax.tree.flatten(arguments)
+        starts = repeated(bounds.start, len(block.maps))
+        leaves, structure = jax.tree.flatten((problem, block, bounds, starts))
         shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
         executable = _compile(self, objective, structure, shapes)
-        return lambda: jax.block_until_ready(executable(*arguments))
+        return lambda starts: jax.block_until_ready(executable(problem, block, bounds, starts))
+
+
+def repeated(start: Params, count: int) -> Params:
+    """The same start for so many realisations."""
+    return {p: jnp.broadcast_to(v, (count, *jnp.shape(v))) for p, v in start.items()}
 
 
 def natural_scale(problem: SpectralProblem, observation: Observation, bounds: Bounds) -> Params:
-    """Length over which chi_square changes by about one at the start: curvature^-1/2.
+    """Length over which what is minimised changes by about one at the start: curvature^-1/2.
 
     Never longer than the box, which is what a parameter has that the data do not constrain.
     """
-    curve = expand(bounds.start, problem, observation).curvature
-    return {
-        p: jnp.minimum(jnp.abs(curve[p]) ** -0.5, bounds.high[p] - bounds.low[p]) for p in curve
-    }
+    curve = expand(bounds.whole(bounds.start), problem, observation).curvature
+
+    def scale(p: str) -> Array:
+        own = jnp.abs(curve[p] + curvature(bounds.prior, p)) ** -0.5
+        return jnp.minimum(own, bounds.high[p] - bounds.low[p])
+
+    return {p: scale(p) for p in bounds.start}
 
 
 @keeping_programs
@@ -157,12 +193,18 @@ def _compile(
     structure: Any,
     shapes: tuple[jax.ShapeDtypeStruct, ...],
 ) -> jax.stages.Compiled:
-    def of_block(problem: SpectralProblem, block: Observation, bounds: Bounds) -> Solution:
-        def one(realisation: Observation) -> Solution:
-            scale = natural_scale(problem, realisation, bounds)
-            return solver.minimise(lambda p: objective(p, problem, realisation), bounds, scale)
+    def of_block(
+        problem: SpectralProblem, block: Observation, bounds: Bounds, starts: Params
+    ) -> Solution:
+        def one(given: tuple[Observation, Params]) -> Solution:
+            realisation, start = given
+            own = bounds._replace(start=start)
+            scale = natural_scale(problem, realisation, own)
+            return solver.minimise(
+                lambda free: target(objective, free, problem, realisation, own), own, scale
+            )
 
-        return over_realisations(one)(block)
+        return over_realisations(one)((block, starts))
 
     with redirect_stdout(None):  # jax-cadre prints while it is traced; our output may be read
         lowered = jax.jit(of_block).lower(*jax.tree.unflatten(structure, shapes))

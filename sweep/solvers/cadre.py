@@ -154,7 +154,7 @@ def _scaled_frame(bounds: Bounds, scale: Params) -> _Frame:
     def from_box(params: Params) -> Params:
         return {p: (params[p] - start[p]) / scale[p] for p in params}
 
-    return _Frame(to_box, *map(from_box, bounds))
+    return _Frame(to_box, *map(from_box, (start, bounds.low, bounds.high)))
 
 
 def _unbounded_frame(bounds: Bounds, scale: Params) -> _Frame:

@@ -6,6 +6,7 @@ precision; scipy's own interface does neither.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 
 from sweep.problem import Observation, SpectralProblem
 from sweep.programs import keeping_programs
-from sweep.solvers.base import Bounds, Objective, Solution, Solver
+from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver, target
 from sweep.types import Params, Status
 
 SCIPY_METHODS = {"scipy_tnc": "TNC", "scipy_cobyqa": "COBYQA"}
@@ -38,21 +39,23 @@ class ScipySolver(Solver):
 
     def prepare(
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
-    ) -> Callable[[], Solution]:
+    ) -> Fit:
         """See `Solver.prepare`."""
         # parameters that only pad the shapes have no pixels and would burden the minimiser
-        bounds = Bounds(*({p: v[: problem.counts[p]] for p, v in part.items()} for part in bounds))
-        _value_and_gradient(objective)(bounds.start, problem, _one(block, 0))
-        return lambda: self._solve(objective, problem, block, bounds)
+        bounds = _cut(bounds, problem.counts)
+        _value_and_gradient(objective)(bounds.start, problem, _one(block, 0), bounds)
 
-    def _solve(
-        self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
-    ) -> Solution:
-        solutions = [
-            self._minimise(objective, problem, _one(block, i), bounds)
-            for i in range(len(block.maps))
-        ]
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *solutions)
+        def solve(starts: Params) -> Solution:
+            cut = _cut(starts, problem.counts)
+            solutions = [
+                self._minimise(
+                    objective, problem, _one(block, i), bounds._replace(start=_one(cut, i))
+                )
+                for i in range(len(block.maps))
+            ]
+            return jax.tree.map(lambda *leaves: np.stack(leaves), *solutions)
+
+        return solve
 
     def _minimise(
         self,
@@ -62,7 +65,7 @@ class ScipySolver(Solver):
         bounds: Bounds,
     ) -> Solution:
         start, unravel = ravel_pytree(bounds.start)
-        low, high = (np.asarray(ravel_pytree(b)[0]) for b in bounds[1:])
+        low, high = (np.asarray(ravel_pytree(b)[0]) for b in (bounds.low, bounds.high))
         width = high - low
         evaluate = _value_and_gradient(objective)
 
@@ -70,7 +73,7 @@ class ScipySolver(Solver):
             return unravel(jnp.asarray(np.clip(low + width * unit, low, high)))
 
         def value_and_gradient(unit: np.ndarray) -> tuple[float, np.ndarray]:
-            value, slope = evaluate(to_box(unit), problem, observation)
+            value, slope = evaluate(to_box(unit), problem, observation, bounds)
             if not np.isfinite(value):
                 raise FloatingPointError
             return float(value), np.asarray(ravel_pytree(slope)[0]) * width
@@ -104,10 +107,19 @@ class ScipySolver(Solver):
         return {"maxfun": cap, "ftol": self.rtol, "gtol": self.atol, "xtol": 0.0}
 
 
-def _one(block: Observation, i: int) -> Observation:
+def _one(block: Any, i: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[i], block)
+
+
+def _cut(tree: Any, counts: dict[str, int]) -> Any:
+    """The same without the padding of cluster axes, which are the last of every leaf."""
+
+    def cut(path: tuple, leaf: Any) -> Any:
+        return leaf[..., : counts[path[-1].key]]
+
+    return jax.tree_util.tree_map_with_path(cut, tree)
 
 
 @keeping_programs
 def _value_and_gradient(objective: Objective) -> Callable:
-    return jax.jit(jax.value_and_grad(objective))
+    return jax.jit(jax.value_and_grad(partial(target, objective)))

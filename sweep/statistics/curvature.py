@@ -1,13 +1,15 @@
 """Errors of fitted spectral parameters, from the curvature of the likelihood at the solution.
 
 chi_square = d^T d - S is -2 ln L up to a constant (Stompor et al. 2009, arXiv:0804.2645, eq. 5 and
-6), and NLL = -S differs from it by a constant. So with H the Hessian of NLL over the clusters of
-all parameters, their covariance is 2 H^-1, and the error of one of them with all others free,
-the marginal error, is the root of its diagonal.
+6), and NLL = -S differs from it by a constant. So with H the Hessian of NLL, and of the penalty of
+priors, over the clusters of all parameters, their covariance is 2 H^-1, and the error of one of
+them with all others free, the marginal error, is the root of its diagonal.
 
 Clusters of one parameter share no pixel: its block of H is diagonal. The parameter with the most
 clusters is eliminated exactly; what is left, the Schur complement, is inverted as a dense matrix.
 """
+
+from functools import partial
 
 import jax
 import numpy as np
@@ -16,8 +18,9 @@ import scipy.sparse
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.problem import NLL_TO_COVARIANCE, held_by_box
+from sweep.problem import NLL_TO_COVARIANCE, held_by_box, penalty
 from sweep.problem.derivatives import TRIANGLE, derivatives
+from sweep.problem.prior import curvature
 from sweep.problem.sed import coordinates
 from sweep.statistics.fitted import Fitted, fitted
 from sweep.types import PARAMETERS, Parameter
@@ -35,10 +38,11 @@ def parameter_errors(
 ) -> dict[Parameter, np.ndarray]:
     """Marginal standard deviation of every cluster of a recorded fit.
 
-    A cluster at an end of its box that pushes outwards has no symmetric error: NaN; the others
-    are given that it stays there. One that the data leave free over its whole box has an infinite
-    error; for the others it is spread evenly over the box. Where the curvature of all clusters
-    together is not positive the fit is at no minimum, and every error is NaN.
+    A cluster at an end of its box that pushes outwards has no symmetric error, and a fixed one has
+    none: NaN; the others are given that it stays there. One that data and prior leave free over its
+    whole box has an infinite error; for the others it is spread evenly over the box. Where the
+    curvature of all clusters together is not positive the fit is at no minimum, and every error is
+    NaN.
 
     Args:
         ds: what `sweep.open` returns.
@@ -71,7 +75,8 @@ def errors_of(fit: Fitted) -> dict[Parameter, np.ndarray]:
     x, low, high = (_joined(part) for part in (fit.params, fit.low, fit.high))
     gradient, hessian = second_order(fit)
     width, diagonal = high - low, hessian.diagonal()
-    held = held_by_box(x, gradient, low, high)
+    held = held_by_box(x, gradient, low, high) | (width == 0)
+    width = np.where(width > 0, width, np.inf)
     loose = diagonal <= NLL_TO_COVARIANCE / width**2
     evenly = NLL_TO_COVARIANCE * 12.0 / width**2  # of variance width^2 / 12
     hessian.setdiag(np.where(loose, evenly, diagonal))
@@ -102,13 +107,13 @@ def _described(p: Parameter, errors: np.ndarray) -> str:
     text += f"{finite.size} of {errors.size} clusters"
     held, free = int(np.sum(np.isnan(errors))), int(np.sum(np.isinf(errors)))
     if held == errors.size:
-        return text + "; the curvature is not positive, or all are held by an end of their box"
+        return text + "; it is fixed, all are held by their box, or the curvature is not positive"
     text += f"; {held} held by an end of their box" * bool(held)
     return text + f"; {free} free over their box" * bool(free)
 
 
 def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
-    """Gradient and Hessian of NLL over the clusters of all parameters, in their order.
+    """Gradient and Hessian of NLL and penalty over the clusters of all parameters, in their order.
 
     Returns:
         Shapes (cluster,) and (cluster, cluster); temp_dust in K.
@@ -133,7 +138,16 @@ def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
         (np.concatenate(values), tuple(np.concatenate(k) for k in zip(*places, strict=True))),
         shape=(total, total),
     )
-    return np.bincount(index.ravel(), slope.ravel(), minlength=total), hessian.tocsr()
+    gradient = np.bincount(index.ravel(), slope.ravel(), minlength=total)
+    hessian = hessian.tocsr()
+    if fit.prior is not None:
+        of_prior = jax.grad(partial(penalty, fit.prior))(fit.params)
+        known = {
+            p: np.broadcast_to(curvature(fit.prior, p), fit.params[p].shape) for p in PARAMETERS
+        }
+        gradient = gradient + _joined(of_prior)
+        hessian.setdiag(hessian.diagonal() + _joined(known))
+    return gradient, hessian
 
 
 def _joined(parts: dict) -> np.ndarray:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from sweep.config.build import build
 from sweep.errors import ConfigError
-from sweep.problem import SpectralProblem, observe
+from sweep.problem import Prior, SpectralProblem, observe
 from sweep.problem.cells import Rows
 from sweep.statistics.configurations import configuration
 from sweep.types import PARAMETERS, Params, Status
@@ -24,7 +24,8 @@ class Fitted:
         problem: the likelihood.
         rows: the data of the realisation, reduced to its cells.
         params: the solution, shape (cluster,) each.
-        low, high: the box, of the same shapes.
+        low, high: the box, of the same shapes; the ends of a fixed parameter are its value.
+        prior: of the free parameters; None where there is none.
     """
 
     problem: SpectralProblem
@@ -32,6 +33,7 @@ class Fitted:
     params: Params
     low: Params
     high: Params
+    prior: Prior | None
 
 
 def fitted(ds: xr.Dataset, experiment: int, realisation: int) -> Fitted:
@@ -48,14 +50,17 @@ def fitted(ds: xr.Dataset, experiment: int, realisation: int) -> Fitted:
     """
     one = recorded(ds, experiment, realisation)
     setup = build(configuration(ds, experiment))
-    counts = setup.counts
+    counts: dict[Any, int] = dict(setup.counts)
     problem, maps = _double((setup.problem, setup.maps((realisation,))[0]))
-    low, high = (
-        {p: _double(end[p][: counts[p]]) for p in PARAMETERS}
-        for end in (setup.bounds.low, setup.bounds.high)
-    )
+    bounds = setup.bounds
+
+    def cut(values: Params) -> Params:
+        return {p: _double(v[: counts[p]]) for p, v in values.items()}
+
+    low, high = (cut(bounds.whole(end)) for end in (bounds.low, bounds.high))
+    prior = None if bounds.prior is None else Prior(*map(cut, bounds.prior))
     params = {p: jnp.asarray(one[p].values[: counts[p]]) for p in PARAMETERS}
-    return Fitted(problem, jax.jit(observe)(problem, maps).rows, params, low, high)
+    return Fitted(problem, jax.jit(observe)(problem, maps).rows, params, low, high, prior)
 
 
 def recorded(ds: xr.Dataset, experiment: int, realisation: int) -> xr.Dataset:

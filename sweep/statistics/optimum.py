@@ -7,6 +7,7 @@ gradient of each, and the scan of newton over the whole box.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ import xarray as xr
 from jaxtyping import Array, Float, Scalar
 
 from sweep.errors import ConfigError
-from sweep.problem import SpectralProblem, held_by_box
+from sweep.problem import Prior, SpectralProblem, held_by_box, penalty
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import derivatives, row_values
 from sweep.problem.sed import coordinates
@@ -55,7 +56,7 @@ def perturbations(
     scales: Sequence[float] = (1e-3, 1e-4),
     steps: int = 100,
 ) -> xr.Dataset:
-    """NLL and gradient about the solution of a recorded fit.
+    """NLL and gradient about the solution of a recorded fit, the penalty of priors included.
 
     At a shift, step * scale is added to the parameter of every cluster: to the indices as a
     number, to temp_dust in K. A cluster that would leave its box stays at its end.
@@ -183,7 +184,7 @@ def _along(fit: Fitted, shifts: np.ndarray) -> tuple[float, np.ndarray, np.ndarr
     best = _at_solution(fit.problem, fit.rows, fit.params)
     padded = np.pad(shifts, ((0, -len(shifts) % BATCH), (0, 0)))
     batches = [
-        _side_by_side(part, fit.problem, fit.rows, best, fit.params, fit.low, fit.high)
+        _side_by_side(part, fit.problem, fit.rows, best, fit.params, fit.low, fit.high, fit.prior)
         for part in padded.reshape(-1, BATCH, len(PARAMETERS))
     ]
     difference, norms = (
@@ -205,6 +206,7 @@ def _shifted(
     params: Params,
     low: Params,
     high: Params,
+    prior: Prior | None,
 ) -> tuple[Scalar, Float[Array, " parameter"]]:
     # a solution that lies outside its box is where it is at no shift
     low = {p: jnp.minimum(low[p], params[p]) for p in PARAMETERS}
@@ -215,14 +217,16 @@ def _shifted(
     slope = total(at.gradient, problem.cells.flat_index, length)
     # from coldness 1/T to temperature
     factor = {p: 1.0 for p in PARAMETERS} | {"temp_dust": -(x["temp_dust"] ** -2.0)}
+    of_prior = jax.grad(partial(penalty, prior))(x)
     norms = [
-        _norm(x[p], slope[i, : x[p].shape[0]] * factor[p], low[p], high[p])
+        _norm(x[p], slope[i, : x[p].shape[0]] * factor[p] + of_prior[p], low[p], high[p])
         for i, p in enumerate(PARAMETERS)
     ]
-    return jnp.sum(at.chi_square - best), jnp.stack(norms)
+    rise = penalty(prior, x) - penalty(prior, params)
+    return jnp.sum(at.chi_square - best) + rise, jnp.stack(norms)
 
 
-_side_by_side = jax.jit(jax.vmap(_shifted, in_axes=(0, *[None] * 6)))
+_side_by_side = jax.jit(jax.vmap(_shifted, in_axes=(0, *[None] * 7)))
 
 
 def _norm(x: Array, slope: Array, low: Array, high: Array) -> Scalar:

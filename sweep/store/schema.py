@@ -26,7 +26,8 @@ STOKES = ("Q", "U")
 class Variable:
     """One array of a segment; the first two `dims` are always experiment and realisation.
 
-    A segment holds it when it has a size for each of its `dims`.
+    A segment holds it when it has a size for each of its `dims`. `flags` names its values, `masks`
+    its bits.
     """
 
     dims: tuple[str, ...]
@@ -35,6 +36,7 @@ class Variable:
     units: str
     long_name: str
     flags: type[IntEnum] | None = None
+    masks: tuple[str, ...] = ()
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -43,6 +45,9 @@ class Variable:
         if self.flags is not None:
             attributes["flag_values"] = [int(flag) for flag in self.flags]
             attributes["flag_meanings"] = " ".join(flag.name.lower() for flag in self.flags)
+        if self.masks:
+            attributes["flag_masks"] = [1 << i for i in range(len(self.masks))]
+            attributes["flag_meanings"] = " ".join(self.masks)
         return attributes
 
 
@@ -63,6 +68,9 @@ VARIABLES: dict[str, Variable] = {
     ),
     "sky_fraction": Variable(FIT, "float64", NAN, "1", "kept share of the sphere"),
     "nll": Variable(FIT, "float64", NAN, "1", "negative log-likelihood -S at the solution"),
+    "penalty": Variable(
+        FIT, "float64", NAN, "1", "what the priors add to nll at the solution: ((x - mean)/width)^2"
+    ),
     "gradient_norm": Variable(
         FIT, "float64", NAN, "1", "largest free gradient over the root of its curvature"
     ),
@@ -72,8 +80,23 @@ VARIABLES: dict[str, Variable] = {
     "scan_certified": Variable(
         FIT, "int8", -1, "1", "no single-cluster scan goes lower: 1 yes, 0 no, -1 not attempted"
     ),
-    "jumps": Variable(
-        FIT, "int32", -1, "1", "clusters that a search of lower minima brought elsewhere"
+    "jumps": Variable(FIT, "int32", -1, "1", "clusters that a scan brought to a lower minimum"),
+    "starts_elsewhere": Variable(
+        FIT, "int32", -1, "1", "starts that ended higher than the lowest; -1 with a single start"
+    ),
+    "starts_rise": Variable(
+        FIT, "float64", NAN, "1", "nll and penalty of the highest of them above the lowest"
+    ),
+    "suspect": Variable(
+        FIT,
+        "int8",
+        -1,
+        "1",
+        "parameters that are implausible, or stuck at an end of their box, on the whole",
+        masks=PARAMETERS,
+    ),
+    "at_bound": Variable(
+        FIT, "float64", NAN, "1", "share of kept pixels with a cluster at an end of its box"
     ),
     "unconstrained": Variable(
         FIT,

@@ -38,46 +38,11 @@ def test_a_row_has_the_clusters_of_its_pixels(form, n_pixels):
 
 def test_the_data_of_a_pixel_are_in_its_row():
     maps = np.random.default_rng(1).normal(0, 30, (4, 2, 300))
-    labels = random_labels(300, 300, 300, 300)  # each an island, numbered by its first cluster
+    labels = random_labels(300, 300, 300, 300)
     cells = group(labels, "pixels")
-    assert np.any(np.diff(cells.row) < 0)
     rows = reduce(cells, INVERSE_SIGMA, jnp.asarray(maps))
     found = np.moveaxis(np.asarray(rows.data), 0, 2).reshape(4, 2, -1)[..., np.asarray(cells.row)]
     np.testing.assert_allclose(found, whitened_without_cmb(maps), rtol=1e-12, atol=1e-9)
-
-
-def joined(rows: np.ndarray) -> np.ndarray:
-    """Smallest number of a row that each can be reached from, by plain repetition."""
-    reached = np.arange(rows.shape[1])
-    while True:
-        before = reached.copy()
-        for clusters in rows:
-            for cluster in np.unique(clusters):
-                reached[clusters == cluster] = reached[clusters == cluster].min()
-        if np.array_equal(before, reached):
-            return reached
-
-
-@pytest.mark.parametrize("form", ["cells", "pixels"])
-def test_islands_share_neither_rows_nor_clusters(form):
-    rng = np.random.default_rng(2)
-    part = rng.integers(0, 9, 400)
-    labels = [part * n + rng.integers(0, n, 400) for n in (6, 2, 3)]
-    labels = [np.unique(v, return_inverse=True)[1] for v in labels]
-    cells = group(labels, form)
-    index, island = np.asarray(cells.flat_index), np.asarray(cells.island)
-    used = np.unique(cells.row)
-    of_rows = np.asarray(cells.island_of_rows)[used]
-    _, expected = np.unique(joined(index[:, used]), return_inverse=True)
-    assert np.unique(of_rows).tolist() == list(range(expected.max() + 1))
-    assert np.unique([of_rows, expected], axis=1).shape[1] == expected.max() + 1
-    for own, numbers in zip(index, island, strict=True):
-        np.testing.assert_array_equal(numbers[own[used]], of_rows)
-    assert np.all(np.diff(of_rows) >= 0)  # side by side, so that few tiles hold an island
-    assert cells.islands >= expected.max() + 1
-    counts = [np.unique(index[2, used][of_rows == k]).size for k in range(expected.max() + 1)]
-    np.testing.assert_array_equal(cells.beta_pl[: len(counts)], counts)
-    assert not np.any(cells.beta_pl[len(counts) :])
 
 
 def test_a_cell_is_the_sum_of_its_pixels_and_what_fills_up_is_empty():
@@ -148,5 +113,5 @@ def test_a_grid_of_a_hundred_points_takes_a_handful_of_programs():
         for coarse in (1, 10, 50, 100, 150, 200, 300, 350, 400, 500):
             labels = [pixel * beta_dust // 30_000, pixel * coarse // 30_000, pixel * 7 // 30_000]
             cells = group(labels)
-            programs.add((cells.form, cells.index.shape, cells.lengths, cells.islands))
+            programs.add((cells.form, cells.index.shape, cells.lengths))
     assert len(programs) <= 6

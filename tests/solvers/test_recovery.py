@@ -112,7 +112,7 @@ def test_a_cap_on_steps_is_a_status():
 )
 def test_a_truth_outside_the_box_ends_at_its_wall(name):
     problem, signal, _ = problem_and_signal()
-    start, lower, upper = bounds()
+    start, lower, upper, *_ = bounds()
     low, high = 0.35, 1.61
     assert low + (high - low) > high  # rounding alone must not take a fit out of its box
     lower["beta_dust"], upper["beta_dust"] = jnp.full(6, low), jnp.full(6, high)

@@ -21,13 +21,14 @@ def noisy(problem: SpectralProblem, signal: jax.Array, seed: int = 7) -> jax.Arr
 
 def box(problem: SpectralProblem) -> Bounds:
     parts, counts = zip(*BOX.values(), strict=True), problem.counts
-    return Bounds(
-        *({p: jnp.full(counts[p], v) for p, v in zip(BOX, part, strict=True)} for part in parts)
+    start, low, high = (
+        {p: jnp.full(counts[p], v) for p, v in zip(BOX, part, strict=True)} for part in parts
     )
+    return Bounds(start, low, high)
 
 
 def at(problem: SpectralProblem, maps: jax.Array, params: Params, ends: Bounds) -> Fitted:
-    return Fitted(problem, _observe(problem, maps).rows, params, ends.low, ends.high)
+    return Fitted(problem, _observe(problem, maps).rows, params, ends.low, ends.high, ends.prior)
 
 
 def near(counts: dict[str, int], form: str = "auto") -> tuple[jax.Array, Fitted]:

@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, Scalar
+from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, SpectralProblem
-from sweep.solvers.newton.judge import judge, look
 from sweep.solvers.newton.lane import (
     Lane,
-    Phase,
     Settings,
     begin,
     descend,
     evaluate,
-    is_at_minimum,
+    has_ended,
+    is_spent,
     is_waiting,
+    look,
 )
 from sweep.solvers.newton.system import Box
 
@@ -43,7 +43,7 @@ class Ended(NamedTuple):
         """What remains of a lane, or of each of several."""
         return cls(
             lane.x,
-            jnp.max(lane.system.norm, axis=-1),
+            lane.system.norm,
             lane.status,
             lane.steps,
             lane.evaluations,
@@ -79,7 +79,12 @@ class _Pool(NamedTuple):
 
 
 def fit_pool(
-    problem: SpectralProblem, rows: Rows, start: Spectral, box: Box, settings: Settings, width: int
+    problem: SpectralProblem,
+    rows: Rows,
+    starts: Float[Array, "realisation parameter cluster"],
+    box: Box,
+    settings: Settings,
+    width: int,
 ) -> tuple[Ended, Work]:
     """Fit every realisation of `rows` in a pool of `width` lanes, within one program."""
     count = rows.total.shape[0]
@@ -90,25 +95,21 @@ def fit_pool(
     def choose(lanes: Lane, own: Rows, work: Work) -> tuple[Lane, Work]:
         """The next point of every lane; a branch that no lane takes costs nothing."""
         waiting = _each(lambda lane: is_waiting(lane, settings), width)(lanes)
-        scanning = waiting & _each(lambda lane: is_at_minimum(lane, settings), width)(lanes)
+        scanning = waiting & ~_each(lambda lane: is_spent(lane, settings), width)(lanes)
 
         def looked(lane: Lane, rows: Rows) -> Lane:
             return look(lane, rows, problem, box, settings)
 
-        def judged(lane: Lane, rows: Rows) -> Lane:
-            return judge(lane, rows, problem, box, settings)
-
         def stepped(lane: Lane) -> Lane:
             return descend(lane, problem, box)
 
-        lanes = _where_any(scanning, looked, lanes, own)
-        lanes = _where_any(waiting & ~scanning, judged, lanes, own)
-        stepping = (lanes.phase != Phase.DONE) & (~waiting | jnp.isnan(lanes.predicted[:, 0]))
+        lanes = _where_any(waiting, looked, lanes, own)
+        stepping = ~has_ended(lanes) & ~waiting
         done = Work(work.ticks + 1, work.steps + jnp.any(stepping), work.scans + jnp.any(scanning))
         return _where_any(stepping, stepped, lanes), done
 
     def refill(state: _Pool) -> _Pool:
-        over = (state.lanes.phase == Phase.DONE) & (state.numbers < count)
+        over = has_ended(state.lanes) & (state.numbers < count)
         place = jnp.where(over, state.numbers, count)
         ended = jax.tree.map(
             lambda to, new: to.at[place].set(new, mode="drop"), state.ended, Ended.of(state.lanes)
@@ -117,6 +118,7 @@ def fit_pool(
         begins = over & (fresh < count)
         number = jnp.minimum(fresh, count - 1)
         own = jax.tree.map(lambda all_, old: _select(begins, all_[number], old), rows, state.own)
+        fresh_lanes = begin_all(starts[number])
         lanes = jax.tree.map(lambda new, old: _select(begins, new, old), fresh_lanes, state.lanes)
         return _Pool(
             lanes=lanes,
@@ -130,17 +132,19 @@ def fit_pool(
     def body(state: _Pool) -> _Pool:
         lanes, work = choose(_each(tick, width)(state.lanes, state.own), state.own, state.work)
         state = state._replace(lanes=lanes, work=work)
-        over = (lanes.phase == Phase.DONE) & (state.numbers < count)
+        over = has_ended(lanes) & (state.numbers < count)
         return jax.lax.cond(jnp.any(over), refill, lambda s: s, state)
 
-    fresh_lane = begin(start, problem.cells)
-    fresh_lanes = jax.tree.map(lambda leaf: jnp.stack([leaf] * width), fresh_lane)
+    begin_all = jax.vmap(lambda start: begin(start, problem.cells))
+    first = begin_all(starts[:width])
     state = _Pool(
-        lanes=fresh_lanes,
+        lanes=first,
         own=jax.tree.map(lambda leaf: leaf[:width], rows),
         numbers=jnp.arange(width, dtype=jnp.int32),
         following=jnp.int32(width),
-        ended=jax.tree.map(lambda leaf: jnp.stack([leaf] * count), Ended.of(fresh_lane)),
+        ended=jax.tree.map(
+            lambda leaf: jnp.stack([leaf] * count), Ended.of(begin(starts[0], problem.cells))
+        ),
         work=Work(*[jnp.int32(0)] * 3),
     )
     end = jax.lax.while_loop(lambda s: jnp.any(s.numbers < count), body, state)

@@ -1,4 +1,4 @@
-"""The scan: the likelihood of every cluster over its whole box, the others as they are.
+"""The scan: what every cluster could gain over its whole box, the others as they are.
 
 Clusters of one parameter share no row, so all of them are scanned at once. For one parameter the
 varied column is a table over the nodes times a factor of the row: the products with the data of
@@ -10,29 +10,22 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.derivatives import products, row_values
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 from sweep.solvers.newton.system import Box, gather, total
 
-BETA_PL = 2
-
 
 class Scan(NamedTuple):
     """What single clusters can do.
 
     Attributes:
-        nodes: where beta_pl was tried, shape (node,).
-        rise: chi_square of the beta_pl clusters there less where they are, shape (cluster, node);
-            as many clusters as `Cells.lengths` has.
-        jumped: the point with all jumps that lower chi_square and touch no other jump.
+        jumped: the point with all jumps that go lower and touch no other jump.
         jumps: number of them.
     """
 
-    nodes: Float[Array, " node"]
-    rise: Float[Array, "cluster node"]
     jumped: Spectral
     jumps: Int[Array, ""]
 
@@ -44,7 +37,7 @@ def scan(
     values: Float[Array, " row"],
     box: Box,
     nodes: int,
-    tolerance: Float[Array, "..."],
+    tolerance: Scalar,
 ) -> Scan:
     """Try `nodes` values in the box for every cluster, and the best minimum between them.
 
@@ -55,26 +48,30 @@ def scan(
         values: chi_square of the rows at `x`.
         box: the box; its ends are nodes.
         nodes: number of nodes.
-        tolerance: a jump lowers chi_square by more than this, shape () or (parameter, cluster).
+        tolerance: a jump goes lower by more than this.
     """
     share = jnp.linspace(0.0, 1.0, nodes, dtype=x.dtype)
     # the nodes of every cluster are those of the first: boxes are one a parameter
     low, high = box.low[:, :1], box.high[:, :1]
     places = jnp.clip(low + share * (high - low), low, high)
-    rise, goal, gain = [], x, jnp.zeros_like(x)
+    goal, gain = x, jnp.zeros_like(x)
     for i, length in enumerate(problem.cells.lengths):
         here = x[i, :length]
-        rise.append(_rise(problem, rows, x, values, places, i)[:length])
-        place, estimate, at_node = _lowest_elsewhere(places[i], rise[i], here)
-        there = row_values(problem, rows, x.at[i, :length].set(place))
+        rise = _rise(problem, rows, x, values, places, i)[:length]
+        if box.penalty is not None:
+            at_nodes = [box.rise(x, x.at[i].set(place))[i, :length] for place in places[i]]
+            rise += jnp.stack(at_nodes, axis=1)
+        place, estimate, at_node = _lowest_elsewhere(places[i], rise, here)
+        to = x.at[i, :length].set(place)
         index = problem.cells.flat_index[i][None]
-        exact = total((there - values)[None], index, length)[0]
+        exact = total((row_values(problem, rows, to) - values)[None], index, length)[0]
+        exact += box.rise(x, to)[i, :length]
         use_node = ~(jnp.isfinite(estimate) & (exact <= at_node[1]))
         goal = goal.at[i, :length].set(jnp.where(use_node, at_node[0], place))
         gain = gain.at[i, :length].set(jnp.where(use_node, at_node[1], exact))
     jump = _apart(gain < -tolerance, gain, problem.cells.flat_index)
     jumped = jnp.where(jump, jnp.clip(goal, box.low, box.high), x)
-    return Scan(places[BETA_PL], rise[BETA_PL], jumped, jnp.sum(jump, dtype=jnp.int32))
+    return Scan(jumped, jnp.sum(jump, dtype=jnp.int32))
 
 
 def _beside(nodes: Array, x: Array) -> Bool[Array, "cluster node"]:
@@ -82,7 +79,7 @@ def _beside(nodes: Array, x: Array) -> Bool[Array, "cluster node"]:
     return jnp.abs(nodes - x[:, None]) < nodes[1] - nodes[0]
 
 
-def local_minima(nodes: Array, rise: Array, x: Array) -> Bool[Array, "cluster node"]:
+def _local_minima(nodes: Array, rise: Array, x: Array) -> Bool[Array, "cluster node"]:
     """Nodes below their neighbours, ends included, that are not the cluster's own minimum."""
     fence = jnp.full_like(rise[:, :1], jnp.inf)
     left = jnp.concatenate([fence, rise[:, :-1]], axis=1)
@@ -103,7 +100,7 @@ def _lowest_elsewhere(
     slope = 0.5 * (left - right)
     shift = jnp.where(convex, slope / jnp.where(convex, bend, 1.0), 0.0)
     depth = jnp.where(convex, middle - 0.5 * slope * shift, middle)
-    estimate = jnp.where(local_minima(nodes, rise, x)[:, 1:-1], depth, jnp.inf)
+    estimate = jnp.where(_local_minima(nodes, rise, x)[:, 1:-1], depth, jnp.inf)
     best = jnp.argmin(estimate, axis=1)
     cluster = jnp.arange(x.shape[0])
     spacing = nodes[1] - nodes[0]

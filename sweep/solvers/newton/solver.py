@@ -7,18 +7,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from sweep.lanes import side_by_side
 from sweep.problem import Observation, SpectralProblem
 from sweep.problem.cells import Rows
+from sweep.problem.prior import Penalty
 from sweep.problem.sed import Spectral, coordinates
 from sweep.programs import keeping_programs
-from sweep.solvers.base import Bounds, Objective, Solution, Solver
+from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver
 from sweep.solvers.newton.lane import Settings
 from sweep.solvers.newton.pool import Ended, Work, fit_pool
 from sweep.solvers.newton.system import Box
-from sweep.types import Params, Status
+from sweep.types import PARAMETERS, Params, Status
 
 _MANY = 64
 """From this many realisations on, a pool has a quarter as many lanes."""
@@ -32,15 +33,18 @@ _LANE = 16
 
 @dataclass(frozen=True)
 class NewtonSolver(Solver):
-    """Newton steps in the box, then a search of lower minima, cluster by cluster.
+    """Newton steps in the box, then a scan of every cluster for lower minima.
 
     Attributes:
+        search: version of the search, part of an experiment's identity: other constants may end in
+            other minima.
         tolerance: converged when every free gradient is below it, in units of the root of the
             parameter's own curvature.
         nodes: of the scan of a cluster over its box.
         max_scans: cap on the scans of a realisation.
     """
 
+    search: int
     tolerance: float
     nodes: int
     max_scans: int
@@ -52,34 +56,42 @@ class NewtonSolver(Solver):
 
     def prepare(
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
-    ) -> Callable[[], Solution]:
+    ) -> Fit:
         """See `Solver.prepare`. `objective` must be the closed form, whose derivatives it knows."""
         _, box = internal_box(bounds, problem.cells.lengths[0])
         run = self.pools(problem, block.rows, bounds)
 
-        def solve() -> Solution:
-            ended, _ = zip(*run(), strict=True)
+        def solve(starts: Params) -> Solution:
+            ended, _ = zip(*run(starts), strict=True)
             return self._solution(jax.tree.map(lambda *x: np.concatenate(x), *ended), bounds, box)
 
         return solve
 
     def pools(
         self, problem: SpectralProblem, rows: Rows, bounds: Bounds
-    ) -> Callable[[], list[tuple[Ended, Work]]]:
-        """Compile; the call fits all realisations of `rows` and says how, and at what cost.
+    ) -> Callable[[Params], list[tuple[Ended, Work]]]:
+        """Compile; the call fits all realisations of `rows` from starts of theirs.
 
-        Side by side they are one pool, one after another a pool each.
+        It says how they ended, and at what cost. Side by side they are one pool, one after another
+        a pool each.
         """
         count = len(rows.total)
         parts = [range(count)] if side_by_side() else [range(i, i + 1) for i in range(count)]
         arguments = self._arguments(problem, _taken(rows, parts[0]), bounds)
         program = self._program(arguments)
-        bare, _, *others = arguments
+        bare, _, _, *others = arguments
+        length = problem.cells.lengths[0]
 
-        def run(part: range) -> tuple[Ended, Work]:
-            return jax.block_until_ready(program(bare, _taken(rows, part), *others))
+        def run(starts: Params) -> list[tuple[Ended, Work]]:
+            inner = _internal_starts(bounds, starts, length)
+            return [
+                jax.block_until_ready(
+                    program(bare, _taken(rows, part), inner[_slice(part)], *others)
+                )
+                for part in parts
+            ]
 
-        return lambda: [run(part) for part in parts]
+        return run
 
     def compiled(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> jax.stages.Compiled:
         """The program of one pool for all of `rows`, of which shapes are enough."""
@@ -112,6 +124,7 @@ class NewtonSolver(Solver):
     def _arguments(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> tuple:
         cells = problem.cells
         start, box = internal_box(bounds, cells.lengths[0])
+        starts = jax.ShapeDtypeStruct((rows.total.shape[0], *start.shape), start.dtype)
         # pixels are of no interest here: without them, problems of other masks share the program
         bare = SpectralProblem(
             problem.frequency,
@@ -122,7 +135,7 @@ class NewtonSolver(Solver):
             problem.synchrotron_nu0,
         )
         settings = Settings(self.max_steps, self.tolerance, self.max_scans, self.nodes)
-        return bare, rows, start, box, settings
+        return bare, rows, starts, box, settings
 
     def _solution(self, ended: Ended, bounds: Bounds, box: Box) -> Solution:
         converged = (ended.status == Status.STALLED) & (ended.norm < self.tolerance)
@@ -138,35 +151,66 @@ class NewtonSolver(Solver):
 
 def internal_box(bounds: Bounds, length: int) -> tuple[Spectral, Box]:
     """Start and box in internal coordinates, where the warm end of the temperature is the low."""
-    start, low, high = (coordinates(part, length) for part in bounds)
-    return start, Box(jnp.minimum(low, high), jnp.maximum(low, high))
+    start, low, high = (
+        coordinates(bounds.whole(part), length) for part in (bounds.start, bounds.low, bounds.high)
+    )
+    return start, Box(jnp.minimum(low, high), jnp.maximum(low, high), _penalty(bounds, length))
+
+
+def _penalty(bounds: Bounds, length: int) -> Penalty | None:
+    if bounds.prior is None:
+        return None
+
+    def axis(values: Params, p: str) -> Array:
+        own = jnp.asarray(values.get(p, jnp.zeros(0)))[:length]
+        return jnp.pad(own, (0, length - own.shape[0]))
+
+    mean, precision = (
+        jnp.stack([axis(part, p) for p in PARAMETERS])
+        for part in (bounds.prior.mean, bounds.prior.precision)
+    )
+    return Penalty(mean, precision)
+
+
+def _internal_starts(
+    bounds: Bounds, starts: Params, length: int
+) -> Float[Array, "realisation parameter cluster"]:
+    """Starts in internal coordinates, exactly inside the box."""
+    _, box = internal_box(bounds, length)
+    inner = jax.vmap(lambda start: coordinates(bounds.whole(start), length))(starts)
+    return jnp.clip(inner, box.low, box.high)
 
 
 def _parameters(x: Array, bounds: Bounds, box: Box) -> Params:
     """Parameters as users know them, exactly at the ends of their box where they are held."""
     low, high = np.asarray(box.low), np.asarray(box.high)
     beta_dust, coldness, beta_pl = np.moveaxis(np.asarray(x), 1, 0)
-    counts = {p: v.shape[0] for p, v in bounds.start.items()}
+    counts = {p: v.shape[0] for p, v in bounds.whole(bounds.start).items()}
+    lowest, highest = bounds.whole(bounds.low), bounds.whole(bounds.high)
     warm, cold = coldness <= low[1], coldness >= high[1]
     n = min(counts["temp_dust"], x.shape[2])  # axes padded beyond the rows have no clusters there
     temperature = np.where(
         warm[:, :n],
-        bounds.high["temp_dust"][:n],
-        np.where(cold[:, :n], bounds.low["temp_dust"][:n], 1.0 / coldness[:, :n]),
+        highest["temp_dust"][:n],
+        np.where(cold[:, :n], lowest["temp_dust"][:n], 1.0 / coldness[:, :n]),
     )
     params: dict[str, Any] = {
         "beta_dust": beta_dust[:, : counts["beta_dust"]],
         "temp_dust": temperature,
         "beta_pl": beta_pl[:, : counts["beta_pl"]],
     }
-    return params
+    return {p: params[p] for p in bounds.start}
 
 
 def _taken(rows: Rows, part: range) -> Rows:
     """Some of the realisations; a copy, unless it is all of them."""
     if len(part) == len(rows.total):
         return rows
-    return jax.tree.map(lambda leaf: leaf[part.start : part.stop], rows)
+    return jax.tree.map(lambda leaf: leaf[_slice(part)], rows)
+
+
+def _slice(part: range) -> slice:
+    return slice(part.start, part.stop)
 
 
 @keeping_programs
@@ -174,8 +218,8 @@ def _compile(
     width: int, structure: Any, shapes: tuple[jax.ShapeDtypeStruct, ...]
 ) -> jax.stages.Compiled:
     def program(
-        problem: SpectralProblem, rows: Rows, start: Spectral, box: Box, settings: Settings
+        problem: SpectralProblem, rows: Rows, starts: Array, box: Box, settings: Settings
     ) -> tuple[Ended, Work]:
-        return fit_pool(problem, rows, start, box, settings, width)
+        return fit_pool(problem, rows, starts, box, settings, width)
 
     return jax.jit(program).lower(*jax.tree.unflatten(structure, shapes)).compile()

@@ -3,9 +3,6 @@
 The Hessian is the sum of the 3 x 3 blocks of the rows. Clusters of one parameter share no row, so
 its three diagonal blocks are diagonal: eliminating beta_dust costs a division, and a product with
 what is left (the Schur complement) two gathers and two sums over the rows. Nothing is assembled.
-
-Islands (see `Cells`) have nothing to do with each other: each has its own damping, its own
-conjugate gradients and its own prediction, so that none waits for what another cannot do.
 """
 
 from collections.abc import Callable
@@ -13,11 +10,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Cells
 from sweep.problem.derivatives import DIAGONAL, TRIANGLE, Derivatives
 from sweep.problem.likelihood import held_by_box
+from sweep.problem.prior import Penalty
 from sweep.problem.sed import Spectral
 
 _PAIR = {pair: k for k, pair in enumerate(TRIANGLE)} | {
@@ -37,14 +35,31 @@ _LEAST = 1e-6
 
 
 class Box(NamedTuple):
-    """Ends of the box in internal coordinates, shape (parameter, cluster)."""
+    """Where parameters may go, and what is known of them before the data.
+
+    Attributes:
+        low, high: ends of the box in internal coordinates, shape (parameter, cluster); a parameter
+            whose ends are the same is fixed.
+        penalty: of the priors; None where there is none.
+    """
 
     low: Spectral
     high: Spectral
+    penalty: Penalty | None = None
+
+    @property
+    def least(self) -> Spectral:
+        """Curvature of a parameter whose standard deviation is the width of its box."""
+        width = self.high - self.low
+        return 1.0 / jnp.square(jnp.where(width > 0.0, width, 1.0))
+
+    def rise(self, x: Spectral, to: Spectral) -> Spectral:
+        """Penalty at `to` less that at `x`, cluster by cluster."""
+        return jnp.zeros_like(x) if self.penalty is None else self.penalty.rise(x, to)
 
 
 class System(NamedTuple):
-    """chi_square about a point, per cluster.
+    """chi_square and the penalty of the priors about a point, per cluster.
 
     Attributes:
         gradient: shape (parameter, cluster).
@@ -53,7 +68,7 @@ class System(NamedTuple):
         scale: the same, never below what the width of the box gives, which is all that a parameter
             has that the data do not constrain.
         free: parameters that are not held by an end of their box.
-        norm: largest free gradient in units of the root of its own curvature, shape (island,).
+        norm: largest free gradient in units of the root of its own curvature.
     """
 
     gradient: Spectral
@@ -61,14 +76,14 @@ class System(NamedTuple):
     gauss_newton: Spectral
     scale: Spectral
     free: Bool[Array, "parameter cluster"]
-    norm: Float[Array, " island"]
+    norm: Scalar
 
 
 class Step(NamedTuple):
-    """A step inside the box, with the decrease of chi_square that its model predicts."""
+    """A step inside the box, with the decrease that its model predicts."""
 
     change: Spectral
-    predicted: Float[Array, " island"]
+    predicted: Scalar
 
 
 def gather(values: Spectral, index: Int[Array, "parameter row"]) -> Float[Array, "parameter row"]:
@@ -84,101 +99,84 @@ def total(rows: Float[Array, "parameter row"], index: Array, length: int) -> Spe
     return sums.reshape(count, length)
 
 
-def by_island(rows: Float[Array, " row"], cells: Cells) -> Float[Array, " island"]:
-    """Sums of the rows over the islands."""
-    return jax.ops.segment_sum(rows, cells.island_of_rows, num_segments=cells.islands)
-
-
-def islands_of(rows: Bool[Array, " row"], cells: Cells) -> Bool[Array, " island"]:
-    """Islands that any of the rows belong to."""
-    return jnp.zeros(cells.islands, bool).at[cells.island_of_rows].max(rows)
-
-
 def assemble(at: Derivatives, x: Spectral, cells: Cells, box: Box) -> System:
-    """Sum the rows into clusters."""
+    """Sum the rows into clusters, and add the priors."""
     length, index = x.shape[1], cells.flat_index
     gradient = total(at.gradient, index, length)
     curvature = total(at.hessian[DIAGONAL], index, length)
-    least = 1.0 / jnp.square(box.high - box.low)
     gauss_newton = total(at.gauss_newton[DIAGONAL], index, length)
-    held = held_by_box(x, gradient, box.low, box.high)
-    slope = jnp.abs(gradient) * jax.lax.rsqrt(jnp.maximum(jnp.abs(curvature), least))
-    worst = jnp.max(gather(jnp.where(held, 0.0, slope), index), axis=0)
-    norm = jax.ops.segment_max(worst, cells.island_of_rows, num_segments=cells.islands)
-    scale = jnp.maximum(gauss_newton, least)
-    return System(gradient, curvature, gauss_newton, scale, ~held, jnp.maximum(norm, 0.0))
+    if box.penalty is not None:
+        of_prior = box.penalty.derivatives(x)
+        gradient, curvature, gauss_newton = (
+            of_data + known
+            for of_data, known in zip((gradient, curvature, gauss_newton), of_prior, strict=True)
+        )
+    held = held_by_box(x, gradient, box.low, box.high) | (box.high <= box.low)
+    slope = jnp.abs(gradient) * jax.lax.rsqrt(jnp.maximum(jnp.abs(curvature), box.least))
+    norm = jnp.max(jnp.where(held, 0.0, slope))
+    scale = jnp.maximum(gauss_newton, box.least)
+    return System(gradient, curvature, gauss_newton, scale, ~held, norm)
 
 
 class _Attempt(NamedTuple):
     """A step in the making: `fixed` parameters move by `change`, the others are solved for."""
 
     round: Int[Array, ""]
-    convex: Bool[Array, " island"]
+    convex: Bool[Array, ""]
     fixed: Bool[Array, "parameter cluster"]
     change: Spectral
-    more: Bool[Array, " island"]
+    more: Bool[Array, ""]
 
 
 def newton_step(
-    at: Derivatives,
-    system: System,
-    x: Spectral,
-    cells: Cells,
-    box: Box,
-    damping: Float[Array, " island"],
+    at: Derivatives, system: System, x: Spectral, cells: Cells, box: Box, damping: Scalar
 ) -> Step:
     """Minimise the damped quadratic model within the box.
 
-    Parameters that a solution takes out of the box are fixed at its end and the rest of their
-    island is solved for again. Where conjugate gradients meet negative curvature, the Gauss-Newton
-    matrix takes the place of the Hessian.
+    Parameters that a solution takes out of the box are fixed at its end and the rest is solved for
+    again. Where conjugate gradients meet negative curvature, the Gauss-Newton matrix takes the
+    place of the Hessian.
     """
-    index, of_rows, of_clusters = cells.flat_index, cells.island_of_rows, cells.island
+    index = cells.flat_index
     lowest, highest = box.low - x, box.high - x
     tolerance = jnp.clip(system.norm, 1e-6, 1e-2)
-    least_of_box = _LEAST / jnp.square(box.high - box.low)
-    least = jnp.maximum(_WEAKEST * system.gauss_newton, least_of_box)
-    damped = damping[of_clusters] * system.scale
+    least = jnp.maximum(_WEAKEST * system.gauss_newton, _LEAST * box.least)
 
     def model(convex: Array) -> tuple[Array, Array]:
-        coupling = jnp.where(convex[of_rows], at.gauss_newton, at.hessian)
-        diagonal = jnp.where(convex[of_clusters], system.gauss_newton, system.curvature)
-        return coupling, jnp.maximum(diagonal, least) + damped
+        coupling = jnp.where(convex, at.gauss_newton, at.hessian)
+        return coupling, jnp.where(convex, system.gauss_newton, system.curvature)
 
     def attempt(a: _Attempt) -> _Attempt:
         coupling, diagonal = model(a.convex)
-        again = a.more[of_clusters]
-        moved = jnp.where((a.fixed | ~again) & system.free, a.change, 0.0)
-        free = system.free & ~a.fixed & again
+        damped = jnp.maximum(diagonal, least) + damping * system.scale
+        moved = jnp.where(a.fixed & system.free, a.change, 0.0)
+        free = system.free & ~a.fixed
         force = -system.gradient - total(_couple(coupling, gather(moved, index)), index, x.shape[1])
-        solved, negative = _solve(coupling, diagonal, force, free, cells, tolerance)
+        solved, negative = _solve(coupling, damped, force, free, cells, tolerance)
         negative &= ~a.convex
         change = jnp.where(free, solved, moved)
         out = free & ((change < lowest) | (change > highest))
-        left = islands_of(jnp.any(gather(out, index), axis=0), cells)
-        afresh = negative[of_clusters]
         return _Attempt(
             round=a.round + 1,
             convex=a.convex | negative,
-            fixed=(a.fixed | out) & ~afresh,
-            change=jnp.where(afresh, 0.0, jnp.clip(change, lowest, highest)),
-            more=negative | left,
+            fixed=(a.fixed | out) & ~negative,
+            change=jnp.where(negative, 0.0, jnp.clip(change, lowest, highest)),
+            more=negative | jnp.any(out),
         )
 
-    nobody = jnp.zeros(cells.islands, bool)
     start = _Attempt(
         round=jnp.int32(0),
-        convex=nobody,
+        convex=jnp.bool_(False),
         fixed=jnp.zeros_like(system.free),
         change=jnp.zeros_like(x),
-        more=~nobody,
+        more=jnp.bool_(True),
     )
-    end = jax.lax.while_loop(lambda a: jnp.any(a.more) & (a.round < _ROUNDS), attempt, start)
-    coupling, _ = model(end.convex)
+    end = jax.lax.while_loop(lambda a: a.more & (a.round < _ROUNDS), attempt, start)
+    coupling, diagonal = model(end.convex)
     at_rows = gather(end.change, index)
-    half = 0.5 * (_couple(coupling, at_rows) + coupling[DIAGONAL] * at_rows)
-    predicted = -by_island(jnp.sum(at_rows * (at.gradient + half), axis=0), cells)
-    return Step(end.change, predicted)
+    of_pairs = 0.5 * jnp.sum(at_rows * _couple(coupling, at_rows))
+    alone = jnp.sum(end.change * (system.gradient + 0.5 * diagonal * end.change))
+    return Step(end.change, -of_pairs - alone)
 
 
 def _couple(coupling: Array, v: Float[Array, "parameter row"]) -> Float[Array, "parameter row"]:
@@ -199,9 +197,9 @@ def _solve(
     force: Spectral,
     free: Array,
     cells: Cells,
-    rtol: Float[Array, " island"],
-) -> tuple[Spectral, Bool[Array, " island"]]:
-    """Solve H y = force for the free parameters; also which islands met negative curvature."""
+    rtol: Scalar,
+) -> tuple[Spectral, Bool[Array, ""]]:
+    """Solve H y = force for the free parameters; also whether negative curvature was met."""
     index, length = cells.flat_index, diagonal.shape[1]
     short = cells.lengths[1]  # of the axes of temp_dust and beta_pl
     inverse = jnp.where(free[0], 1.0 / diagonal[0], 0.0)
@@ -228,7 +226,7 @@ def _solve(
     )
     residual = force[1:, :short] - from_beta_dust(force[0] * inverse)
     z, negative = _conjugate_gradients(
-        schur, jnp.where(rest_free, residual, 0.0), preconditioner, rtol, cells.island[1:, :short]
+        schur, jnp.where(rest_free, residual, 0.0), preconditioner, rtol
     )
     beta_dust = (force[0] - to_beta_dust(gather(z, rest))) * inverse
     padded = jnp.pad(z, ((0, 0), (0, length - short)))
@@ -236,40 +234,28 @@ def _solve(
 
 
 def _conjugate_gradients(
-    product: Callable[[Array], Array],
-    residual: Array,
-    preconditioner: Array,
-    rtol: Float[Array, " island"],
-    island: Int[Array, "parameter cluster"],
-) -> tuple[Array, Bool[Array, " island"]]:
+    product: Callable[[Array], Array], residual: Array, preconditioner: Array, rtol: Scalar
+) -> tuple[Array, Bool[Array, ""]]:
     """Solve to a preconditioned residual of rtol; stop where the curvature is not positive."""
 
-    def dot(a: Array, b: Array) -> Float[Array, " island"]:
-        return jax.ops.segment_sum((a * b).ravel(), island.ravel(), num_segments=rtol.size)
-
-    def unsolved(rho: Array, negative: Array) -> Bool[Array, " island"]:
-        return (rho > enough) & ~negative
-
     def step(state: tuple) -> tuple:
-        z, r, p, rho, count, negative = state
+        z, r, p, rho, count, _ = state
         q = product(p)
-        curvature = dot(p, q)
-        going = unsolved(rho, negative)
-        negative |= going & (curvature <= 0)
-        going &= ~negative
-        alpha = jnp.where(going, rho / jnp.where(going, curvature, 1.0), 0.0)[island]
+        curvature = jnp.vdot(p, q)
+        negative = curvature <= 0
+        alpha = jnp.where(negative, 0.0, rho / jnp.where(negative, 1.0, curvature))
         z, r = z + alpha * p, r - alpha * q
         y = r / preconditioner
-        following = jnp.where(going, dot(r, y), rho)
-        ratio = jnp.where(going, following / jnp.where(going, rho, 1.0), 0.0)[island]
-        return z, r, y + ratio * p, following, count + 1, negative
+        following = jnp.vdot(r, y)
+        return z, r, y + following / rho * p, following, count + 1, negative
+
+    def is_unsolved(state: tuple) -> Bool[Array, ""]:
+        *_, rho, count, negative = state
+        return (rho > enough) & ~negative & (count < _CG_STEPS)
 
     y = residual / preconditioner
-    rho = dot(residual, y)
+    rho = jnp.vdot(residual, y)
     enough = rtol**2 * rho
-    nobody = jnp.zeros(rtol.size, bool)
-    start = (jnp.zeros_like(residual), residual, y, rho, jnp.int32(0), nobody)
-    end = jax.lax.while_loop(
-        lambda s: jnp.any(unsolved(s[3], s[5])) & (s[4] < _CG_STEPS), step, start
-    )
+    start = (jnp.zeros_like(residual), residual, y, rho, jnp.int32(0), jnp.bool_(False))
+    end = jax.lax.while_loop(is_unsolved, step, start)
     return end[0], end[5]
