@@ -27,8 +27,9 @@ from benchmarks.cells import (
     cell_setup,
     draws_of,
 )
-from benchmarks.matrix_compare import folded, table
+from benchmarks.matrix_compare import folded
 from benchmarks.matrix_row import measured
+from benchmarks.matrix_table import tables
 from benchmarks.real import NoData
 from benchmarks.record import RESULTS, keep
 from benchmarks.skies import SKIES
@@ -69,7 +70,7 @@ def main(words: list[str] | None = None) -> None:
     """
     asked = _parser().parse_args(words)
     if asked.table:
-        print(table(json.loads((RESULTS / "matrix.json").read_text())["rows"]))
+        print(tables(json.loads((RESULTS / "matrix.json").read_text())["rows"]))
         return
     if asked.core is not None:
         os.sched_setaffinity(0, {asked.core})
@@ -109,8 +110,9 @@ def run(asked: argparse.Namespace) -> list[str]:
         try:
             row = one(cell, variant, solver, draws, restarts, cache)
         except (ConfigError, NoData) as error:
-            left_out.append(f"{cell.sky} {variant}: {error}")
-            print(f"{place}: left out: {error}", flush=True)
+            reason = str(error).split(";")[0]
+            left_out.append(f"{cell.sky} {variant}: {reason}")
+            print(f"{place}: left out: {reason}", flush=True)
             continue
         values = row["residual_variance"]
         print(

@@ -6,8 +6,14 @@ import numpy as np
 
 Row = dict[str, Any]
 
+CELL = ("sky", "instrument", "counts")
+ESTIMATORS = ("noiseless", "shared")
+
 GOAL = 1.05
 """Of the lowest residual variance of its cell a default may have at most so much."""
+
+SAME = 1e-4
+"""Two residual variances are the same within this share: solvers end apart by far less."""
 
 SWAPPED_INDEX = -2.0
 """A mean synchrotron index above it belongs to a fit that took dust for synchrotron."""
@@ -45,29 +51,25 @@ def lowest(rows: list[Row]) -> Row | None:
     """The row of a cell with the lowest residual variance, over converged fits; None without any.
 
     Rows have different numbers of realisations, so each is compared with the lowest so far on those
-    that both have. Those of most realisations come first.
+    that both have. Those of most realisations come first, and stay where others are no lower.
     """
     found = None
     for row in sorted(rows, key=lambda r: -sum(r["converged"])):
-        if any(row["converged"]) and (found is None or ratio(row, found).value < 1):
+        if any(row["converged"]) and (found is None or ratio(row, found).value < 1 - SAME):
             found = row
     return found
 
 
 def folded(rows: list[Row]) -> list[Row]:
     """Flat rows for a table, in the order given: every cell against its lowest."""
-    cells: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        cells.setdefault((row["sky"], row["instrument"], row["counts"]), []).append(row)
-    best = {cell: lowest(of_cell) for cell, of_cell in cells.items()}
-    return [_flat(row, best[row["sky"], row["instrument"], row["counts"]]) for row in rows]
+    best = {cell: lowest(of_cell) for cell, of_cell in _grouped(rows, *CELL).items()}
+    return [_flat(row, best[tuple(row[key] for key in CELL)]) for row in rows]
 
 
 def _flat(row: Row, best: Row | None) -> Row:
     values = np.array(row["residual_variance"])[np.array(row["converged"], bool)]
     against = Ratio(np.nan, np.nan, 0) if best is None else ratio(row, best)
-    names = ("sky", "instrument", "counts", "variant", "solver", "draws")
-    flat: Row = {name: row[name] for name in names}
+    flat: Row = {name: row[name] for name in (*CELL, "variant", "solver", "draws")}
     flat |= {
         "residual variance": float(values.mean()) if values.size else np.nan,
         "error": float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else np.nan,
@@ -76,9 +78,9 @@ def _flat(row: Row, best: Row | None) -> Row:
         "shared draws": against.shared,
         "lowest": "" if best is None else f"{best['variant']}, {best['solver']}",
     }
-    for name, said in row["r"].items():
+    for name in ESTIMATORS:
         for key in ("r", "error", "upper_68", "upper_95"):
-            flat[f"{name} {key}"] = said.get(key, np.nan)
+            flat[f"{name} {key}"] = row["r"][name].get(key, np.nan)
     flat |= {
         "converged": float(np.mean(row["converged"])),
         "certified": row["certified"],
@@ -100,44 +102,8 @@ def missed(rows: list[Row], variant: str, solver: str = "newton") -> list[Row]:
     return [r for r in mine if not r["ratio"] <= GOAL]
 
 
-def table(rows: list[Row], solver: str = "newton") -> str:
-    """Markdown: ratios to the lowest of the cell, a line a cell and a column a variant.
-
-    Above `GOAL` a ratio is bold, and a swapped fit has a star. Below it a line a variant: the cells
-    that miss the goal.
-    """
-    mine = [r for r in rows if r["solver"] == solver]
-    variants = list(dict.fromkeys(r["variant"] for r in mine))
-    cells: dict[tuple[str, ...], dict[str, Row]] = {}
-    for r in mine:
-        cells.setdefault((r["sky"], r["instrument"], r["counts"]), {})[r["variant"]] = r
-    lines = [_line(["sky", "instrument", "counts", "lowest, uK^2", *variants])]
-    lines.append(_line(["---"] * (len(variants) + 4)))
-    for cell, of_cell in cells.items():
-        least = min((_least(r) for r in of_cell.values()), default=np.nan)
-        texts = [_cell_text(of_cell.get(v)) for v in variants]
-        lines.append(_line([*cell, f"{least:.4g}", *texts]))
-    lines.append("")
-    for v in variants:
-        names = [
-            "/".join((r["sky"], r["instrument"], r["counts"])) for r in missed(rows, v, solver)
-        ]
-        of = sum(r["variant"] == v for r in mine)
-        lines.append(f"- {v}: {len(names)} of {of} cells miss {GOAL}: {', '.join(names) or 'none'}")
-    return "\n".join(lines)
-
-
-def _least(row: Row) -> float:
-    return row["residual variance"] / row["ratio"]
-
-
-def _cell_text(row: Row | None) -> str:
-    if row is None:
-        return "-"
-    text = f"{row['ratio']:.3f} ± {row['ratio error']:.3f}"
-    text = text if row["ratio"] <= GOAL else f"**{text}**"
-    return text + (" *" if row["swapped"] else "")
-
-
-def _line(texts: list[str]) -> str:
-    return f"| {' | '.join(texts)} |"
+def _grouped(rows: list[Row], *keys: str) -> dict[tuple[str, ...], list[Row]]:
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return groups
