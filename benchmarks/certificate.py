@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import os
 from typing import Any
 
 import numpy as np
 
 from benchmarks.cells import COUNTS, HELD_OUT, INSTRUMENTS, VARIANTS, Cell, cell_setup
+from benchmarks.core import move_to
 from benchmarks.real import NoData
 from benchmarks.record import keep
 from benchmarks.restarts import LOWER, fitted, minima, restarted, upper_limit
@@ -26,8 +26,7 @@ def main(words: list[str] | None = None) -> None:
         words: of the command line; those of this process by default.
     """
     asked = _parser().parse_args(words)
-    if asked.core is not None:
-        os.sched_setaffinity(0, {asked.core})
+    move_to(asked.core)
     skies = asked.sky or [s for s in SKIES if s not in HELD_OUT]
     cells = [Cell(s, i, c) for s in skies for c in asked.counts for i in asked.instrument]
     draws = -(-asked.fits // len(cells))

@@ -9,7 +9,6 @@ that as Markdown.
 
 import argparse
 import json
-import os
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +26,7 @@ from benchmarks.cells import (
     cell_setup,
     draws_of,
 )
+from benchmarks.core import move_to
 from benchmarks.matrix_compare import folded
 from benchmarks.matrix_row import measured
 from benchmarks.matrix_table import tables
@@ -72,8 +72,7 @@ def main(words: list[str] | None = None) -> None:
     if asked.table:
         print(tables(json.loads((RESULTS / "matrix.json").read_text())["rows"]))
         return
-    if asked.core is not None:
-        os.sched_setaffinity(0, {asked.core})
+    move_to(asked.core)
     left_out = run(asked)
     rows = list(known(ROWS).values())
     if rows:
