@@ -11,6 +11,8 @@ HELD_OUT = (WRONG_LAW,)
 
 INSTRUMENTS = ("litebird", "pico", "planck", "so_sat")
 
+MASK = "GAL060"
+
 COUNTS = {
     "coarse": (100, 10, 10),
     "middle": (1500, 500, 500),
@@ -59,6 +61,12 @@ VARIANTS = {
     "narrowest": box("1,2.2", "12,32", "-3.5,-2.5"),
     "prior_0.3": (*PUBLISHED, "parameters.beta_pl.prior.width=0.3"),
     "prior_0.1": (*PUBLISHED, "parameters.beta_pl.prior.width=0.1"),
+    "priors": (
+        *PUBLISHED,
+        "parameters.beta_dust.prior.width=0.3",
+        "parameters.temp_dust.prior.width=5",
+        "parameters.beta_pl.prior.width=0.3",
+    ),
     "narrow_prior_0.3": (*NARROW, "parameters.beta_pl.prior.width=0.3"),
 }
 """Boxes, and priors centred on the start values. Our default is `wide`, furax-cs's `published`."""
@@ -75,7 +83,7 @@ def cell_setup(cell: Cell, solver: str, *overrides: str) -> Setup:
     return sky_setup(
         cell.sky,
         f"instrument={cell.instrument}",
-        "mask.expression=GAL060",
+        f"mask.expression={MASK}",
         "clusters.clip=true",
         *counts,
         f"solver={solver}",

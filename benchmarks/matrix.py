@@ -19,6 +19,7 @@ from benchmarks.cells import (
     COUNTS,
     HELD_OUT,
     INSTRUMENTS,
+    MASK,
     SOLVERS,
     VARIANTS,
     Cell,
@@ -42,7 +43,6 @@ KEYS = ("code", "sky", "instrument", "counts", "variant", "solver")
 
 ROOT = Path(__file__).parents[1]
 DECISIVE = (
-    "benchmarks/cells.py",
     "benchmarks/matrix_row.py",
     "benchmarks/restarts.py",
     "benchmarks/skies.py",
@@ -102,7 +102,7 @@ def run(asked: argparse.Namespace) -> list[str]:
             left_out.append(f"{solver} at {cell.counts} counts takes too long")
             print(f"{place}: left out, it takes too long", flush=True)
             continue
-        before = done.get((code_version(), *cell, variant, solver))
+        before = done.get((version(variant), *cell, variant, solver))
         if before and _holds(before, draws, restarts):
             print(f"{place}: there", flush=True)
             continue
@@ -128,7 +128,7 @@ def one(
     """Run one row and add it to the file of rows."""
     setup = cell_setup(cell, solver, *VARIANTS[variant])
     row = {
-        "code": code_version(),
+        "code": version(variant),
         **cell._asdict(),
         "variant": variant,
         "solver": solver,
@@ -150,18 +150,23 @@ def known(path: Path) -> dict[tuple[str, ...], dict[str, Any]]:
                 row = json.loads(line)
             except json.JSONDecodeError:  # a kill came in the middle of it
                 continue
-            if row["code"] == code_version():
+            if row["variant"] in VARIANTS and row["code"] == version(row["variant"]):
                 found[tuple(row[key] for key in KEYS)] = row
     return found
 
 
+def version(variant: str) -> str:
+    """The digest of all that rows of a box or prior depend on; another one does not change it."""
+    given = (VARIANTS[variant], MASK, COUNTS, SOLVERS)
+    return digest({"code": _code(), "given": given})[:12]
+
+
 @lru_cache(maxsize=1)
-def code_version() -> str:
-    """The digest of all code that a row depends on."""
+def _code() -> str:
     places = [ROOT / name for name in DECISIVE]
     files = [f for p in places for f in ([p] if p.is_file() else p.rglob("*"))]
     code = [f for f in files if f.suffix in (".py", ".yaml")]
-    return digest({str(f.relative_to(ROOT)): file_digest(f) for f in code})[:12]
+    return digest({str(f.relative_to(ROOT)): file_digest(f) for f in code})
 
 
 def _holds(row: dict[str, Any], draws: int, restarts: int) -> bool:

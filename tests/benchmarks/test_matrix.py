@@ -41,7 +41,10 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_box_that_swaps_the_foregrounds_is_seen_and_rows_are_not_run_twice(
-    kept: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kept: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = [*WORDS, "--variant", "narrow", "swapped", "--restarts", "1"]
     matrix.main(words)
@@ -71,6 +74,10 @@ def test_a_box_that_swaps_the_foregrounds_is_seen_and_rows_are_not_run_twice(
     assert kept["setups"] == before
     assert kept["matrix"] == first
     assert capsys.readouterr().out.count(": there") == 2
+
+    # a row of a box that has changed since is no row of it, the other's stays
+    monkeypatch.setitem(cells.VARIANTS, "swapped", SWAPPED[::-1])
+    assert [row["variant"] for row in matrix.known(matrix.ROWS).values()] == ["narrow"]
 
 
 def test_what_is_asked_for_and_not_run_is_said(
