@@ -21,6 +21,7 @@ PARTS = (
     "scaling",
     "store_scale",
     "published",
+    "matrix",
     "gpu",
 )
 

@@ -1,0 +1,99 @@
+"""Cells of the matrix, sky by instrument by counts, and the boxes and priors tried in each."""
+
+from typing import NamedTuple
+
+from benchmarks.skies import SKIES, WRONG_LAW, sky_setup
+from sweep.config.build import Setup
+from sweep.types import PARAMETERS
+
+HELD_OUT = (WRONG_LAW,)
+"""Skies that are not looked at before the default is written down; none after that."""
+
+INSTRUMENTS = ("litebird", "pico", "planck", "so_sat")
+
+MASK = "GAL060"
+
+COUNTS = {
+    "coarse": (100, 10, 10),
+    "middle": (1500, 500, 500),
+    "fine": (10000, 500, 500),
+}
+"""Clusters of beta_dust, temp_dust and beta_pl. Middle is the seed problem."""
+
+SOLVERS = {"newton": (), "optax_lbfgs": ("solver.max_steps=2000",)}
+
+FEW = 4
+"""Realisations by optax_lbfgs, which takes a hundred times as long. Fine counts are left out."""
+
+
+class Cell(NamedTuple):
+    """One sky seen by one instrument, fitted with so many clusters."""
+
+    sky: str
+    instrument: str
+    counts: str
+
+
+def all_cells() -> list[Cell]:
+    """Every cell; those of a sky stand together, so that clusters and programs are shared."""
+    return [Cell(s, i, c) for s in SKIES for c in COUNTS for i in INSTRUMENTS]
+
+
+def box(beta_dust: str, temp_dust: str, beta_pl: str) -> tuple[str, ...]:
+    """Overrides of a box, each given as `low,high`."""
+    ends = dict(zip(PARAMETERS, (beta_dust, temp_dust, beta_pl), strict=True))
+    return tuple(
+        f"parameters.{p}.{side}={value}"
+        for p, pair in ends.items()
+        for side, value in zip(("low", "high"), pair.split(","), strict=True)
+    )
+
+
+PUBLISHED = box("0.5,3", "10,40", "-7,-0.5")
+NARROW = box("0.5,3", "10,40", "-3.5,-2.5")
+
+VARIANTS = {
+    "wide": box("0.5,5", "6,40", "-7,-0.5"),
+    "published": PUBLISHED,
+    "narrow": NARROW,
+    "middling": box("1,2.2", "10,40", "-4,-2"),
+    "narrow_both": box("1,2.2", "10,40", "-3.5,-2.5"),
+    "narrowest": box("1,2.2", "12,32", "-3.5,-2.5"),
+    "prior_0.3": (*PUBLISHED, "parameters.beta_pl.prior.width=0.3"),
+    "prior_0.1": (*PUBLISHED, "parameters.beta_pl.prior.width=0.1"),
+    "priors": (
+        *PUBLISHED,
+        "parameters.beta_dust.prior.width=0.3",
+        "parameters.temp_dust.prior.width=5",
+        "parameters.beta_pl.prior.width=0.3",
+    ),
+    "narrow_prior_0.3": (*NARROW, "parameters.beta_pl.prior.width=0.3"),
+}
+"""Boxes, and priors centred on the start values. Our default is `wide`, furax-cs's `published`."""
+
+
+def cell_setup(cell: Cell, solver: str, *overrides: str) -> Setup:
+    """A cell: GAL060, nside 64, the instrument's noise, the default box unless overridden.
+
+    Raises:
+        NoData: the sky is made from d1s1, and that is not there.
+        ConfigError: an override has a key that this version does not know.
+    """
+    counts = [f"clusters.{p}={n}" for p, n in zip(PARAMETERS, COUNTS[cell.counts], strict=True)]
+    return sky_setup(
+        cell.sky,
+        f"instrument={cell.instrument}",
+        f"mask.expression={MASK}",
+        "clusters.clip=true",
+        *counts,
+        f"solver={solver}",
+        *SOLVERS[solver],
+        *overrides,
+    )
+
+
+def draws_of(solver: str, counts: str, draws: int) -> int:
+    """Realisations that a solver fits of `draws`; 0 where it is left out."""
+    if solver == "newton":
+        return draws
+    return 0 if counts == "fine" else min(draws, FEW)

@@ -1,0 +1,104 @@
+"""The matrix as Markdown: variants over all cells, cells one by one, and what misses the goal."""
+
+import numpy as np
+
+from benchmarks.matrix_compare import CELL, ESTIMATORS, GOAL, Row, missed
+from benchmarks.restarts import upper_limit
+
+
+def tables(rows: list[Row], solver: str = "newton") -> str:
+    """All of it, of the rows of one solver; the lowest of a cell is over all solvers.
+
+    Args:
+        rows: folded, at least one of the solver.
+        solver: whose rows are shown.
+    """
+    mine = [row for row in rows if row["solver"] == solver]
+    return "\n\n".join(part(mine, solver) for part in (_by_variant, _by_cell, _misses))
+
+
+def _by_variant(rows: list[Row], solver: str) -> str:
+    """A line a variant; the median and the mean weigh its cells the same."""
+    lines = _head(
+        "variant",
+        "cells",
+        f"above {GOAL}",
+        "largest ratio",
+        "median abs r, noise-free",
+        "median abs r, shared",
+        "swapped",
+        "converged",
+        "restarts lower",
+        "below, 95 %",
+        "seconds a fit",
+    )
+    for variant in _variants(rows):
+        own = [row for row in rows if row["variant"] == variant]
+        tried, lower = (sum(r[f"restarts {k}"] for r in own) for k in ("tried", "lower"))
+        lines.append(
+            _line(
+                variant,
+                str(len(own)),
+                str(len(missed(own, variant, solver))),
+                _text(max([r["ratio"] for r in own], key=_known), ".3f"),
+                *(_text(_median([abs(r[f"{how} r"]) for r in own]), ".2g") for how in ESTIMATORS),
+                str(sum(r["swapped"] for r in own)),
+                f"{100 * np.mean([r['converged'] for r in own]):.1f} %",
+                f"{lower} of {tried}" if tried else "-",
+                f"{100 * upper_limit(lower, tried):.2f} %" if tried else "-",
+                f"{np.mean([r['seconds a fit'] for r in own]):.3g}",
+            )
+        )
+    return "\n".join(lines)
+
+
+def _by_cell(rows: list[Row], solver: str) -> str:
+    """Ratios to the lowest of the cell: bold above the goal, a star where the fit is swapped."""
+    variants = _variants(rows)
+    lines = _head(*CELL, "lowest, uK^2", *variants)
+    for cell in dict.fromkeys(tuple(row[key] for key in CELL) for row in rows):
+        own = {row["variant"]: row for row in rows if tuple(row[key] for key in CELL) == cell}
+        least = _median([row["residual variance"] / row["ratio"] for row in own.values()])
+        texts = [_ratio_text(own[v]) if v in own else "-" for v in variants]
+        lines.append(_line(*cell, _text(least, ".4g"), *texts))
+    return "\n".join(lines)
+
+
+def _misses(rows: list[Row], solver: str) -> str:
+    """A line a variant: the cells that miss the goal."""
+    lines = []
+    for variant in _variants(rows):
+        names = ["/".join(row[key] for key in CELL) for row in missed(rows, variant, solver)]
+        lines.append(f"- {variant}: {', '.join(names) or 'none'} above {GOAL}")
+    return "\n".join(lines)
+
+
+def _variants(rows: list[Row]) -> list[str]:
+    return list(dict.fromkeys(row["variant"] for row in rows))
+
+
+def _ratio_text(row: Row) -> str:
+    text = f"{_text(row['ratio'], '.3f')} ± {_text(row['ratio error'], '.3f')}"
+    text = text if row["ratio"] <= GOAL else f"**{text}**"
+    return text + (" *" if row["swapped"] else "")
+
+
+def _known(value: float) -> float:
+    return value if np.isfinite(value) else -np.inf
+
+
+def _median(values: list[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.median(known)) if known else np.nan
+
+
+def _text(value: float, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else "-"
+
+
+def _head(*names: str) -> list[str]:
+    return [_line(*names), _line(*["---"] * len(names))]
+
+
+def _line(*texts: str) -> str:
+    return f"| {' | '.join(texts)} |"
