@@ -51,25 +51,27 @@ def box(beta_dust: str, temp_dust: str, beta_pl: str) -> tuple[str, ...]:
 
 PUBLISHED = box("0.5,3", "10,40", "-7,-0.5")
 NARROW = box("0.5,3", "10,40", "-3.5,-2.5")
+BOTH = box("1,2.2", "10,40", "-3.5,-2.5")
+
+
+def priors(beta_dust: float, temp_dust: float, beta_pl: float) -> tuple[str, ...]:
+    """Overrides of priors of these widths, centred on the start values."""
+    widths = dict(zip(PARAMETERS, (beta_dust, temp_dust, beta_pl), strict=True))
+    return tuple(f"parameters.{p}.prior.width={width}" for p, width in widths.items())
+
 
 VARIANTS = {
-    "wide": box("0.5,5", "6,40", "-7,-0.5"),
     "published": PUBLISHED,
     "narrow": NARROW,
-    "middling": box("1,2.2", "10,40", "-4,-2"),
-    "narrow_both": box("1,2.2", "10,40", "-3.5,-2.5"),
+    "narrow_both": BOTH,
     "narrowest": box("1,2.2", "12,32", "-3.5,-2.5"),
     "prior_0.3": (*PUBLISHED, "parameters.beta_pl.prior.width=0.3"),
     "prior_0.1": (*PUBLISHED, "parameters.beta_pl.prior.width=0.1"),
-    "priors": (
-        *PUBLISHED,
-        "parameters.beta_dust.prior.width=0.3",
-        "parameters.temp_dust.prior.width=5",
-        "parameters.beta_pl.prior.width=0.3",
-    ),
-    "narrow_prior_0.3": (*NARROW, "parameters.beta_pl.prior.width=0.3"),
+    "priors": (*PUBLISHED, *priors(0.3, 5, 0.3)),
+    "both_priors": (*BOTH, *priors(0.3, 5, 0.3)),
+    "both_tight": (*BOTH, *priors(0.1, 3, 0.1)),
 }
-"""Boxes, and priors centred on the start values. Our default is `wide`, furax-cs's `published`."""
+"""Boxes, and priors centred on the start values. furax-cs's box is `published`."""
 
 
 def cell_setup(cell: Cell, solver: str, *overrides: str) -> Setup:

@@ -84,6 +84,7 @@ def _flat(row: Row, best: Row | None) -> Row:
     flat |= {
         "converged": float(np.mean(row["converged"])),
         "certified": row["certified"],
+        "suspect": row["suspect"],
         "evaluations": row["evaluations"],
         "seconds a fit": row["seconds"],
     }

@@ -49,6 +49,8 @@ def measured(setup: Setup, draws: int, restarts: int, cache: Cache) -> dict[str,
         "residual_variance": seen["residual_variance"][1:].tolist(),
         "converged": (noisy.status == Status.CONVERGED).tolist(),
         "certified": int(np.sum(noisy.scan_certified == 1)),
+        "suspect": int(np.sum(noisy.suspect > 0)),
+        "at bound": float(noisy.at_bound.mean()),
         "evaluations": float(noisy.evaluations.mean()),
         "seconds": float(noisy.seconds.mean()),
     }

@@ -1,16 +1,13 @@
 """Fits again from starts drawn in the box: do they end lower?"""
 
 from dataclasses import replace
-from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.stats import beta
 
 from sweep.config.build import Setup
 from sweep.fit import BlockResult, fit_block, joined
-from sweep.solvers import Bounds
-from sweep.types import PARAMETERS
+from sweep.solvers.starts import drawn_starts
 
 LOWER = 1e-3
 """A restart is lower if its nll, priors included, is lower by more than this."""
@@ -28,27 +25,16 @@ def restarted(setup: Setup, realisations: tuple[int, ...], seed: int = SEED) -> 
     """Fits of realisations, each from a start of its own, drawn in the whole box."""
 
     def one(realisation: int) -> BlockResult:
-        start = drawn_start(setup.bounds, seed, realisation)
+        drawn = drawn_starts(setup.bounds, seed, (realisation,), 1)
+        start = {p: values[0] for p, values in drawn.items()}
         return fitted(replace(setup, bounds=setup.bounds._replace(start=start)), (realisation,))
 
     return joined([one(realisation) for realisation in realisations])
 
 
-def drawn_start(bounds: Bounds, seed: int, realisation: int) -> dict[str, Any]:
-    """Uniform in the box, the same for (seed, realisation) in any order and box of its shape."""
-    return {
-        p: jnp.asarray(
-            np.random.default_rng([seed, realisation, number]).uniform(
-                bounds.low[p], bounds.high[p]
-            )
-        )
-        for number, p in enumerate(PARAMETERS)
-    }
-
-
 def minima(result: BlockResult) -> np.ndarray:
     """What was minimised, in units of nll: with the value of the priors where there are any."""
-    return result.nll + getattr(result, "penalty", 0.0)
+    return result.nll + result.penalty
 
 
 def upper_limit(lower: int, of: int, level: float = 0.95) -> float:
