@@ -1,27 +1,10 @@
 """Restarts and what they prove."""
 
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from benchmarks import certificate
 from benchmarks.cells import Cell
-from benchmarks.restarts import drawn_start, upper_limit
-from sweep.solvers import Bounds
-from sweep.types import PARAMETERS
-
-
-def test_a_start_follows_from_its_seed_and_realisation_alone() -> None:
-    low = {p: jnp.full(500, -7.0) for p in PARAMETERS}
-    high = {p: jnp.full(500, -0.5) for p in PARAMETERS}
-    bounds = Bounds(start=low, low=low, high=high)
-    one, again, other = (drawn_start(bounds, 0, n) for n in (3, 3, 4))
-    for p in PARAMETERS:
-        np.testing.assert_array_equal(one[p], again[p])
-        assert not np.array_equal(one[p], other[p])
-        assert -7 <= one[p].min() < -6.9
-        assert -0.6 < one[p].max() <= -0.5
-    assert not np.array_equal(one["beta_dust"], one["beta_pl"])
+from benchmarks.restarts import upper_limit
 
 
 @pytest.mark.parametrize(
