@@ -16,6 +16,7 @@ import scipy.sparse
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.jax_session import jax_session
 from sweep.problem import NLL_TO_COVARIANCE, held_by_box
 from sweep.problem.derivatives import TRIANGLE, derivatives
 from sweep.problem.sed import coordinates
@@ -55,6 +56,7 @@ def parameter_errors(
     return errors_of(fitted(ds, experiment, realisation))
 
 
+@jax_session()
 def errors_of(fit: Fitted) -> dict[Parameter, np.ndarray]:
     """`parameter_errors` of any fit.
 
@@ -107,6 +109,7 @@ def _described(p: Parameter, errors: np.ndarray) -> str:
     return text + f"; {free} free over their box" * bool(free)
 
 
+@jax_session()
 def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
     """Gradient and Hessian of NLL over the clusters of all parameters, in their order.
 

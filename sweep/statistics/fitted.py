@@ -10,6 +10,7 @@ import xarray as xr
 
 from sweep.config.build import build
 from sweep.errors import ConfigError
+from sweep.jax_session import jax_session
 from sweep.problem import SpectralProblem, observe
 from sweep.problem.cells import Rows
 from sweep.statistics.configurations import configuration
@@ -34,6 +35,7 @@ class Fitted:
     high: Params
 
 
+@jax_session()
 def fitted(ds: xr.Dataset, experiment: int, realisation: int) -> Fitted:
     """Build the likelihood of an experiment again, at the recorded parameters of a realisation.
 
