@@ -13,6 +13,7 @@ PARTS = (
     "paper_grid",
     "growth",
     "certificate",
+    "pulls",
     "multirun",
     "planning",
     "plans",

@@ -16,9 +16,8 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 if TYPE_CHECKING:
-    from sweep.api import open, run
+    from sweep.api import build, open, run
     from sweep.config import compose
-    from sweep.config.build import build
 
 __all__ = ["build", "compose", "open", "run"]
 
@@ -29,11 +28,7 @@ def __getattr__(name: str):  # noqa: ANN202
         from sweep.config import compose
 
         return compose
-    if name == "build":
-        from sweep.config.build import build
-
-        return build
-    if name in ("open", "run"):
+    if name in ("build", "open", "run"):
         from sweep import api
 
         return getattr(api, name)

@@ -6,9 +6,11 @@ from pathlib import Path
 import xarray as xr
 from rich.console import Console
 
+from sweep.config import build as bridge
 from sweep.config.schema import SweepConf
 from sweep.engines import LocalEngine
 from sweep.errors import ConfigError, IncompleteError
+from sweep.jax_session import jax_session
 from sweep.launch import launch
 from sweep.progress import Progress
 from sweep.store import open_dataset
@@ -23,10 +25,25 @@ def open(path: str | Path) -> xr.Dataset:  # noqa: A001
     return open_dataset(path)
 
 
+@jax_session()
+def build(conf: SweepConf) -> bridge.Setup:
+    """Make the objects of one experiment; settings of jax are left as they are.
+
+    `Setup.maps` gives double precision in any session. What else is computed with the likelihood
+    needs a session in double precision, e.g. `with jax.enable_x64(True):`.
+
+    Raises:
+        ConfigError: an input cannot be used: what was expected, what was got, how to mend it.
+    """
+    return bridge.build(conf)
+
+
 def run(
     confs: SweepConf | Sequence[SweepConf], *, processes: int = 0, progress: bool = False
 ) -> xr.Dataset:
     """Run experiments into their store, as the `sweep` command would.
+
+    The precision and the other settings of jax are left as they are.
 
     Args:
         confs: what `sweep.compose` gives, one or several.

@@ -13,6 +13,7 @@ from sweep.config.schema import SweepConf
 from sweep.engines import Engine
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry, Package, Task
+from sweep.jax_session import jax_session
 from sweep.programs import forget_programs
 from sweep.store import Store, Unit
 from sweep.types import PARAMETERS
@@ -141,6 +142,7 @@ def pilot(
     return Pilot(tuple(trial for _, trial in sorted(trials.items())), tuple(timings))
 
 
+@jax_session()
 def try_out(package: Package) -> list[Outcome]:
     """Fit what a package holds twice, or thrice where its program is yet to be loaded."""
     trials: list[Outcome] = []

@@ -19,6 +19,7 @@ from sweep.grid import (
     plan_segments,
     unique,
 )
+from sweep.jax_session import jax_session
 from sweep.preflight import Preflight
 from sweep.progress import Progress
 from sweep.provenance import provenance
@@ -77,6 +78,7 @@ class Prepared:
     preflight: Preflight
 
 
+@jax_session()
 def prepare(
     confs: Sequence[SweepConf],
     workers: int,
@@ -114,6 +116,7 @@ def prepare(
     return Prepared(path, identities, experiments, store, tuple(segments), preflight)
 
 
+@jax_session()
 def launch(
     confs: Sequence[SweepConf],
     engine: Engine,

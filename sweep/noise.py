@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from sweep import draws
 from sweep.errors import ConfigError
 from sweep.types import FrequencyMaps
 
@@ -25,7 +26,7 @@ def white_noise(
     """Draw the noise of one realisation on the whole sphere.
 
     normal(fold_in(key(seed), realisation)) times sigma. Can be jitted, and vmapped over
-    `realisation`. The generator is threefry, whatever JAX's default.
+    `realisation`. No setting of JAX changes the numbers.
 
     Args:
         seed: Of all realisations.
@@ -40,11 +41,13 @@ def white_noise(
         ConfigError: JAX is in single precision, where the numbers would be others.
     """
     if jnp.result_type(float) != jnp.float64:
-        raise ConfigError("noise needs 64-bit numbers; set jax_enable_x64 before the first draw")
+        raise ConfigError(
+            "noise needs 64-bit numbers, and jax is in single precision; "
+            "draw inside `with jax.enable_x64(True):`"
+        )
     sigma = jnp.asarray(sigma, jnp.float64)
-    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), realisation)
-    shape = (sigma.shape[0], 2, hp.nside2npix(nside))
-    return jax.random.normal(key, shape, jnp.float64) * sigma[:, None, None]
+    key = draws.fold_in(draws.key_of(seed), realisation)
+    return draws.normal(key, (sigma.shape[0], 2, hp.nside2npix(nside))) * sigma[:, None, None]
 
 
 @partial(jax.jit, static_argnames="nside")

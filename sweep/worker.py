@@ -11,6 +11,7 @@ from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError, StoreError
 from sweep.fit import BlockResult, fit_block, joined
 from sweep.grid import Package, Task, identity
+from sweep.jax_session import jax_session
 from sweep.memory import halving
 from sweep.programs import forget_surplus_programs
 from sweep.spectra import residual_arrays
@@ -61,6 +62,7 @@ class Outcome:
     died: bool = False
 
 
+@jax_session()
 def run_package(package: Package) -> list[Outcome]:
     """Compute and record the units of a package; a unit that fails costs only itself."""
     await_segments(package.store, frozenset(task.unit.segment for task in package.tasks))
@@ -126,6 +128,7 @@ def _check_identity(task: Task, segment: Segment) -> None:
         raise ConfigError("an input file changed since the launch: run the same command again")
 
 
+@jax_session()
 def experiment_arrays(
     conf: SweepConf, realisations: tuple[int, ...], spectra: bool
 ) -> dict[str, np.ndarray]:
@@ -143,6 +146,7 @@ def experiment_arrays(
     return arrays | result.params | residual_arrays(residual, mask, spectra)
 
 
+@jax_session()
 def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResult:
     """Simulate and fit some realisations of an experiment, in parts where memory is short."""
     forget_surplus_programs()

@@ -1,10 +1,16 @@
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import sweep
 from sweep.errors import ConfigError, IncompleteError, StoreError
+from sweep.statistics.curvature import parameter_errors
+from sweep.statistics.maps import cluster_maps, residual_maps
+from sweep.statistics.optimum import perturbations
 from tests.small import grid, small
 
 
@@ -15,6 +21,45 @@ def test_what_is_run_is_what_is_opened(tmp_path: Path) -> None:
     assert result["nll"].attrs["units"] == "1"
     assert result["cmb_variance"].attrs["units"] == "uK^2"
     assert result.sizes["realisation"] == 2
+
+
+@pytest.fixture
+def single_precision() -> Iterator[None]:
+    """A session that imported jax before sweep, or chose so."""
+    jax.config.update("jax_enable_x64", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", True)
+
+
+@pytest.mark.parametrize("solver", ["scipy_tnc", "newton"])
+@pytest.mark.usefixtures("single_precision")
+def test_settings_of_the_session_stay_and_do_not_matter(tmp_path: Path, solver: str) -> None:
+    """Issue, point 8: sweep.run changed the session's precision, and failed in one set back."""
+    words = (f"solver={solver}", "clusters.method=jax_healpy", "noise.noiseless=true")
+
+    def results(name: str) -> list[np.ndarray]:
+        conf = small(*words, f"store.cache={tmp_path / name}", store=tmp_path / f"{name}.zarr")
+        ds = sweep.run(conf)
+        found = [ds[v].values for v in ("nll", "cmb_variance", "beta_dust")]
+        found += [np.asarray(sweep.build(conf).maps((0, 1)))]
+        found += [*parameter_errors(ds, 0, 0).values(), *cluster_maps(ds, 0).values()]
+        return [
+            *found,
+            residual_maps(ds, 0).mean,
+            perturbations(ds, 0, steps=2).nll_difference.values,
+        ]
+
+    before = dict(jax.config.values)
+    here = results("single")
+    assert dict(jax.config.values) == before
+    assert jnp.ones(1).dtype == np.float32
+    with jax.enable_x64(True):
+        there = results("double")
+    for one, other in zip(here, there, strict=True):
+        assert one.dtype == np.float64
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_plan_is_not_run(tmp_path: Path) -> None:

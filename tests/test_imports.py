@@ -16,6 +16,8 @@ ORDER = (
     "types",
     "units",
     "cache",
+    "jax_session",
+    "draws",
     "instrument",
     "sky",
     "mask",

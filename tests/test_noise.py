@@ -1,3 +1,8 @@
+import hashlib
+import os
+import subprocess
+import sys
+
 import healpy as hp
 import jax
 import jax.numpy as jnp
@@ -11,6 +16,8 @@ from sweep.noise import white_noise, white_noise_at
 NSIDE = 16
 NPIX = hp.nside2npix(NSIDE)
 SIGMA = np.array([1.0, 0.5, 3.0])
+FIRST, DIGEST = [0.8392307097184645, -0.01201390203404475], "aa3399ae2662c19d"
+"""Of the draw with seed 1, realisation 3, sigma 1 in three bands, nside 4: never to be changed."""
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +90,68 @@ def test_pixel_size_scaling():
     np.testing.assert_allclose(stds[1] / stds[0], 4, rtol=0.05)
 
 
+SETTINGS = {
+    "jax_threefry_partitionable": False,
+    "jax_random_seed_offset": 5,
+    "jax_default_prng_impl": "rbg",
+}
+"""What a caller may have set; each changes the numbers of `jax.random`, or their generator."""
+
+
+def digest(noise):
+    """Of a draw with 30 binary digits behind the point: processors round the last differently."""
+    whole = np.rint(np.asarray(noise) * 2.0**30).astype("<i8")
+    return hashlib.sha256(whole.tobytes()).hexdigest()[:16]
+
+
+def test_the_numbers_are_those_of_every_version():
+    noise = np.asarray(white_noise(1, 3, np.ones(3), 4))
+    np.testing.assert_allclose(noise[0, 0, :2], FIRST, rtol=1e-13)
+    assert digest(noise) == DIGEST
+
+
+@pytest.fixture(params=SETTINGS)
+def setting(request):
+    """A setting of jax, made after a first draw, and by which numbers of jax.random are others."""
+    name, value = request.param, SETTINGS[request.param]
+    before = getattr(jax.config, name)
+    expected = np.asarray(white_noise(1, 3, SIGMA, NSIDE))
+    theirs = jax.random.normal(jax.random.key(0), (8,))
+    jax.config.update(name, value)
+    try:
+        assert not np.array_equal(jax.random.normal(jax.random.key(0), (8,)), theirs)
+        yield expected
+    finally:
+        jax.config.update(name, before)
+
+
+def test_no_setting_of_jax_changes_a_draw(setting):
+    """Issue, point 8: the draws depended on what the caller had set in jax."""
+    np.testing.assert_array_equal(white_noise(1, 3, SIGMA, NSIDE), setting)
+    pixels = np.arange(0, NPIX, 5)
+    np.testing.assert_array_equal(white_noise_at(1, 3, SIGMA, NSIDE, pixels), setting[..., pixels])
+
+
+def test_no_setting_of_jax_changes_a_draw_in_a_program_of_the_caller(setting):
+    """jax.random reads a setting when such a program is lowered, after ours was traced."""
+    compiled = jax.jit(jax.vmap(lambda i: white_noise(1, i, SIGMA, NSIDE)))
+    np.testing.assert_allclose(compiled(jnp.arange(2, 4))[1], setting, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_no_setting_of_the_environment_changes_a_draw(name):
+    program = (
+        "import sys, jax, numpy as np\n"
+        "jax.config.update('jax_enable_x64', True)\n"
+        "from sweep.noise import white_noise\n"
+        "sys.stdout.buffer.write(np.asarray(white_noise(1, 3, np.ones(3), 4)).tobytes())"
+    )
+    env = os.environ | {name.upper(): str(SETTINGS[name])}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=True)
+    assert digest(np.frombuffer(done.stdout)) == DIGEST
+
+
 def test_single_precision_is_refused():
     jax.config.update("jax_enable_x64", False)
-    with pytest.raises(ConfigError, match="jax_enable_x64"):
+    with pytest.raises(ConfigError, match="jax.enable_x64"):
         white_noise(0, 0, SIGMA, NSIDE)

@@ -11,6 +11,7 @@ from sweep.cache import Cache
 from sweep.clusters.base import ClusterMap, Clusters, check_keys, contiguous
 from sweep.clusters.lloyd import LLOYD_VERSION, lloyd_labels
 from sweep.errors import ConfigError
+from sweep.jax_session import jax_session
 from sweep.mask import Mask
 from sweep.types import Parameter
 
@@ -80,13 +81,8 @@ def _lloyd_labels(mask: Mask, count: int, seed: int) -> np.ndarray:
 
 
 def _jax_healpy() -> dict[str, Any]:
-    import jax.numpy as jnp
-
-    return {
-        "method": "jax-healpy",
-        "version": version("jax-healpy"),
-        "float": str(jnp.result_type(float)),
-    }
+    # caches also hold labels that earlier versions made in single precision
+    return {"method": "jax-healpy", "version": version("jax-healpy"), "float": "float64"}
 
 
 def _jax_healpy_labels(mask: Mask, count: int, seed: int) -> np.ndarray:
@@ -94,16 +90,19 @@ def _jax_healpy_labels(mask: Mask, count: int, seed: int) -> np.ndarray:
     import jax.numpy as jnp
     from jax_healpy.clustering import find_kmeans_clusters  # slow to import, often cached away
 
+    from sweep.draws import key_of  # imports jax
+
     pixels = mask.pixels
-    labels = find_kmeans_clusters(
-        jnp.asarray(mask.keep),
-        jnp.asarray(pixels),
-        count,
-        jax.random.key(seed),
-        # Its first pass runs on a sample of this many pixels per cluster, and refuses a
-        # sample larger than the sky.
-        initial_sample_size=min(3, pixels.size // count),
-    )
+    with jax_session():
+        labels = find_kmeans_clusters(
+            jnp.asarray(mask.keep),
+            jnp.asarray(pixels),
+            count,
+            jax.random.wrap_key_data(key_of(seed), impl="threefry2x32"),
+            # Its first pass runs on a sample of this many pixels per cluster, and refuses a
+            # sample larger than the sky.
+            initial_sample_size=min(3, pixels.size // count),
+        )
     return contiguous(np.asarray(labels)[pixels])
 
 

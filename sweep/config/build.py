@@ -1,14 +1,11 @@
 """The only bridge from configuration to objects: everything that fits one experiment."""
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,6 +24,7 @@ from sweep.errors import ConfigError
 from sweep.fit import OBJECTIVES
 from sweep.grid.identity import scientific
 from sweep.instrument import Instrument, read_instrument
+from sweep.jax_session import jax_session
 from sweep.mask import GalacticMasks, Mask, parse_mask, read_masks
 from sweep.noise import white_noise_at
 from sweep.problem import Prior, SpectralProblem
@@ -68,6 +66,7 @@ class Setup:
         """Number of clusters of every parameter."""
         return {p: getattr(self.clusters, p).count for p in PARAMETERS}
 
+    @jax_session()
     def maps(self, realisations: tuple[int, ...]) -> BlockMaps:
         """Observed maps, uK_CMB, shape (realisation, frequency, stokes, pixel)."""
         sigma = self.noise_ratio * self.instrument.noise_sigma(self.mask.nside)
@@ -126,13 +125,13 @@ def build(conf: SweepConf) -> Setup:
     )
 
 
-@lru_cache(maxsize=1)
 def _configure_jax() -> None:
-    jax.config.update("jax_enable_x64", True)  # nll is 1e9 and differences of 1e-3 decide
-    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
-        # on the node: shared between nodes, writers of jax's cache get in each other's way
-        folder = Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+    """Refuse single precision: what is built in it could not be mended later."""
+    if jnp.result_type(float) != jnp.float64:
+        raise ConfigError(
+            "a likelihood needs 64-bit numbers, and jax is in single precision: "
+            "use `sweep.build`, or build and fit inside `with jax.enable_x64(True):`"
+        )
 
 
 def build_instrument(conf: SweepConf) -> Instrument:

@@ -188,12 +188,15 @@ def _pysm3_sky(models: tuple[str, ...], nside: int) -> Any:
 @contextlib.contextmanager
 def _global_seed(seed: int) -> Iterator[None]:
     """Seed numpy's global generator, which PySM uses, and leave it as it was found."""
-    state = np.random.get_state()
-    np.random.seed(seed % 2**32)
+    shared: Any = np.random  # numpy's stubs lack two of its functions
+    found, state = shared.get_bit_generator(), shared.get_state(legacy=False)
+    shared.set_bit_generator(np.random.MT19937())  # a caller may have set another kind
+    shared.seed(seed % 2**32)
     try:
         yield
     finally:
-        np.random.set_state(state)
+        shared.set_bit_generator(found)
+        shared.set_state(state)
 
 
 def _truth(models: tuple[str, ...], nside: int) -> dict[str, FloatArray]:

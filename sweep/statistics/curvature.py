@@ -18,6 +18,7 @@ import scipy.sparse
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.jax_session import jax_session
 from sweep.problem import NLL_TO_COVARIANCE, held_by_box, penalty
 from sweep.problem.derivatives import TRIANGLE, derivatives
 from sweep.problem.prior import curvature
@@ -59,6 +60,7 @@ def parameter_errors(
     return errors_of(fitted(ds, experiment, realisation))
 
 
+@jax_session()
 def errors_of(fit: Fitted) -> dict[Parameter, np.ndarray]:
     """`parameter_errors` of any fit.
 
@@ -112,6 +114,7 @@ def _described(p: Parameter, errors: np.ndarray) -> str:
     return text + f"; {free} free over their box" * bool(free)
 
 
+@jax_session()
 def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
     """Gradient and Hessian of NLL and penalty over the clusters of all parameters, in their order.
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from sweep.config.build import build
 from sweep.errors import ConfigError
+from sweep.jax_session import jax_session
 from sweep.problem import Prior, SpectralProblem, observe
 from sweep.problem.cells import Rows
 from sweep.statistics.configurations import configuration
@@ -36,6 +37,7 @@ class Fitted:
     prior: Prior | None
 
 
+@jax_session()
 def fitted(ds: xr.Dataset, experiment: int, realisation: int) -> Fitted:
     """Build the likelihood of an experiment again, at the recorded parameters of a realisation.
 

@@ -17,6 +17,7 @@ import xarray as xr
 from jaxtyping import Array, Float, Scalar
 
 from sweep.errors import ConfigError
+from sweep.jax_session import jax_session
 from sweep.problem import Prior, SpectralProblem, held_by_box, penalty
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import derivatives, row_values
@@ -94,6 +95,7 @@ def perturbations(
     )
 
 
+@jax_session()
 def about(fit: Fitted, scales: Sequence[float], steps: int) -> xr.Dataset:
     """`perturbations` of any fit; of what a store says only `nll_again` is among the attributes."""
     step = np.arange(-(steps // 2), steps // 2 + 1)

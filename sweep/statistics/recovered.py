@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.jax_session import jax_session
 from sweep.statistics.configurations import configuration
 from sweep.types import PARAMETERS
 
@@ -36,6 +37,7 @@ def kept_pixels(ds: xr.Dataset, experiment: int) -> np.ndarray:
     return build_mask(configuration(ds, experiment)).pixels
 
 
+@jax_session()
 def recovered_cmb(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) -> np.ndarray:
     """Recovered CMB of some realisations of an experiment.
 

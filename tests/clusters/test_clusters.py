@@ -1,6 +1,7 @@
 from typing import Any
 
 import healpy as hp
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from sweep.clusters import (
     kmeans_clusters,
     multires_clusters,
 )
-from sweep.clusters.kmeans import Method
+from sweep.clusters.kmeans import Method, kmeans_map
 from sweep.errors import ConfigError
 from sweep.mask import Mask, parse_mask
 from sweep.types import PARAMETERS, Parameter
@@ -135,6 +136,27 @@ def test_kmeans_tiny_masks(cache, size):
         assert kmeans_clusters(tiny, same(count), 0, cache).beta_pl.count == count
         left = kmeans_clusters(tiny, same(count), 0, cache, method="jax_healpy").beta_pl.count
         assert 1 <= left <= count
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jax_threefry_partitionable", False),
+        ("jax_random_seed_offset", 5),
+        ("jax_default_prng_impl", "rbg"),
+        ("jax_enable_x64", False),
+    ],
+)
+def test_no_setting_of_jax_changes_clusters(mask, tmp_path, name, value):
+    """Issue, point 8: jax-healpy draws its first centres by jax."""
+    usual = kmeans_map(mask, 20, 0, Cache(tmp_path / "usual"), "jax_healpy").labels
+    before = getattr(jax.config, name)
+    jax.config.update(name, value)
+    try:
+        labels = kmeans_map(mask, 20, 0, Cache(tmp_path / "other"), "jax_healpy").labels
+    finally:
+        jax.config.update(name, before)
+    np.testing.assert_array_equal(labels, usual)
 
 
 def test_kmeans_refuses(mask, cache):

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -116,6 +117,11 @@ def test_noise_is_addressed_by_seed_and_number_and_scales_with_its_ratio() -> No
 def test_without_noise_all_realisations_are_the_signal() -> None:
     setup = build(small("noise.ratio=0"))
     np.testing.assert_array_equal(setup.maps((3,))[0], setup.signal)
+
+
+def test_nothing_is_built_in_a_session_of_single_precision() -> None:
+    with jax.enable_x64(False), pytest.raises(ConfigError, match="use `sweep.build`"):
+        build(small())
 
 
 def test_precision_reaches_the_maps() -> None:

@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import healpy as hp
 import numpy as np
@@ -195,6 +196,20 @@ def test_pysm_cmb_leaves_the_global_state(templates, tmp_path):
     assert sky.cmb.std() > 0.1
     again = pysm_sky("c1d1s1", 16, 0, Cache(tmp_path / "other"))
     np.testing.assert_array_equal(sky.cmb, again.cmb)
+
+
+def test_the_callers_kind_of_generator_does_not_matter(templates, tmp_path):
+    sky = pysm_sky("d6", 16, 0, Cache(tmp_path / "usual")).foregrounds(FREQUENCY)
+    shared: Any = np.random  # numpy's stubs lack two of its functions
+    found = shared.get_bit_generator()
+    shared.set_bit_generator(np.random.PCG64(1))
+    try:
+        before = shared.get_state(legacy=False)
+        other = pysm_sky("d6", 16, 0, Cache(tmp_path / "other")).foregrounds(FREQUENCY)
+        assert shared.get_state(legacy=False) == before
+    finally:
+        shared.set_bit_generator(found)
+    np.testing.assert_array_equal(other, sky)
 
 
 def test_pysm_not_installed(monkeypatch, cache):

@@ -1,0 +1,44 @@
+"""JAX as the fits need it while they are computed, and as the caller had it afterwards."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def jax_session() -> Iterator[None]:
+    """Double precision, draws by JAX's defaults, and a cache of compiled programs on disk.
+
+    Also a decorator. It can be entered again within itself. Precision and draws are those of
+    this thread alone; the cache is one a process, and taken where the caller has none.
+    """
+    import jax  # only here: a worker chooses its device first
+
+    # nll is 1e9 and differences of 1e-3 decide
+    with (
+        jax.enable_x64(True),
+        jax.threefry_partitionable(True),
+        jax.default_prng_impl("threefry2x32"),
+        _program_cache(),
+    ):
+        yield
+
+
+@contextmanager
+def _program_cache() -> Iterator[None]:
+    import jax
+    from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+    if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        yield
+        return
+    # on the node: shared between nodes, writers of jax's cache get in each other's way
+    folder = Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    try:
+        yield
+    finally:
+        jax.config.update("jax_compilation_cache_dir", None)
+        reset_cache()  # else jax would go on with the folder

@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
+from sweep.jax_session import jax_session
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where programs are kept; all are, however fast they were compiled."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    yield tmp_path
+    jax.config.update(name, before)
+
+
+def compile_and_run(number: int) -> None:
+    jax.jit(lambda x: x + number)(np.arange(3.0))
+
+
+def test_precision_is_double_in_this_thread_and_the_callers_afterwards() -> None:
+    jax.config.update("jax_enable_x64", False)
+    try:
+        with jax_session(), ThreadPoolExecutor(1) as pool:
+            with jax_session():
+                assert jnp.ones(1).dtype == np.float64
+            assert jnp.ones(1).dtype == np.float64
+            assert pool.submit(lambda: jnp.ones(1).dtype).result() == np.float32
+        assert jnp.ones(1).dtype == np.float32
+        with pytest.raises(ValueError, match="planted"), jax_session():
+            raise ValueError("planted")
+        assert jnp.ones(1).dtype == np.float32
+    finally:
+        jax.config.update("jax_enable_x64", True)
+
+
+def test_programs_are_kept_on_disk_within_and_no_longer(folder: Path) -> None:
+    compile_and_run(1)
+    assert list(folder.iterdir()) == []
+    with jax_session():
+        compile_and_run(2)
+    kept = set(folder.rglob("*"))
+    assert len(kept) > 1
+    compile_and_run(3)  # jax alone would go on with the folder though the setting is gone
+    assert set(folder.rglob("*")) == kept
+    with jax_session():
+        compile_and_run(4)
+    assert set(folder.rglob("*")) > kept
+
+
+def test_a_cache_of_the_caller_is_used_and_stays(folder: Path) -> None:
+    own = folder / "own"
+    jax.config.update("jax_compilation_cache_dir", str(own))
+    try:
+        with jax_session():
+            compile_and_run(5)
+        assert jax.config.jax_compilation_cache_dir == str(own)  # pyright: ignore[reportAttributeAccessIssue]
+        assert list(folder.iterdir()) == [own]
+        assert list(own.iterdir())
+    finally:
+        jax.config.update("jax_compilation_cache_dir", None)
+        reset_cache()
+
+
+def test_a_program_is_not_compiled_again_within() -> None:
+    compiled = jax.jit(lambda x: 2 * x)
+    compiled(np.arange(3.0))
+    with jax_session():
+        compiled(np.arange(3.0))
+    assert compiled._cache_size() == 1  # pyright: ignore[reportAttributeAccessIssue]
