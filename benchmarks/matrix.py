@@ -1,6 +1,6 @@
 """Boxes and priors over skies, instruments and cluster counts: what the defaults rest on.
 
-`python -m benchmarks.matrix --sky rough --instrument pico --counts coarse --variant published narrow`
+`python -m benchmarks.matrix --sky rough --instrument pico --counts coarse --variant narrow`
 runs a part; without arguments all of it, but for skies that are held out. Rows are added to
 runs/matrix.jsonl as they are finished, and those that are there of the same code are not run again.
 In the end all rows of this code are put beside each other in results/matrix.json; `--table` prints
