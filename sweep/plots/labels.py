@@ -8,6 +8,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import (
+    AutoLocator,
     FixedFormatter,
     FixedLocator,
     FuncFormatter,
@@ -34,6 +35,8 @@ def mend_labels(figure: Figure) -> None:
     """
     figure.draw_without_rendering()
     for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _hold(axis)
         _break_title(axes)
         for axis in (axes.xaxis, axes.yaxis):
             if axes.axison and has_labels(axis):
@@ -42,6 +45,13 @@ def mend_labels(figure: Figure) -> None:
                     _more(axis)
                 _fewer(axis)
                 _break(axis)
+
+
+def _hold(axis: Axis) -> None:
+    """Keep the number of labels, which else follows the room, which follows the labels."""
+    locator = axis.get_major_locator()
+    if isinstance(locator, AutoLocator):
+        locator.set_params(nbins=len(labels_of(axis)) + 1)
 
 
 def has_labels(axis: Axis) -> bool:

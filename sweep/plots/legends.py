@@ -18,7 +18,7 @@ MOST_ENTRIES = 8
 NOT_CONVERGED = "some fits not converged"
 """What legends call experiments whose fits did not all meet the tolerance of their solver."""
 
-_LETTERS = 46
+_LETTERS = 42
 """Of a legend that fit into a column."""
 
 _LINE = 0.125

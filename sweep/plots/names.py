@@ -61,7 +61,7 @@ def wrapped(text: str, letters: int) -> str:
         line = ""
         for word in words(part):
             if line and letters_in(f"{line} {word}") > letters:
-                lines.append(line)
+                lines.append(line.rstrip())
                 line = word
             else:
                 line = f"{line} {word}" if line else word

@@ -81,6 +81,7 @@ _PAPER: dict[Any, Any] = {
     "ytick.minor.width": 0.4,
     "legend.fontsize": 7,
     "legend.title_fontsize": 7,
+    "legend.borderpad": 0.1,
     "legend.handlelength": 1.8,
     "legend.columnspacing": 1.0,
     "legend.labelspacing": 0.3,
