@@ -66,7 +66,7 @@ def texts_of(figure: Figure) -> list[Text]:
     legends = [*figure.legends]
     for axes in figure.axes:
         found += [*axes.texts, axes.title, axes._left_title]  # pyright: ignore[reportAttributeAccessIssue]
-        legends += [axes.get_legend()] if axes.get_legend() else []
+        legends += [legend] if (legend := axes.get_legend()) is not None else []
         for axis in (axes.xaxis, axes.yaxis):
             if axes.axison and axis.get_visible():
                 found += [axis.label, *(label for _, label in labels_of(axis))]
@@ -79,7 +79,7 @@ def check_texts(figure: Figure, smallest: float) -> None:
     """No two texts lie over each other, none is too small, every axis has two labels."""
     texts = texts_of(figure)
     for text in texts:
-        assert text.get_fontsize() >= smallest, text.get_text()
+        assert float(text.get_fontsize()) >= smallest, text.get_text()
     boxes = [(_shrunk(text.get_window_extent()), text.get_text()) for text in texts]
     for (one, this), (other, that) in combinations(boxes, 2):
         assert not one.overlaps(other), (this, that)

@@ -133,8 +133,8 @@ def test_open_points_keep_their_colour_about_them(name: str) -> None:
         axes = look.blank((4.0, 3.0), 2.0).subplots()
         points = axes.scatter([1, 2, 3], [1, 2, 3], c=[0.0, 0.5, 1.0], edgecolors="black")
         fill_open(points, np.array([False, True, False]))
-    assert [to_hex(c) for c in points.get_facecolor()[[0, 1]]] == ["#440154", "#ffffff"]
-    assert [to_hex(c) for c in points.get_edgecolor()[[0, 1]]] == ["#000000", "#21918c"]
+    assert [to_hex(c) for c in np.asarray(points.get_facecolor())[[0, 1]]] == ["#440154", "#ffffff"]
+    assert [to_hex(c) for c in np.asarray(points.get_edgecolor())[[0, 1]]] == ["#000000", "#21918c"]
 
 
 def test_the_style_does_not_stay() -> None:
