@@ -48,8 +48,24 @@ def add_plot(add: Add) -> None:
         "--format", metavar="FORMATS", help=f"of {', '.join(FORMATS)}, e.g. png,pdf; png by default"
     )
 
+    plot.add_argument(
+        "--style",
+        default="screen",
+        metavar="STYLE",
+        help="screen, or paper: one column of a journal, 3.4 inches wide; screen by default",
+    )
+
 
 def _plot(options: argparse.Namespace) -> None:
+    from sweep.plots import STYLES, style
+
+    if options.style not in STYLES:
+        raise ConfigError(f"--style {options.style}: choose from {', '.join(STYLES)}")
+    with style(options.style):
+        _draw(options)
+
+
+def _draw(options: argparse.Namespace) -> None:
     from sweep.plots import KINDS
 
     kinds = _kinds(options.kind, tuple(KINDS))

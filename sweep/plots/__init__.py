@@ -13,6 +13,8 @@ endings choose the formats. `KINDS` draws each from a dataset alone.
     histograms   recovered parameters against the truth
     maps         clusters, parameters, CMB and residuals on the sphere
     optimum      NLL and gradients about a solution
+
+Inside `with style("paper"):` they are one column of a journal wide, else made for a screen.
 """
 
 from sweep.plots.convergence import plot_convergence
@@ -26,9 +28,11 @@ from sweep.plots.optimum import plot_optimum
 from sweep.plots.ratio import plot_likelihoods
 from sweep.plots.solvers import plot_solvers
 from sweep.plots.spectra import plot_spectra
+from sweep.plots.style import STYLES, style
 
 __all__ = [
     "KINDS",
+    "STYLES",
     "Kind",
     "plot_clusters",
     "plot_cmb",
@@ -43,4 +47,5 @@ __all__ = [
     "plot_residuals",
     "plot_solvers",
     "plot_spectra",
+    "style",
 ]

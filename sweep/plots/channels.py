@@ -11,16 +11,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.lines import Line2D
 
+from sweep.plots.legends import MOST_ENTRIES, legend
 from sweep.plots.names import name_of, value_of
-from sweep.plots.style import (
-    COLOURS,
-    DASHES,
-    MARKERS,
-    MOST_ENTRIES,
-    colours,
-    legend,
-    shades,
-)
+from sweep.plots.style import COLOURS, DASHES, MARKERS, colours, shades, style
 
 _GREY = "0.3"
 
@@ -47,14 +40,19 @@ class Channels:
     def of(cls, table: Any, keys: Sequence[str], rules: Sequence[str]) -> "Channels":
         """Channels for settings that rows of a table differ in.
 
-        The solver has the marker; of the others that with most values the colour, so that it can
-        become a colour bar.
+        The solver has the colour. Without one it is the setting with most values, so that it can
+        become a colour bar, and none of the solver's settings if there is another. Of those that
+        are left dashes and markers are for the ones with most values that they are enough for.
         """
         values = {key: _values(table[key]) for key in keys}
-        others = sorted((k for k in keys if k != "solver"), key=lambda k: -len(values[k]))
-        marker = "solver" if "solver" in keys else None
-        colour = others[0] if others else marker
-        dash = next((k for k in others[1:] if len(values[k]) <= len(DASHES)), None)
+        left = sorted(keys, key=lambda k: (k.startswith("solver."), -len(values[k])))
+        colour = "solver" if "solver" in keys else next(iter(left), None)
+        left = [key for key in left if key != colour]
+        dash = next((k for k in left if len(values[k]) <= len(DASHES)), None)
+        left = [key for key in left if key != dash]
+        marker = next((k for k in left if len(values[k]) <= len(MARKERS)), None)
+        if marker is None and colour == "solver":
+            marker = colour
         return cls(colour, dash, marker, values, tuple(keys), tuple(rules))
 
     @property
@@ -75,14 +73,12 @@ class Channels:
 
     def shift(self, line: dict[str, Any]) -> float:
         """Solvers that agree would hide each other: a factor that moves each a little."""
-        if self.marker is None:
+        if self.colour != "solver":
             return 1.0
-        return 1.0 + 0.04 * (
-            self._place(self.marker, line) / (len(self.values["solver"]) - 1) - 0.5
-        )
+        return 1.0 + 0.04 * (self._place("solver", line) / (len(self.values["solver"]) - 1) - 0.5)
 
-    def explain(self, axes: Axes) -> None:
-        """Legend beside a panel, and a colour bar where colours need one."""
+    def explain(self, axes: Axes, notes: Sequence[tuple[Any, str]] = ()) -> None:
+        """Legend of a panel with some more entries, and a colour bar where colours need one."""
         sections: list[tuple[str, list[tuple[Any, str]]]] = []
         for key in dict.fromkeys((self.colour, self.dash, self.marker)):
             if key is not None and not (key == self.colour and self.bar):
@@ -92,6 +88,8 @@ class Channels:
         if left:
             said = ", ".join(name_of(key, self.rules) for key in left)
             sections.append((f"not told apart:\n{said}", []))
+        if notes:
+            sections.append(("", list(notes)))
         if sections:
             legend(axes, *sections)
         if self.bar:
@@ -126,6 +124,10 @@ class Channels:
         some = range(0, len(values), -(-len(values) // MOST_ENTRIES))
         # below: the legend is at the right
         bar = axes.figure.colorbar(steps, ax=axes, location="bottom", aspect=40)
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        with style() as look:
+            look.grow(figure, 0.45)
         bar.set_ticks(list(some), labels=[value_of(values[i]) for i in some])
         bar.minorticks_off()
         bar.set_label(name_of(self.colour, self.rules))

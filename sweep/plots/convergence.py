@@ -8,11 +8,12 @@ import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
 from sweep.errors import ConfigError
-from sweep.plots.style import COLOURS, UK2, blank, colours, legend, save, style
+from sweep.plots.legends import legend
+from sweep.plots.style import COLOURS, UK2, UK4, colours, save, style
 
 _ERRORS = {"mean": "standard_error", "variance": "variance_error"}
 
-_UNITS = {"uK^2": f"  [{UK2}]", "(uK^2)^2": r"  [$\mu\mathrm{K}^4$]", "1": ""}
+_UNITS = {"uK^2": f"  [{UK2}]", "(uK^2)^2": f"  [{UK4}]", "1": ""}
 
 
 def plot_convergence(found: xr.Dataset, names: Sequence[str], *paths: str | Path) -> Path:
@@ -32,16 +33,16 @@ def plot_convergence(found: xr.Dataset, names: Sequence[str], *paths: str | Path
         )
     few = len(names) <= len(COLOURS)
     count = found["count"].values
-    with style():
-        figure = blank(9.6, 3.8)
-        panels = figure.subplots(1, 2)
+    with style() as look:
+        figure, grid = look.stack(1, 2, (9.6, 3.8), 2.0)
+        panels = grid[0]
         entries: list[tuple[Any, str]] = []
         for axes, (what, error) in zip(panels, _ERRORS.items(), strict=True):
             about = found[what].attrs
             entries = []
             for i, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
                 y = found[what].values[i]
-                (line,) = axes.plot(count, y, color=colour, marker="o", markersize=3)
+                (line,) = axes.plot(count, y, color=colour, marker="o", markersize=3 * look.size)
                 entries.append((line, name))
                 if few:
                     e = found[error].values[i]

@@ -7,9 +7,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from sweep.plots.channels import Channels
+from sweep.plots.legends import NOT_CONVERGED, sample_of_open
 from sweep.plots.metrics import LABELS, MASK, by_mask, counts_of, metric_table
 from sweep.plots.names import count_ticks, name_of, value_of
-from sweep.plots.style import blank, save, style
+from sweep.plots.style import save, style
 from sweep.statistics.summary import settings, telling
 
 
@@ -17,7 +18,8 @@ def plot_counts(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance"
     """Draw a metric against each cluster count that was swept.
 
     A panel for every parameter whose count (for multires: nside) was swept, a row of them for
-    every mask where there are few; a line for every combination of the other settings.
+    every mask where there are few; a line for every combination of the other settings. Markers are
+    open where fits did not converge.
 
     Args:
         ds: what `sweep.open` returns.
@@ -32,9 +34,10 @@ def plot_counts(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance"
     keys = [key for key in counts if table[key].nunique() > 1] or counts[:1]
     masks, rules = by_mask(table), list(table["clusters"])
     told = [k for k in telling(table, settings(ds)) if k != MASK or len(masks) == 1]
-    with style():
-        figure = blank(5.6 * len(keys), 3.8 * len(masks) + 0.2)
-        panels = figure.subplots(len(masks), len(keys), squeeze=False)
+    notes = [(sample_of_open(), f"open: {NOT_CONVERGED}")] if table["unconverged"].any() else []
+    with style() as look:
+        size = (5.6 * len(keys), 3.8 * len(masks) + 0.2)
+        figure, panels = look.stack(len(masks), len(keys), size, 2.5)
         for column, key in zip(panels.T, keys, strict=True):
             channels = Channels.of(table, [t for t in told if t != key], rules)
             for axes, (mask, part) in zip(column, masks.items(), strict=True):
@@ -43,7 +46,7 @@ def plot_counts(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance"
                 axes.set_ylabel(LABELS[metric])
                 axes.set_title(mask, loc="left")
                 if axes is column[0] or channels.bar:
-                    channels.explain(axes)
+                    channels.explain(axes, notes)
         return save(figure, *paths)
 
 
@@ -53,12 +56,17 @@ def _lines(axes: Axes, table: Any, key: str, channels: Channels) -> None:
     for names, group in groups:
         line = dict(zip(keys, names, strict=True))
         group = group.sort_values(key)
+        shift, look = channels.shift(line), channels.look(line)
         axes.errorbar(
-            group[key] * channels.shift(line),
+            group[key] * shift,
             group["value"],
             yerr=group[["low", "high"]].to_numpy().T,
-            **channels.look(line),
+            **look,
         )
+        early = group[group["unconverged"]]
+        if len(early):
+            open_ = {"markerfacecolor": "white", "linestyle": "none", "zorder": 2.5}
+            axes.plot(early[key] * shift, early["value"], **look | open_)
     if table[key].nunique() > 1:
         axes.set_xscale("symlog", linthresh=1)  # multires has nside 0: one cluster for all
     ticks = count_ticks(table[key])

@@ -10,19 +10,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from sweep.plots.legends import MOST_ENTRIES, NOT_CONVERGED, fill_open, sample_of_open
 from sweep.plots.metrics import MASK
 from sweep.plots.names import COUNTS, count_ticks, name_of, value_of
-from sweep.plots.style import (
-    COLOURS,
-    DASHES,
-    MARKERS,
-    MOST_ENTRIES,
-    SEQUENTIAL,
-    UK2,
-    blank,
-    save,
-    style,
-)
+from sweep.plots.style import COLOURS, DASHES, MARKERS, SEQUENTIAL, UK2, save, style
 
 _MOST_DECADES = 1.0
 """Axes of a wider range are logarithmic."""
@@ -32,7 +23,8 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
     """Draw every experiment by its two parts of the residual variance, and join the fronts.
 
     Colours are the cluster count with most values, markers and dashes the masks, each of which has
-    its own front. Along a dotted line the sum of the two parts is the same.
+    its own front. Markers are open where fits did not converge, if the table has `unconverged`.
+    Along a dotted line the sum of the two parts is the same.
 
     Args:
         table: what `sweep.statistics.front.front` returns.
@@ -43,22 +35,22 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
     """
     counts = [key for key in COUNTS if key in table and table[key].nunique() > 1]
     key = max(counts, key=lambda k: table[k].nunique(), default=None)
-    with style():
-        figure = blank(6.4, 4.8)
+    with style() as look:
+        figure = look.blank((6.4, 4.8), 3.2)
         axes = figure.subplots()
         norm = None
         if key is not None:  # multires has nside 0: one cluster for all
             norm = LogNorm(max(table[key].min(), 0.5), table[key].max())
         entries: list[Line2D] = []
         for i, (mask, part) in enumerate(table.groupby(MASK, sort=True)):
-            look: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)]}
+            line: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)]}
             colours = COLOURS[0] if key is None else part[key].clip(lower=0.5)
-            _points(axes, part, look["marker"], colours, norm)
-            look["linestyle"] = DASHES[i % len(DASHES)]
-            _front(axes, part[part["on_front"]], look["linestyle"])
+            _points(axes, part, line["marker"], colours, norm, 38 * look.size**2)
+            line["linestyle"] = DASHES[i % len(DASHES)]
+            _front(axes, part[part["on_front"]], line["linestyle"])
             named = f"front of mask {mask}" if table[MASK].nunique() > 1 else "front"
             entries.append(
-                Line2D([], [], color="black", markerfacecolor="0.6", label=named, **look)
+                Line2D([], [], color="black", markerfacecolor="0.6", label=named, **line)
             )
         _scales(axes, table)
         _sums(axes)
@@ -66,6 +58,10 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             more = f"and {len(entries) - MOST_ENTRIES + 1} more"
             entries[MOST_ENTRIES - 1 :] = [Line2D([], [], linestyle="none", label=more)]
         entries.append(Line2D([], [], color="0.6", linestyle=":", label="equal sum"))
+        if "unconverged" in table and table["unconverged"].any():
+            sample = sample_of_open()
+            sample.set_label(f"open: {NOT_CONVERGED}")
+            entries.append(sample)
         axes.set_xlabel(f"variance of the systematic residual  [{UK2}]")
         axes.set_ylabel(f"variance of the statistical residual  [{UK2}]")
         if key is not None:
@@ -74,11 +70,15 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             ticks = count_ticks(table[key])
             bar.set_ticks([max(t, 0.5) for t in ticks], labels=[value_of(t) for t in ticks])
             bar.minorticks_off()
-        figure.legend(handles=entries, loc="outside upper left", ncols=3)
+        columns = 2 if look.narrow else 3
+        figure.legend(handles=entries, loc="outside upper left", ncols=columns)
+        look.grow(figure, 0.14 * (len(entries) // columns))
         return save(figure, *paths)
 
 
-def _points(axes: Axes, part: Any, marker: str, colours: Any, norm: LogNorm | None) -> None:
+def _points(
+    axes: Axes, part: Any, marker: str, colours: Any, norm: LogNorm | None, size: float
+) -> None:
     axes.errorbar(
         part["systematic"],
         part["statistical"],
@@ -89,18 +89,20 @@ def _points(axes: Axes, part: Any, marker: str, colours: Any, norm: LogNorm | No
         capsize=0,
         zorder=1,
     )
-    axes.scatter(
+    points = axes.scatter(
         part["systematic"],
         part["statistical"],
         c=colours,
         norm=norm,
         cmap=None if norm is None else SEQUENTIAL,
         marker=marker,
-        s=38,
+        s=size,
         edgecolors="black",
         linewidths=[1.3 if on else 0.3 for on in part["on_front"]],
         zorder=3,
     )
+    if "unconverged" in part:
+        fill_open(points, part["unconverged"].to_numpy(bool))
 
 
 def _front(axes: Axes, part: Any, dash: str) -> None:

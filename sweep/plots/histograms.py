@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 
 from sweep.errors import ConfigError
 from sweep.plots.names import with_unit
-from sweep.plots.style import COLOURS, SEQUENTIAL, blank, save, style
+from sweep.plots.style import COLOURS, SEQUENTIAL, save, style
 from sweep.types import Parameter
 
 _BINS = 40
@@ -25,6 +25,7 @@ def plot_histograms(
     values: Mapping[Parameter, np.ndarray],
     truth: Mapping[Parameter, np.ndarray],
     *paths: str | Path,
+    note: str = "",
 ) -> Path:
     """Draw how parameters are distributed over pixels, and recovered against true values.
 
@@ -32,30 +33,37 @@ def plot_histograms(
         values: what `sweep.statistics.maps.parameter_maps` returns.
         truth: what `sweep.statistics.maps.true_parameter_maps` returns.
         paths: pictures to write; their endings choose the formats.
+        note: why the fit is not to be trusted; its line is then dashed, and the legend says so.
 
     Raises:
         ConfigError: the sky has no true parameters, or a picture cannot be written.
     """
     if not truth:
         raise ConfigError("the sky has no maps of its true parameters to compare with")
-    with style():
-        figure = blank(3.4 * len(truth) + 0.9, 6.6)
-        above, below = figure.subplots(2, len(truth), squeeze=False)
+    with style() as look:
+        figure = look.blank((3.4 * len(truth) + 0.9, 6.6), 1.6 * len(truth) + 0.6)
+        if look.narrow:
+            above, below = figure.subplots(len(truth), 2, squeeze=False).T
+        else:
+            above, below = figure.subplots(2, len(truth), squeeze=False)
         norm = LogNorm(1.0, 10.0)  # grows with the panels
         entries: list[tuple[Any, str]] = []
         for upper, lower, parameter in zip(above, below, truth, strict=True):
             seen = (values[parameter] != hp.UNSEEN) & (truth[parameter] != hp.UNSEEN)
             true, fitted = truth[parameter][seen], values[parameter][seen]
             edges = np.linspace(*_limits(true, fitted), _BINS + 1)
-            entries = _distributions(upper, true, fitted, edges)
+            entries = _distributions(upper, true, fitted, edges, note)
             upper.set_xlabel(with_unit(parameter))
+            upper.set_ylabel("share of the pixels")
             _against(lower, true, fitted, edges, norm)
             lower.set_xlabel(f"true {with_unit(parameter)}")
             lower.set_ylabel(f"recovered {with_unit(parameter)}")
-        above[0].set_ylabel("share of the pixels")
         handles, texts = zip(*entries, strict=True)
         figure.legend(handles, texts, loc="outside upper left", ncols=len(entries))
-        figure.colorbar(ScalarMappable(norm, SEQUENTIAL), ax=list(below), label="pixels", aspect=25)
+        where: dict[str, Any] = {"ax": list(below), "aspect": 25}
+        if look.narrow:
+            where = {"ax": figure.axes, "location": "bottom", "aspect": 40}
+        figure.colorbar(ScalarMappable(norm, SEQUENTIAL), label="pixels", **where)
         return save(figure, *paths)
 
 
@@ -66,13 +74,14 @@ def _limits(true: np.ndarray, fitted: np.ndarray) -> tuple[float, float]:
 
 
 def _distributions(
-    axes: Axes, true: np.ndarray, fitted: np.ndarray, edges: np.ndarray
+    axes: Axes, true: np.ndarray, fitted: np.ndarray, edges: np.ndarray, note: str
 ) -> list[tuple[Any, str]]:
     shares = (np.histogram(values, edges)[0] / true.size for values in (true, fitted))
     filled = axes.stairs(next(shares), edges, fill=True, color="0.75")
-    line = axes.stairs(next(shares), edges, color=COLOURS[0], linewidth=1.6)
+    dash = "--" if note else "-"
+    line = axes.stairs(next(shares), edges, color=COLOURS[0], linewidth=1.6, linestyle=dash)
     axes.set_xlim(edges[0], edges[-1])
-    return [(filled, "true"), (line, "recovered")]
+    return [(filled, "true"), (line, f"recovered ({note})" if note else "recovered")]
 
 
 def _against(

@@ -16,6 +16,7 @@ from sweep.plots.front import plot_front
 from sweep.plots.heatmap import plot_heatmap
 from sweep.plots.histograms import plot_histograms
 from sweep.plots.maps import plot_clusters, plot_cmb, plot_parameters, plot_residuals
+from sweep.plots.metrics import fits_that_stopped, unconverged
 from sweep.plots.names import experiment_names
 from sweep.plots.ratio import plot_likelihoods
 from sweep.plots.solvers import plot_solvers, solver_table
@@ -57,7 +58,8 @@ class Kind:
 
 
 def _front(ds: xr.Dataset, *paths: _Paths) -> Path:
-    return plot_front(front(ds), *paths)
+    table = front(ds)
+    return plot_front(table.assign(unconverged=unconverged(table, ds)), *paths)
 
 
 def _solvers(ds: xr.Dataset, *paths: _Paths) -> Path:
@@ -67,20 +69,23 @@ def _solvers(ds: xr.Dataset, *paths: _Paths) -> Path:
 def _spectra(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
     residuals = read_residuals(ds, experiment)
     (name,) = experiment_names(ds, [experiment])
-    return plot_spectra(residuals, templates_of(residuals), *paths, name=name)
+    return plot_spectra(
+        residuals, templates_of(residuals), *paths, name=_said(ds, experiment, name)
+    )
 
 
 def _likelihood(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
     found = {}
     for name, i in zip(experiment_names(ds, experiments), experiments, strict=True):
         residuals = read_residuals(ds, i)
-        found[name] = tensor_ratio(residuals, templates_of(residuals))
+        found[_said(ds, i, name)] = tensor_ratio(residuals, templates_of(residuals))
     return plot_likelihoods(found, *paths)
 
 
 def _convergence(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
     found = convergence(ds.isel(experiment=list(experiments)))
-    return plot_convergence(found, experiment_names(ds, experiments), *paths)
+    names = zip(experiments, experiment_names(ds, experiments), strict=True)
+    return plot_convergence(found, [_said(ds, i, name) for i, name in names], *paths)
 
 
 def _clusters(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
@@ -97,20 +102,32 @@ def _parameters(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
         errors = on_pixels(ds, experiment, parameter_errors(ds, experiment, realisation))
     except ConfigError:  # too many clusters for a dense matrix
         errors = None
-    return plot_parameters(values, *paths, truth=truth, errors=errors)
+    note = fits_that_stopped(ds, experiment, realisation)
+    return plot_parameters(values, *paths, truth=truth, errors=errors, note=note)
 
 
 def _histograms(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    values = parameter_maps(ds, experiment, _realisation(ds, experiment))
-    return plot_histograms(values, true_parameter_maps(ds, experiment), *paths)
+    realisation = _realisation(ds, experiment)
+    values, truth = parameter_maps(ds, experiment, realisation), true_parameter_maps(ds, experiment)
+    note = fits_that_stopped(ds, experiment, realisation)
+    return plot_histograms(values, truth, *paths, note=note)
 
 
 def _cmb(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    return plot_cmb(cmb_maps(ds, experiment, _realisation(ds, experiment)), *paths)
+    realisation = _realisation(ds, experiment)
+    note = fits_that_stopped(ds, experiment, realisation)
+    return plot_cmb(cmb_maps(ds, experiment, realisation), *paths, note=note)
 
 
 def _residuals(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    return plot_residuals(residual_maps(ds, experiment), *paths)
+    note = fits_that_stopped(ds, experiment)
+    return plot_residuals(residual_maps(ds, experiment), *paths, note=note)
+
+
+def _said(ds: xr.Dataset, experiment: int, name: str) -> str:
+    """A name, and whether fits behind it did not converge."""
+    note = fits_that_stopped(ds, experiment)
+    return f"{name} ({note})" if note else name
 
 
 def _realisation(ds: xr.Dataset, experiment: int) -> int:

@@ -16,11 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Ellipse
+from matplotlib.patches import Ellipse, Patch
 from matplotlib.ticker import MaxNLocator
 
 from sweep.plots.names import SYMBOLS, with_unit
-from sweep.plots.style import COLOURS, DIVERGING, GREY, SEQUENTIAL, UK_CMB, blank, save, style
+from sweep.plots.style import COLOURS, DIVERGING, GREY, HATCH, SEQUENTIAL, UK, Look, save, style
 from sweep.statistics.maps import ResidualMaps, sphere
 from sweep.types import Parameter
 
@@ -49,8 +49,8 @@ def plot_clusters(labels: Maps, *paths: str | Path) -> Path:
     Raises:
         ConfigError: a picture cannot be written.
     """
-    with style():
-        figure = blank(4.4 * len(labels), 2.6)
+    with style() as look:
+        figure = look.blank((4.4 * len(labels), 2.6), 0.85)
         panels = figure.subplots(1, len(labels), squeeze=False)[0]
         for axes, (parameter, map_) in zip(panels, labels.items(), strict=True):
             shown = neighbour_colours(map_)
@@ -67,6 +67,7 @@ def plot_parameters(
     *paths: str | Path,
     truth: Maps | None = None,
     errors: Maps | None = None,
+    note: str = "",
 ) -> Path:
     """Draw the fitted spectral parameters, a row each; truth and fit have the same colours.
 
@@ -75,14 +76,15 @@ def plot_parameters(
         paths: pictures to write; their endings choose the formats.
         truth: of the input sky, in a column of its own.
         errors: standard deviations, in a column of their own.
+        note: why the fit is not to be trusted; its maps are hatched, and a legend says so.
 
     Raises:
         ConfigError: a picture cannot be written.
     """
     parts = {"true": truth, "recovered": values, "error of": errors}
     columns = {title: maps for title, maps in parts.items() if maps}
-    with style():
-        figure = blank(4.4 * len(columns), 3.1 * len(values))
+    with style() as look:
+        figure = look.blank((4.4 * len(columns), 3.1 * len(values)), 1.05 * len(values))
         rows = figure.subplots(len(values), len(columns), squeeze=False)
         for row, (parameter, fitted) in zip(rows, values.items(), strict=True):
             like = _range(truth[parameter] if truth else fitted)
@@ -92,34 +94,44 @@ def plot_parameters(
                 image = _mollweide(axes, maps[parameter], cmap, Normalize(*limits))
                 label = f"{title} {with_unit(parameter)}"
                 _bar(figure, image, axes, maps[parameter], label)
+                if note and title != "true":
+                    _hatch(axes)
+        _say(figure, note, look)
         return save(figure, *paths)
 
 
-def plot_cmb(maps: np.ndarray, *paths: str | Path) -> Path:
+def plot_cmb(maps: np.ndarray, *paths: str | Path, note: str = "") -> Path:
     """Draw the recovered CMB, Q and U.
 
     Args:
         maps: what `sweep.statistics.maps.cmb_maps` returns.
         paths: pictures to write; their endings choose the formats.
+        note: as in `plot_parameters`.
 
     Raises:
         ConfigError: a picture cannot be written.
     """
-    with style():
-        figure = blank(9.2, 3.1)
+    with style() as look:
+        figure = look.blank((9.2, 3.1), 1.3)
         norm = _symmetric(maps)
         for axes, map_, stokes in zip(figure.subplots(1, 2), maps, _STOKES, strict=True):
             image = _mollweide(axes, map_, DIVERGING, norm)
-            _bar(figure, image, axes, map_, f"recovered CMB, ${stokes}$  [{UK_CMB}]")
+            _bar(figure, image, axes, map_, f"recovered CMB, ${stokes}$  [{UK}]")
+            if note:
+                _hatch(axes)
+        _say(figure, note, look)
         return save(figure, *paths)
 
 
-def plot_residuals(found: ResidualMaps, *paths: str | Path) -> Path:
+def plot_residuals(found: ResidualMaps, *paths: str | Path, note: str = "") -> Path:
     """Draw the systematic residual and the statistical scatter, Q and U.
+
+    Without a noise-free fit the mean of the realisations stands for the first, and is called so.
 
     Args:
         found: what `sweep.statistics.maps.residual_maps` returns.
         paths: pictures to write; their endings choose the formats.
+        note: as in `plot_parameters`.
 
     Raises:
         ConfigError: a picture cannot be written.
@@ -127,16 +139,23 @@ def plot_residuals(found: ResidualMaps, *paths: str | Path) -> Path:
     systematic, scatter = (
         sphere(part, found.pixels, found.nside) for part in (found.systematic, found.statistical)
     )
-    with style():
-        figure = blank(9.2, 6.2)
+    signed_text = "systematic residual"
+    if found.noiseless is None:
+        count = found.realisations
+        signed_text = f"mean of {count} residuals (1/{count} of the noise)"
+    with style() as look:
+        figure = look.blank((9.2, 6.2), 3.0)
         panels = figure.subplots(2, 2)
         for (left, right), signed, size, stokes in zip(
             panels, systematic, scatter, _STOKES, strict=True
         ):
             image = _mollweide(left, signed, DIVERGING, _symmetric(systematic))
-            _bar(figure, image, left, signed, f"systematic residual, ${stokes}$  [{UK_CMB}]")
+            _bar(figure, image, left, signed, f"{signed_text}, ${stokes}$  [{UK}]")
             image = _mollweide(right, size, SEQUENTIAL, Normalize(*_range(scatter)))
-            _bar(figure, image, right, size, f"statistical scatter, ${stokes}$  [{UK_CMB}]")
+            _bar(figure, image, right, size, f"statistical scatter, ${stokes}$  [{UK}]")
+            for axes in (left, right) if note else ():
+                _hatch(axes)
+        _say(figure, note, look)
         return save(figure, *paths)
 
 
@@ -192,22 +211,39 @@ def _mollweide(axes: Axes, map_: np.ndarray, cmap: Any, norm: Normalize) -> Axes
     return shown
 
 
+def _hatch(axes: Axes) -> None:
+    """Lines over a map that a fit without convergence made."""
+    lines = {"fill": False, "hatch": HATCH, "edgecolor": "0.35", "linewidth": 0.0}
+    axes.add_patch(Ellipse((0, 0), 4, 2, zorder=2, **lines))
+
+
+def _say(figure: Figure, note: str, look: Look) -> None:
+    if note:
+        sample = Patch(facecolor="white", edgecolor="0.35", hatch=HATCH, label=f"hatched: {note}")
+        figure.legend(handles=[sample], loc="outside lower left", borderaxespad=0.2)
+        look.grow(figure, 0.2)
+
+
 def _bar(figure: Figure, image: AxesImage, axes: Axes, map_: np.ndarray, label: str) -> None:
     """Colour bar below a map; pointed where colours do not reach all values."""
     kept, norm = _kept(map_), image.norm
     below, above = bool((kept < norm.vmin).any()), bool((kept > norm.vmax).any())
     pointed = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    with style() as look:
+        narrow = look.narrow
+    panels = axes.get_subplotspec().get_gridspec().ncols  # pyright: ignore[reportOptionalMemberAccess]
     bar = figure.colorbar(
         image,
         ax=axes,
         location="bottom",
         label=label,
-        shrink=0.7,
-        aspect=28,
+        shrink=0.8 if narrow else 0.7,
+        aspect=20 if narrow else 28,
         pad=0.03,
         extend=pointed.get((below, above), "neither"),
     )
-    bar.locator = MaxNLocator(5, steps=[1, 2, 4, 5, 10])  # labels of more would touch
+    # labels of more would touch
+    bar.locator = MaxNLocator(8 // panels if narrow else 5, steps=[1, 2, 4, 5, 10])
     bar.update_ticks()
 
 

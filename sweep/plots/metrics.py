@@ -11,8 +11,10 @@ from sweep.plots.names import COUNTS
 from sweep.plots.style import UK2
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best, templates_of
-from sweep.statistics.summary import settings, summary
+from sweep.statistics.summary import OF_SPECTRA, settings, summary
 from sweep.statistics.tensor_ratio import tensor_ratio
+from sweep.store import NOISELESS
+from sweep.types import Status
 
 MASK = "mask.expression"
 
@@ -44,11 +46,50 @@ def metric_table(ds: xr.Dataset, metric: str) -> Any:
     Returns:
         `summary` of them with `value`, and `low` and `high`, the lengths of its error bar: the
         standard error, of r the 68 % interval. NLL is that above the lowest of the experiments
-        with the same data, with the error of the difference.
+        with the same data, with the error of the difference. `unconverged` is true where a fit
+        that the metric is made from did not meet the tolerance of its solver.
 
     Raises:
         ConfigError: no experiment has what the metric needs.
     """
+    table = _metric_table(ds, metric)
+    return table.assign(unconverged=unconverged(table, ds if metric in OF_SPECTRA else None))
+
+
+def unconverged(table: Any, noiseless: xr.Dataset | None = None) -> np.ndarray:
+    """Which experiments have usable fits that did not meet the tolerance of their solver.
+
+    Args:
+        table: their `summary`.
+        noiseless: what it was made from, where the fit without noise counts too.
+
+    Returns:
+        bool, a value a row.
+    """
+    found = (table["usable"] != table.get("converged", 0)).to_numpy()
+    if noiseless is not None:
+        slot = noiseless["status"].values[:, noiseless["realisation"].values == NOISELESS]
+        early = [s for s in Status if s.usable and s is not Status.CONVERGED]
+        stopped = np.any(np.isin(slot, early), axis=1)
+        labels = np.array([str(identity)[:8] for identity in noiseless["identity"].values])
+        found = found | np.isin(table.index, labels[stopped])
+    return found
+
+
+def fits_that_stopped(ds: xr.Dataset, experiment: int, realisation: int | None = None) -> str:
+    """Of usable fits of an experiment, or of one, what a title says if some did not converge."""
+    status = ds["status"].values[experiment]
+    if realisation is not None:
+        status = status[ds["realisation"].values == realisation]
+    usable = status[np.isin(status, [s for s in Status if s.usable])]
+    early = int(np.count_nonzero(usable != Status.CONVERGED))
+    if not early:
+        return ""
+    several = f"{early} of {usable.size} fits not converged"
+    return several if realisation is None else "not converged"
+
+
+def _metric_table(ds: xr.Dataset, metric: str) -> Any:
     if metric == "r":
         return _ratios(ds)
     if metric != "nll":

@@ -1,5 +1,6 @@
 """What settings, parameters and experiments are called in pictures."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,9 +54,40 @@ def value_of(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
+def wrapped(text: str, letters: int) -> str:
+    """A text in lines of about so many letters, broken at blanks; a formula counts as two."""
+    lines: list[str] = []
+    for part in text.split("\n"):
+        line = ""
+        for word in words(part):
+            if line and letters_in(f"{line} {word}") > letters:
+                lines.append(line.rstrip())
+                line = word
+            else:
+                line = f"{line} {word}" if line else word
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def words(text: str) -> list[str]:
+    """What a text may be broken between: blanks, but not those of formulas and units."""
+    return re.findall(r"(?:\$[^$]*\$|\[[^]]*\]|[^ ])+|(?<= )(?= )", text)
+
+
+def letters_in(text: str) -> int:
+    """How long a text is, where a formula counts as two."""
+    return len(re.sub(r"\$[^$]*\$", "xx", text))
+
+
 def count_ticks(counts: Any) -> list[float]:
-    """Those of some cluster counts whose labels have room on a logarithmic axis, ascending."""
+    """Those of some cluster counts whose labels have room on a logarithmic axis, ascending.
+
+    Beside a single count stand others, so that the axis has a scale.
+    """
     values = sorted(set(counts))
+    if len(values) == 1:
+        (only,) = values
+        return [only // 2, only, 2 * only] if only > 1 else [0, 1, 2]
     places = np.log10(np.maximum(values, 0.3))
     room = 0.13 * (places[-1] - places[0])
     kept: list[int] = []

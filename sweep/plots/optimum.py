@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from sweep.plots.style import COLOURS, GREY, MARKERS, blank, save, style
+from sweep.plots.legends import legend
+from sweep.plots.names import SYMBOLS, wrapped
+from sweep.plots.style import COLOURS, GREY, MARKERS, save, style
 from sweep.types import PARAMETERS
 
 _LOOKS: dict[str, dict[str, Any]] = {
@@ -27,22 +31,29 @@ def plot_optimum(found: xr.Dataset, *paths: str | Path) -> Path:
         ConfigError: a picture cannot be written.
     """
     scales, said = found["scale"].values, found.attrs
-    with style():
-        figure = blank(11.5, 3.7 * len(scales) + 0.5)
-        rows = figure.subplots(len(scales), 2, squeeze=False)
+    with style() as look:
+        figure, rows = look.stack(len(scales), 2, (11.5, 3.7 * len(scales) + 0.5), 2.4)
         for i, (left, right) in enumerate(rows):
             _differences(left, found.isel(scale=i))
             _norms(right, found.isel(scale=i))
             for axes in (left, right):
                 axes.axvline(0.0, color=GREY, linewidth=0.8, zorder=0)
-                axes.set_xlabel("shift of every cluster  [1; temp_dust: K]")
+                axes.set_xlabel(rf"shift of every cluster  [{SYMBOLS['temp_dust']}: K]")
                 axes.set_title(f"steps of {scales[i]:g}", loc="left")
-        rows[0, 0].legend(title="shifted")
-        _legend_of_norms(rows[0, 1])
+        legend(rows[0, 0], ("shifted", _entries(rows[0, 0].get_lines()[: len(_LOOKS)])))
+        lines = rows[0, 1].get_lines()
+        together, alone = lines[: len(PARAMETERS)], lines[len(PARAMETERS) : 2 * len(PARAMETERS)]
+        legend(
+            rows[0, 1],
+            ("all shifted", _entries(together)),
+            ("it alone shifted", _entries(alone)),
+        )
         figure.suptitle(
-            f"experiment {said['experiment']}, realisation {said['realisation']}: "
-            f"NLL = {said['nll']:.3f}",
-            fontsize=11,
+            wrapped(
+                f"experiment {said['experiment']}, realisation {said['realisation']}: "
+                f"NLL = {said['nll']:.3f}",
+                36 if look.narrow else 80,
+            )
         )
         return save(figure, *paths)
 
@@ -72,14 +83,11 @@ def _norms(axes: Axes, line: xr.Dataset) -> None:
             )
     if (line["gradient_norm"] > 0).any():
         axes.set_yscale("log")
-    axes.set_ylabel("gradient norm of NLL  [1; temp_dust: 1/K]")
+    axes.set_ylabel(rf"gradient norm of NLL  [{SYMBOLS['temp_dust']}: 1/K]")
 
 
-def _legend_of_norms(axes: Axes) -> None:
-    lines = axes.get_lines()[: 2 * len(PARAMETERS)]
-    together, alone = lines[: len(PARAMETERS)], lines[len(PARAMETERS) :]
-    axes.add_artist(axes.legend(handles=together, title="all shifted", loc="lower left"))
-    axes.legend(handles=alone, title="it alone shifted", loc="lower right")
+def _entries(lines: list[Line2D]) -> list[tuple[Artist, str]]:
+    return [(line, str(line.get_label())) for line in lines]
 
 
 def _every(shift: np.ndarray) -> tuple[int, int]:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 
-from sweep.plots.style import blank, colours, save, style
+from sweep.plots.names import wrapped
+from sweep.plots.style import colours, save, style
 from sweep.statistics.tensor_ratio import TensorRatio
 
 _UNIT = 1e-3
@@ -24,11 +27,17 @@ def plot_likelihoods(found: Mapping[str, TensorRatio], *paths: str | Path) -> Pa
     Raises:
         ConfigError: a picture cannot be written.
     """
-    with style():
-        rows = 0.24 * len(found) + 0.3
-        figure = blank(6.8, 3.4 + rows)
+    with style() as look:
+        # a name stands above its interval: beside it a long one would take the panel's room
+        names = [wrapped(name, 32 if look.narrow else 70) for name in found]
+        lines = [name.count("\n") + 2 for name in names]
+        places = np.cumsum(lines) - 0.4
+        rows = 0.16 * sum(lines) + 0.3
+        figure = look.blank((6.8, 3.4 + rows), 2.2 + rows)
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3.0, rows])
-        for i, (ratio, colour) in enumerate(zip(found.values(), colours(len(found)), strict=True)):
+        shades = colours(len(found))
+        rest = zip(found.values(), names, lines, places, shades, strict=True)
+        for ratio, name, height, i, colour in rest:
             x = ratio.grid / _UNIT
             r, minus, plus = (value / _UNIT for value in (ratio.r, ratio.minus, ratio.plus))
             low, high = r - minus, r + plus
@@ -40,18 +49,20 @@ def plot_likelihoods(found: Mapping[str, TensorRatio], *paths: str | Path) -> Pa
                 )
             below.plot([low, high], [i, i], color=colour, linewidth=2.2, solid_capstyle="butt")
             below.plot([r], [i], color=colour, marker="o")
-            text = f"${r:.2f}^{{+{plus:.2f}}}_{{-{minus:.2f}}}$"
-            below.text(1.02, i, text, va="center", transform=below.get_yaxis_transform())
-        below.text(1.02, -0.9, r"$r$  [$10^{-3}$]", transform=below.get_yaxis_transform())
+            text = f"{r:.2f} +{plus:.2f} \N{MINUS SIGN}{minus:.2f}"
+            where: dict[str, Any] = {"transform": below.get_yaxis_transform()}
+            where: dict[str, Any] = {"transform": below.get_yaxis_transform(), "va": "top"}
+            where["size"] = mpl.rcParams["legend.fontsize"]
+            below.text(0.0, i - height + 0.5, name, **where)
+            below.text(1.0, i - height + 0.5, text, ha="right", **where)
         for axes in (top, below):
             axes.axvline(0.0, color="0.6", linewidth=0.8, zorder=0)
         seen = np.concatenate([r.grid[r.likelihood > _LOWEST] for r in found.values()]) / _UNIT
         top.set_xlim(seen.min(), seen.max())
         top.set_ylim(0.0, 1.05)
         top.set_ylabel("likelihood / maximum")
-        below.set_yticks(range(len(found)), list(found))
-        below.set_ylim(len(found) - 0.4, -0.6)
-        below.tick_params(axis="y", length=0)
+        below.set_ylim(sum(lines), 0.0)
+        below.yaxis.set_visible(False)
         below.spines["left"].set_visible(False)
-        below.set_xlabel(r"tensor-to-scalar ratio $r$ of the residuals  [$10^{-3}$]")
+        below.set_xlabel(r"tensor-to-scalar ratio of the residuals, $10^3\,r$")
         return save(figure, *paths)

@@ -9,9 +9,11 @@ import xarray as xr
 from matplotlib.lines import Line2D
 
 from sweep.errors import ConfigError
-from sweep.plots.metrics import as_published
+from sweep.plots.labels import number_text
+from sweep.plots.legends import NOT_CONVERGED, legend, sample_of_open
+from sweep.plots.metrics import as_published, unconverged
 from sweep.plots.names import value_of
-from sweep.plots.style import MARKERS, blank, colours, legend, save, style
+from sweep.plots.style import MARKERS, colours, save, style
 from sweep.statistics.selection import best
 from sweep.statistics.summary import settings, telling
 
@@ -29,7 +31,8 @@ def solver_table(ds: xr.Dataset) -> Any:
     Returns:
         `sweep.statistics.selection.best` by `nll` among the experiments of each problem, so that
         `behind` is the mean NLL above the lowest mean of all solvers; `named`, the solver and those
-        of its settings that differ. Problems that one solver alone has tried are left out.
+        of its settings that differ, and `variant`, those settings alone. Problems that one solver
+        alone has tried are left out.
 
     Raises:
         ConfigError: no problem has usable fits of two solvers.
@@ -52,17 +55,20 @@ def solver_table(ds: xr.Dataset) -> Any:
             "no two experiments with usable fits differ in their solver alone: sweep solver"
         )
     table = as_published(pd.concat(parts), ds)
-    words = [
-        ", ".join(str(row[k]) if k == "solver" else f"{k}={value_of(row[k])}" for k in shown)
+    variants = [
+        ", ".join(f"{k.removeprefix('solver.')}={value_of(row[k])}" for k in shown if k != "solver")
         for _, row in table.iterrows()
     ]
-    return table.assign(named=words)
+    solvers = [str(s) for s in table["solver"]] if "solver" in shown else [""] * len(table)
+    named = [", ".join(filter(None, pair)) for pair in zip(solvers, variants, strict=True)]
+    return table.assign(named=named, variant=variants)
 
 
 def plot_solvers(table: Any, *paths: str | Path) -> Path:
-    """Draw the NLL above the lowest against the time of a fit: a marker a solver, one a problem.
+    """Draw the NLL above the lowest against the time of a fit: a marker for every problem.
 
-    Markers are open where not every fit met the tolerance of its solver.
+    Colours are the solvers, and the shapes of markers their settings where these differ. Markers
+    are open where not every fit met the tolerance of its solver.
 
     Args:
         table: what `solver_table` returns.
@@ -71,24 +77,21 @@ def plot_solvers(table: Any, *paths: str | Path) -> Path:
     Raises:
         ConfigError: a picture cannot be written.
     """
-    names = list(dict.fromkeys(table["named"]))
-    converged = table["converged"] if "converged" in table else 0 * table["usable"]
-    done = (converged == table["usable"]).to_numpy()
-    with style():
-        figure = blank(6.8, 4.2)
+    early = unconverged(table)
+    with style() as look:
+        figure = look.blank((6.8, 4.2), 2.6)
         axes = figure.subplots()
         entries: list[tuple[Any, str]] = []
-        for i, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
+        for name, (colour, marker) in _looks(table).items():
             here = (table["named"] == name).to_numpy()
-            marker = MARKERS[i % len(MARKERS)]
             axes.scatter(
                 table["seconds"][here],
                 table["behind"][here],
-                s=40,
+                s=40 * look.size**2,
                 marker=marker,
-                facecolors=[colour if d else "none" for d in done[here]],
-                edgecolors=["white" if d else colour for d in done[here]],
-                linewidths=[0.5 if d else 1.2 for d in done[here]],
+                facecolors=["none" if e else colour for e in early[here]],
+                edgecolors=[colour if e else "white" for e in early[here]],
+                linewidths=[1.2 if e else 0.5 for e in early[here]],
             )
             sample = Line2D([], [], linestyle="none", marker=marker, color=colour)
             entries.append((sample, f"{name} ({np.count_nonzero(here)})"))
@@ -96,17 +99,29 @@ def plot_solvers(table: Any, *paths: str | Path) -> Path:
         decades = max(1, int(np.ceil(np.log10(table["behind"].max() / _SAME + 1e-9))))
         ticks = [0.0, *(_SAME * 10.0**k for k in range(decades + 1))]
         axes.set_yscale("symlog", linthresh=_SAME)
-        axes.set_yticks(ticks, [value_of(t) for t in ticks])
+        axes.set_yticks(ticks, [number_text(t) for t in ticks])
         axes.minorticks_off()
         axes.set_ylim(-0.3 * _SAME, 2 * ticks[-1])
         band = axes.axhspan(-_SAME, _SAME, color="0.93", zorder=0)
         notes: list[tuple[Any, str]] = [(band, f"below {_SAME:g}: the same")]
-        if not done.all():
-            sample = Line2D(
-                [], [], linestyle="none", marker="o", markerfacecolor="none", color="0.3"
-            )
-            notes.append((sample, "open: some fits\nnot converged"))
+        if early.any():
+            notes.append((sample_of_open(), f"open: {NOT_CONVERGED}"))
         axes.set_xlabel("mean time of a fit  [s]")
         axes.set_ylabel("mean NLL above the lowest of all solvers")
         legend(axes, ("solver (problems)", entries), ("", notes))
         return save(figure, *paths)
+
+
+def _looks(table: Any) -> dict[str, tuple[Any, str]]:
+    """Colour and marker of everything that is `named`: of its solver, and of its variant."""
+    rows = table.drop_duplicates("named")
+    solvers = [str(s) for s in rows["solver"]] if "solver" in rows else [""] * len(rows)
+    of_solver = list(dict.fromkeys(solvers))
+    of_variant = list(dict.fromkeys(rows["variant"]))
+    shades = colours(len(of_solver))
+    looks = {}
+    for name, solver, variant in zip(rows["named"], solvers, rows["variant"], strict=True):
+        i = of_solver.index(solver)
+        place = of_variant.index(variant) if len(of_variant) > 1 else i
+        looks[name] = shades[i], MARKERS[place % len(MARKERS)]
+    return looks

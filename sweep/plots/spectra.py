@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from sweep.plots.style import COLOURS, MARKERS, UK2_CMB, blank, legend, save, style
+from sweep.plots.legends import legend
+from sweep.plots.style import COLOURS, MARKERS, UK2, save, style
 from sweep.spectra import multipoles
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import Templates
@@ -41,16 +42,17 @@ def plot_spectra(
     found = residuals.spectra()
     ell = multipoles(residuals.nside)
     scale = ell * (ell + 1) / (2 * np.pi)
-    with style():
-        figure = blank(7.4, 4.4)
+    with style() as look:
+        figure = look.blank((7.4, 4.4), 2.6)
         axes = figure.subplots()
         entries: list[tuple[Any, str]] = []
         for i, (part, text) in enumerate(_PARTS.items()):
             power = scale * getattr(found, part)
-            look: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 3}
-            (line,) = axes.plot(ell, np.where(power > 0, power, np.nan), linewidth=1.1, **look)
+            own: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i]}
+            shown = np.where(power > 0, power, np.nan)
+            (drawn,) = axes.plot(ell, shown, linewidth=1.1, markersize=3 * look.size, **own)
             below = np.count_nonzero(power <= 0)
-            entries.append((line, f"{text}\n({below} multipoles below 0)" if below else text))
+            entries.append((drawn, f"{text}\n({below} multipoles below 0)" if below else text))
         (line,) = axes.plot(ell, scale * spectra.lensing, color="black", linewidth=1.6)
         entries.append((line, "lensing"))
         for ratio, dash in zip(ratios, ("--", "-.", ":", (0, (1, 3))), strict=False):
@@ -64,7 +66,7 @@ def plot_spectra(
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(ell[0] * 0.93, ell[-1] * 1.07)
         axes.set_xlabel(r"multipole $\ell$")
-        axes.set_ylabel(rf"$\ell(\ell+1)\,C_\ell^{{BB}}/2\pi$  [{UK2_CMB}]")
+        axes.set_ylabel(rf"$\ell(\ell+1)\,C_\ell^{{BB}}/2\pi$  [{UK2}]")
         count = len(residuals.realisations)
         axes.set_title(
             f"{name or residuals.label}; {count} realisations, "

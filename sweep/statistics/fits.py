@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import healpy as hp
 import numpy as np
@@ -20,12 +20,41 @@ from sweep.statistics.maps import (
     residual_maps,
     sphere,
 )
-from sweep.types import PARAMETERS
+from sweep.types import PARAMETERS, Status
 
 _UNITS = {"beta_dust": "", "temp_dust": "K", "beta_pl": ""}
 
-Columns = dict[str, tuple[np.ndarray, str]]
-"""A full-sky map and its unit by the name of its column."""
+_WORDS = {
+    "beta_dust": "dust spectral index",
+    "temp_dust": "dust temperature",
+    "beta_pl": "synchrotron spectral index",
+}
+
+Card = tuple[str, Any, str]
+"""Keyword, value and comment of a header."""
+
+
+class Column(NamedTuple):
+    """A column of a file.
+
+    Attributes:
+        values: the map, shape (npix,).
+        unit: of its values.
+        meaning: what it is, in one sentence: its TCOMM.
+    """
+
+    values: np.ndarray
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Columns of a file by name, and the cards of its header that are not in every file."""
+
+    columns: dict[str, Column]
+    cards: tuple[Card, ...] = ()
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,9 +75,11 @@ def write_fits(ds: xr.Dataset, experiment: int, realisation: int, folder: str | 
 
     `clusters.fits` has the labels of every parameter; `parameters.fits` the fitted parameters of
     one realisation and their standard deviations from the curvature; `cmb.fits` its recovered Q
-    and U; `residuals.fits` the systematic residual (of the noise-free fit, else the mean), the mean
-    over realisations, and the statistical and total ones as standard deviation and root mean
-    square over realisations. uK_CMB and K.
+    and U; `residuals.fits` the mean residual over realisations, the statistical and the total one
+    as standard deviation and root mean square over realisations, and, where there is a fit without
+    noise, the systematic residual. uK_CMB and K. TCOMM cards say what each column is; cards of
+    `residuals.fits` how many realisations were averaged, and the variances of the parts, in which
+    there is no noise that a mean has left.
 
     Args:
         ds: what `sweep.open` returns.
@@ -59,69 +90,140 @@ def write_fits(ds: xr.Dataset, experiment: int, realisation: int, folder: str | 
     Raises:
         ConfigError: the store has none of them, or a file cannot be written.
     """
-    parts: dict[str, tuple[str, Callable[[], Columns]]] = {
+    parts: dict[str, tuple[str, Callable[[], _Part]]] = {
         "clusters": ("clusters", lambda: _clusters(ds, experiment)),
         "parameters": ("parameters", lambda: _parameters(ds, experiment, realisation)),
         "parameter errors": ("parameters", lambda: _errors(ds, experiment, realisation)),
-        "cmb": ("cmb", lambda: _stokes("", cmb_maps(ds, experiment, realisation))),
+        "cmb": ("cmb", lambda: _cmb(ds, experiment, realisation)),
         "residuals": ("residuals", lambda: _residuals(ds, experiment)),
     }
-    files: dict[str, Columns] = {}
+    files: dict[str, list[_Part]] = {}
     left_out: dict[str, str] = {}
-    for part, (name, columns) in parts.items():
+    for part, (name, made) in parts.items():
         try:
-            files[name] = files.get(name, {}) | columns()
+            files[name] = [*files.get(name, []), made()]
         except ConfigError as error:
             left_out[part] = str(error)
     if not files:
         raise ConfigError(next(iter(left_out.values())))
-    about = [
+    about: list[Card] = [
         ("POLCCONV", "COSMO", "HEALPix convention of the sign of U"),
         ("EXPERIM", str(ds["identity"].values[experiment])[:16], "experiment of the store"),
-        ("REALISAT", realisation, "number of the realisation"),
     ]
-    written = [_write(Path(folder) / f"{name}.fits", c, about) for name, c in files.items()]
+    written = [_write(Path(folder) / f"{name}.fits", f, about) for name, f in files.items()]
     return Written(written, left_out)
 
 
-def _clusters(ds: xr.Dataset, experiment: int) -> Columns:
-    return {p.upper(): (m, "") for p, m in cluster_maps(ds, experiment).items()}
+def _clusters(ds: xr.Dataset, experiment: int) -> _Part:
+    labels = cluster_maps(ds, experiment)
+    return _Part(
+        {
+            p.upper(): Column(labels[p], "", f"label of the {_WORDS[p]} cluster, from 0 on")
+            for p in PARAMETERS
+        }
+    )
 
 
-def _parameters(ds: xr.Dataset, experiment: int, realisation: int) -> Columns:
+def _parameters(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
     fitted = parameter_maps(ds, experiment, realisation)
-    return {p.upper(): (fitted[p], _UNITS[p]) for p in PARAMETERS}
+    columns = {p.upper(): Column(fitted[p], _UNITS[p], f"fitted {_WORDS[p]}") for p in PARAMETERS}
+    return _Part(columns, _of_one_fit(ds, experiment, realisation))
 
 
-def _errors(ds: xr.Dataset, experiment: int, realisation: int) -> Columns:
+def _errors(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
     errors = on_pixels(ds, experiment, parameter_errors(ds, experiment, realisation))
-    return {f"{p}_error".upper(): (errors[p], _UNITS[p]) for p in PARAMETERS}
+    said = "standard deviation of the {}, from the curvature of the likelihood"
+    return _Part(
+        {
+            f"{p}_error".upper(): Column(errors[p], _UNITS[p], said.format(_WORDS[p]))
+            for p in PARAMETERS
+        }
+    )
 
 
-def _residuals(ds: xr.Dataset, experiment: int) -> Columns:
+def _cmb(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
+    maps = cmb_maps(ds, experiment, realisation)
+    return _Part(_stokes("", maps, "recovered CMB"), _of_one_fit(ds, experiment, realisation))
+
+
+def _of_one_fit(ds: xr.Dataset, experiment: int, realisation: int) -> tuple[Card, ...]:
+    one = ds["status"].isel(experiment=experiment, realisation=ds["realisation"] == realisation)
+    status = Status(int(one.values[0])).name.lower()
+    return (
+        ("REALISAT", realisation, "number of this realisation; -1: without noise"),
+        ("STATUS", status, "how its fit ended"),
+    )
+
+
+def _residuals(ds: xr.Dataset, experiment: int) -> _Part:
     found = residual_maps(ds, experiment)
-    kinds = ("systematic", "mean", "statistical", "total")
-    maps = {kind: sphere(getattr(found, kind), found.pixels, found.nside) for kind in kinds}
-    return {k: v for kind, m in maps.items() for k, v in _stokes(kind, m).items()}
+    count = found.realisations
+    mean = f"mean of {count} realisations of recovered minus true CMB, holds 1/{count} of the noise"
+    spread = "standard deviation over realisations, n - 1 in the denominator"
+    parts = {
+        "mean": (found.mean, f"{mean} power"),
+        "statistical": (found.statistical, spread),
+        "total": (found.total, "root mean square over realisations of recovered minus true CMB"),
+    }
+    if found.noiseless is not None:
+        said = "recovered minus true CMB of the fit without noise"
+        around = "root mean square over realisations of the difference to the fit without noise"
+        parts = {"systematic": (found.noiseless, said)} | parts
+        parts["statistical"] = (found.statistical, around)
+    columns = {}
+    for kind, (map_, meaning) in parts.items():
+        full = sphere(map_, found.pixels, found.nside)
+        columns |= _stokes(kind, full, meaning)
+    cards: list[Card] = [
+        ("REALISAT", count, "how many realisations were averaged"),
+        ("ESTIMATE", found.estimate, "what VARSYST is made from"),
+    ]
+    cards.extend(
+        (f"VAR{kind[:4].upper()}", value, f"uK^2, var Q + var U: {kind}")
+        for kind, value in found.variances.items()
+        if np.isfinite(value)  # a header holds no NaN
+    )
+    return _Part(columns, tuple(cards), _ABOUT_VARIANCES[found.noiseless is not None])
 
 
-def _stokes(kind: str, maps: np.ndarray) -> Columns:
+_ABOUT_VARIANCES = {
+    True: (
+        "VARSYST is the variance of the SYSTEMATIC columns, of a fit without noise.",
+        "VARSTAT is the mean variance of the differences to them. MEAN is what",
+        "realisations have on average: its variance is about VARSYST + VARSTAT/REALISAT.",
+    ),
+    False: (
+        "There is no fit without noise, so no column is the systematic residual alone.",
+        "VARSYST is the mean of products of different realisations, and is free of the",
+        "noise: the variance of MEAN is VARSYST + VARSTAT/REALISAT. It may be negative.",
+    ),
+}
+"""By whether there is a fit without noise."""
+
+
+def _stokes(kind: str, maps: np.ndarray, meaning: str) -> dict[str, Column]:
     prefix = f"{kind.upper()}_" if kind else ""
-    names = (f"{prefix}Q_POLARISATION", f"{prefix}U_POLARISATION")
-    return {name: (values, "uK_CMB") for name, values in zip(names, maps, strict=True)}
+    return {
+        f"{prefix}{stokes}_POLARISATION": Column(values, "uK_CMB", f"{stokes}: {meaning}")
+        for stokes, values in zip("QU", maps, strict=True)
+    }
 
 
-def _write(path: Path, columns: Columns, about: list[tuple[Any, ...]]) -> Path:
+def _write(path: Path, parts: list[_Part], about: list[Card]) -> Path:
+    columns = {name: column for part in parts for name, column in part.columns.items()}
+    meanings = [(f"TCOMM{i}", c.meaning) for i, c in enumerate(columns.values(), start=1)]
+    comments = [("COMMENT", line) for part in parts for line in part.comments]
+    cards = [card for part in parts for card in part.cards]
     temporary = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         hp.write_map(
             str(temporary),
-            [values for values, _ in columns.values()],
+            [column.values for column in columns.values()],
             coord="G",
             column_names=list(columns),
-            column_units=[unit for _, unit in columns.values()],
-            extra_header=about,
+            column_units=[column.unit for column in columns.values()],
+            extra_header=[*about, *cards, *meanings, *comments],
             dtype=np.float64,
             overwrite=True,
         )

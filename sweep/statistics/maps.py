@@ -28,13 +28,14 @@ class ResidualMaps:
         nside: HEALPix resolution.
         pixels: RING indices of the kept pixels, shape (pixel,).
         realisations: how many usable realisations there are.
-        mean: mean over realisations: s, and 1/R of the power of n. uK_CMB, shape (stokes, pixel).
-        noiseless: residual of the noise-free fit, of the same shape; None where there is none.
+        mean: mean over R realisations: s, and 1/R of the power of n. uK_CMB, shape (stokes, pixel).
+        noiseless: residual of the noise-free fit, s, of the same shape; None where there is none.
         statistical: standard deviation of n_i over realisations in each pixel, uK_CMB, of the same
             shape; NaN with one realisation and no noise-free fit.
         total: root of the mean over realisations of r_i^2, uK_CMB, of the same shape.
         variances: `total`, `systematic` and `statistical`: var Q + var U over the kept pixels, in
-            uK^2, free of the share of n in the mean.
+            uK^2. Without a noise-free fit `systematic` is the mean of the products of different
+            realisations, free of the share of n in `mean`; it may be negative.
     """
 
     nside: int
@@ -48,8 +49,16 @@ class ResidualMaps:
 
     @property
     def systematic(self) -> np.ndarray:
-        """The best estimate of s: the noise-free fit, else the mean."""
+        """What a map can show of s: the noise-free fit, else the mean with noise in it.
+
+        Its variance is not that of s in the second case: `variances` has that one.
+        """
         return self.mean if self.noiseless is None else self.noiseless
+
+    @property
+    def estimate(self) -> str:
+        """What the variance of s is made from."""
+        return "pairs of realisations" if self.noiseless is None else "fit without noise"
 
 
 def sphere(values: np.ndarray, pixels: np.ndarray, nside: int) -> Map:

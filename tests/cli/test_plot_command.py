@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import matplotlib.image
 import pytest
 
 import sweep
@@ -132,7 +133,19 @@ def test_every_format_of_every_picture(
             assert (tmp_path / "out" / f"{name}.{ending}").read_bytes().startswith(head)
 
 
+def test_the_style_is_that_of_every_picture(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--kind", "variance", "cmb", "--output", tmp_path / "out", "--style", "paper")
+    for line in said(capsys, store, *words):
+        pixels = matplotlib.image.imread(line.removeprefix("written: "))
+        assert pixels.shape[1] == 3.4 * 600
+    said(capsys, store, "--output", tmp_path / "a.png")
+    assert matplotlib.image.imread(tmp_path / "a.png").shape[1] != 3.4 * 600
+
+
 BAD = {
+    "style": (["--style", "papre"], "--style papre: choose from screen, paper"),
     "kind": (["--kind", "varience"], "--kind varience: choose from variance, "),
     "format": (["--format", "png,tiff"], "--format png,tiff: choose from png, pdf, svg"),
     "both": (["--format", "png", "--output", "a.png"], "--output a.png has a format already"),

@@ -9,7 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+
+from sweep.plots.labels import has_labels, labels_of
+from sweep.types import Status
 
 
 def bars(axes: Axes) -> list[ErrorbarContainer]:
@@ -49,6 +53,40 @@ def many(ds: xr.Dataset, count: int, **settings: list) -> xr.Dataset:
         for name, values in settings.items()
     }
     return wide.assign_coords(coordinates)
+
+
+def converged(ds: xr.Dataset) -> xr.Dataset:
+    """The same, of fits that all converged."""
+    return ds.assign(status=xr.full_like(ds["status"], int(Status.CONVERGED)))
+
+
+def texts_of(figure: Figure) -> list[Text]:
+    """Every text that can be seen; the figure was drawn once."""
+    found = [*figure.texts, *([figure._suptitle] if figure._suptitle else [])]  # pyright: ignore[reportAttributeAccessIssue]
+    legends = [*figure.legends]
+    for axes in figure.axes:
+        found += [*axes.texts, axes.title, axes._left_title]  # pyright: ignore[reportAttributeAccessIssue]
+        legends += [legend] if (legend := axes.get_legend()) is not None else []
+        for axis in (axes.xaxis, axes.yaxis):
+            if axes.axison and axis.get_visible():
+                found += [axis.label, *(label for _, label in labels_of(axis))]
+    for legend in legends:
+        found += [*legend.get_texts(), legend.get_title()]
+    return list({id(t): t for t in found if t.get_visible() and t.get_text()}.values())
+
+
+def check_texts(figure: Figure, smallest: float) -> None:
+    """No two texts lie over each other, none is too small, every axis has two labels."""
+    texts = texts_of(figure)
+    for text in texts:
+        assert float(text.get_fontsize()) >= smallest, text.get_text()
+    boxes = [(_shrunk(text.get_window_extent()), text.get_text()) for text in texts]
+    for (one, this), (other, that) in combinations(boxes, 2):
+        assert not one.overlaps(other), (this, that)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axes.axison and has_labels(axis):
+                assert len(labels_of(axis)) >= 2, axes
 
 
 def check_layout(figure: Figure) -> None:

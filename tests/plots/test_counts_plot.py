@@ -5,16 +5,21 @@ import matplotlib.image
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 
 import sweep
 from sweep.errors import ConfigError
 from sweep.plots import plot_counts
 from sweep.plots.metrics import metric_table
+from sweep.plots.style import COLOURS, UK2
 from sweep.statistics import summary
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best, templates_of
 from sweep.statistics.tensor_ratio import tensor_ratio
-from tests.plots.looks import bars, check_layout, colour, ends, legend_texts, many, xy
+from sweep.types import Status
+from tests.plots.looks import bars, check_layout, colour, converged, ends, legend_texts, many, xy
 
 
 def test_the_picture_is_a_png_with_something_on_it(small_store: Path, tmp_path: Path) -> None:
@@ -57,7 +62,7 @@ def test_lines_are_the_statistics(ds: xr.Dataset, figures: list[Any]) -> None:
     left, right = figures[0].axes
     assert left.get_xlabel() == r"number of $\beta_\mathrm{d}$ clusters"
     assert right.get_xlabel() == r"number of $\beta_\mathrm{s}$ clusters"
-    assert left.get_ylabel() == r"variance of the recovered CMB  [$\mu\mathrm{K}^2$]"
+    assert left.get_ylabel() == f"variance of the recovered CMB  [{UK2}]"
     table: Any = summary(ds)
     lines = bars(left)
     assert len(lines) == 4  # two other counts and two solvers; where only one point was run, too
@@ -73,6 +78,7 @@ def test_lines_are_the_statistics(ds: xr.Dataset, figures: list[Any]) -> None:
     assert legend_texts(left) == [
         *(r"number of $\beta_\mathrm{s}$ clusters", "1", "2"),
         *("solver.max_steps", "2", "20"),
+        "open: some fits not converged",
     ]
 
 
@@ -111,7 +117,7 @@ def test_one_panel_a_mask(ds: xr.Dataset, figures: list[Any]) -> None:
         clusters__beta_dust=[1, 2, 4, 8] * 2,
         clusters__beta_pl=[1] * 8,
     )
-    plot_counts(two, "a.png")
+    plot_counts(converged(two), "a.png")
     upper, lower = figures[0].axes
     assert [axes.get_title("left") for axes in (upper, lower)] == ["mask GAL020", "mask GAL040"]
     assert all(len(bars(axes)) == 1 for axes in (upper, lower))
@@ -124,7 +130,7 @@ def test_forty_experiments_do_not_make_forty_entries(ds: xr.Dataset, figures: li
     grid = many(
         ds, 40, clusters__beta_dust=[1, 2, 4, 8] * 10, clusters__beta_pl=sorted([*range(10)] * 4)
     )
-    plot_counts(grid, "a.png")
+    plot_counts(converged(grid), "a.png")
     left, right, bar = figures[0].axes
     assert len(bars(left)) == 10
     assert left.get_legend() is None
@@ -134,9 +140,65 @@ def test_forty_experiments_do_not_make_forty_entries(ds: xr.Dataset, figures: li
     check_layout(figures[0])
     names = many(ds, 40, noise__seed=[f"s{i}" for i in range(40)], clusters__beta_dust=[1, 2] * 20)
     plot_counts(names, "a.png")
-    assert all(len(legend_texts(axes)) <= 2 * 9 for axes in figures[1].axes)
+    assert all(len(legend_texts(axes)) <= 2 * 9 + 1 for axes in figures[1].axes)
     assert "and 33 more" in legend_texts(figures[1].axes[0])
     check_layout(figures[1])
+
+
+def solved(ds: xr.Dataset, **more: list) -> xr.Dataset:
+    """Two solvers at four counts, the second with fits that did not converge."""
+    names = np.array(["newton"] * 4 + ["adam"] * 4, dtype=object).tolist()
+    both = many(ds, 8, solver=names, clusters__beta_dust=[1, 2, 4, 8] * 2, **more)
+    status = np.full(both["status"].shape, int(Status.CONVERGED))
+    status[4:] = int(Status.MAX_STEPS)
+    return both.assign(status=(both["status"].dims, status))
+
+
+def opened(axes: Axes) -> list[Line2D]:
+    """Open markers over the lines."""
+    return [line for line in axes.lines if to_hex(line.get_markerfacecolor()) == "#ffffff"]
+
+
+def test_colour_is_the_solver_and_not_its_settings(ds: xr.Dataset, figures: list[Any]) -> None:
+    steps = [10, 20] * 4
+    both = solved(ds, clusters__beta_pl=[1] * 8, solver__max_steps=steps)
+    plot_counts(both, "a.png")
+    lines = bars(figures[0].axes[0])
+    assert len(lines) == 4  # two solvers, two settings of each
+    assert {colour(line[0]) for line in lines[:2]} == {COLOURS[0].lower()}
+    assert {colour(line[0]) for line in lines[2:]} == {COLOURS[1].lower()}
+    assert len({line[0].get_linestyle() for line in lines}) == 2
+    texts = legend_texts(figures[0].axes[0])
+    assert texts[:2] == ["newton", "adam"]
+    assert texts[2:5] == ["solver.max_steps", "10", "20"]
+
+
+def test_fits_that_did_not_converge_look_open(ds: xr.Dataset, figures: list[Any]) -> None:
+    both = solved(ds, clusters__beta_pl=[1] * 8)
+    plot_counts(both, "a.png")
+    axes = figures[0].axes[0]
+    (line,) = opened(axes)
+    adam = bars(axes)[1]
+    np.testing.assert_array_equal([line.get_xdata(), line.get_ydata()], xy(adam))
+    assert line.get_color() == adam[0].get_color()
+    assert "open: some fits not converged" in legend_texts(axes)
+    plot_counts(converged(both), "a.png")
+    assert not opened(figures[1].axes[0])
+    assert "open: some fits not converged" not in legend_texts(figures[1].axes[0])
+
+
+def test_r_is_open_where_the_noise_free_fit_did_not_converge(ds: xr.Dataset) -> None:
+    status = np.full(ds["status"].shape, int(Status.CONVERGED))
+    status[2, list(ds["realisation"].values).index(-1)] = int(Status.MAX_STEPS)
+    one = ds.assign(status=(ds["status"].dims, status))
+    assert metric_table(one, "r")["unconverged"].tolist() == [i == 2 for i in range(6)]
+    assert not metric_table(one, "cmb_variance")["unconverged"].any()
+
+
+def test_a_single_count_has_an_axis(ds: xr.Dataset, figures: list[Any]) -> None:
+    plot_counts(many(ds, 2, clusters__beta_dust=[40] * 2, clusters__beta_pl=[4] * 2), "a.png")
+    axes = figures[0].axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["20", "40", "80"]
 
 
 def test_multires_has_nsides(ds: xr.Dataset, figures: list[Any]) -> None:

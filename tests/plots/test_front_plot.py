@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.contour import ContourSet
 
 from sweep.plots import plot_front
+from sweep.plots.style import UK2
 from tests.plots.looks import check_layout
 
 
@@ -35,8 +36,8 @@ def test_points_front_and_colours(figures: list[Any]) -> None:
     plot_front(found, "a.png")
     (figure,) = figures
     axes, bar = figure.axes
-    assert axes.get_xlabel() == r"variance of the systematic residual  [$\mu\mathrm{K}^2$]"
-    assert axes.get_ylabel() == r"variance of the statistical residual  [$\mu\mathrm{K}^2$]"
+    assert axes.get_xlabel() == f"variance of the systematic residual  [{UK2}]"
+    assert axes.get_ylabel() == f"variance of the statistical residual  [{UK2}]"
     assert bar.get_ylabel() == r"number of $\beta_\mathrm{d}$ clusters"
     assert [t.get_text() for t in bar.get_yticklabels()] == ["4", "16", "64", "256"]
     (points,) = [c for c in axes.collections if len(c.get_offsets()) == len(found)]
@@ -80,6 +81,24 @@ def test_every_mask_has_its_front_and_many_are_cut(figures: list[Any]) -> None:
 def test_without_counts_there_is_no_colour_bar(figures: list[Any]) -> None:
     plot_front(table().drop(columns=["clusters.beta_dust", "clusters.beta_pl"]), "a.png")
     assert len(figures[0].axes) == 1
+
+
+def test_fits_that_did_not_converge_look_open(figures: list[Any]) -> None:
+    found = table()
+    found["unconverged"] = [i % 3 == 0 for i in range(len(found))]
+    plot_front(found, "a.png")
+    plot_front(found.assign(unconverged=False), "a.png")
+    points, all_filled = (
+        next(c for c in figure.axes[0].collections if len(c.get_offsets()) == len(found))
+        for figure in figures
+    )
+    white = (points.get_facecolor() == 1.0).all(axis=1)
+    np.testing.assert_array_equal(white, found["unconverged"])
+    colours = all_filled.get_facecolor()
+    np.testing.assert_array_equal(points.get_edgecolor()[white], colours[white])
+    np.testing.assert_array_equal(points.get_facecolor()[~white], colours[~white])
+    texts = [t.get_text() for t in figures[0].legends[0].get_texts()]
+    assert texts[-1] == "open: some fits not converged"
 
 
 def test_nside_zero_has_a_colour(figures: list[Any]) -> None:

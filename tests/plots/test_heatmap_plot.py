@@ -10,8 +10,10 @@ from matplotlib.patches import Rectangle
 from sweep.errors import ConfigError
 from sweep.plots import plot_heatmap
 from sweep.plots.heatmap import _MOST_NUMBERS
+from sweep.plots.style import UK2
 from sweep.statistics import summary
-from tests.plots.looks import check_layout, many
+from sweep.types import Status
+from tests.plots.looks import check_layout, converged, many
 
 
 def cells(axes: Axes) -> np.ma.MaskedArray:
@@ -20,11 +22,12 @@ def cells(axes: Axes) -> np.ma.MaskedArray:
 
 
 def framed(axes: Axes) -> tuple[float, float]:
-    (frame,) = [p for p in axes.patches if isinstance(p, Rectangle)]
+    (frame,) = [p for p in axes.patches if isinstance(p, Rectangle) and not p.get_hatch()]
     return frame.get_xy()
 
 
 def test_cells_are_the_best_of_each_pair(ds: xr.Dataset, figures: list[Any]) -> None:
+    ds = converged(ds)
     plot_heatmap(ds, "a.png")
     axes, bar = figures[0].axes
     table: Any = summary(ds)
@@ -33,7 +36,7 @@ def test_cells_are_the_best_of_each_pair(ds: xr.Dataset, figures: list[Any]) -> 
     assert axes.get_xlabel() == r"number of $\beta_\mathrm{d}$ clusters"
     assert axes.get_ylabel() == r"number of $\beta_\mathrm{s}$ clusters"
     assert axes.get_title("left") == "lowest over solver.max_steps"
-    assert bar.get_ylabel() == r"variance of the recovered CMB  [$\mu\mathrm{K}^2$]"
+    assert bar.get_ylabel() == f"variance of the recovered CMB  [{UK2}]"
     assert [t.get_text() for t in axes.get_xticklabels()] == ["1", "2"]
     row, column = np.unravel_index(np.argmin(best.unstack()), (2, 2))
     assert framed(axes) == (column, row)
@@ -41,6 +44,46 @@ def test_cells_are_the_best_of_each_pair(ds: xr.Dataset, figures: list[Any]) -> 
     assert len({text.get_text() for text in axes.texts}) == 4
     written = [float(text.get_text()) for text in axes.texts]
     np.testing.assert_allclose(written, best, atol=(best.max() - best.min()) / 100)
+
+
+def test_cells_show_converged_fits_and_are_hatched_without(
+    ds: xr.Dataset, figures: list[Any]
+) -> None:
+    """Of the first pair of counts the second experiment converged, of the last none."""
+    table: Any = summary(ds)
+    here = (table["clusters.beta_dust"] == 1) & (table["clusters.beta_pl"] == 1)
+    first = np.flatnonzero(here)
+    assert len(first) == 2
+    values = table["cmb_variance"].to_numpy()
+    through = first[np.argmax(values[first])]  # the higher one
+    last = (table["clusters.beta_dust"] == 2) & (table["clusters.beta_pl"] == 2)
+    stopped = last.to_numpy() | (here.to_numpy() & (np.arange(6) != through))
+    status = np.where(stopped, int(Status.MAX_STEPS), int(Status.CONVERGED))
+    known = np.broadcast_to(status[:, None], ds["status"].shape)
+    plot_heatmap(ds.assign(status=(ds["status"].dims, known)), "a.png")
+    axes = figures[0].axes[0]
+    assert cells(axes)[0, 0] == values[through]
+    hatched = [p.get_xy() for p in axes.patches if p.get_hatch()]
+    assert hatched == [(1.0, 1.0)]
+    texts = [t.get_text() for t in figures[0].legends[0].get_texts()]
+    assert texts == ["hatched: some fits not converged"]
+    assert axes.get_title("left").startswith("lowest converged over")
+    assert framed(axes) != (1.0, 1.0)
+    check_layout(figures[0])
+
+
+def test_points_of_fits_that_did_not_converge_are_open(ds: xr.Dataset, figures: list[Any]) -> None:
+    search = many(ds, 40, clusters__beta_dust=[*range(1, 41)], clusters__beta_pl=[*range(41, 81)])
+    status = np.full(search["status"].shape, int(Status.CONVERGED))
+    status[::4] = int(Status.MAX_STEPS)
+    plot_heatmap(search.assign(status=(search["status"].dims, status)), "a.png")
+    points, best = figures[0].axes[0].collections
+    dust = np.asarray(points.get_offsets())[:, 0]
+    white = (points.get_facecolor() == 1.0).all(axis=1)
+    np.testing.assert_array_equal(white, dust % 4 == 1)
+    assert np.asarray(best.get_offsets())[0, 0] % 4 != 1
+    texts = [t.get_text() for t in figures[0].legends[0].get_texts()]
+    assert texts == ["open: some fits not converged"]
 
 
 def test_what_was_not_run_stays_grey(ds: xr.Dataset, figures: list[Any]) -> None:

@@ -1,5 +1,6 @@
 """Every kind of picture, from a store alone; names of what it shows."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.plots import KINDS
+from sweep.plots import KINDS, style
 from sweep.plots.names import count_ticks, experiment_names, name_of
-from tests.plots.looks import check_layout
+from sweep.plots.style import UK, UK2, UK4
+from tests.plots.looks import check_layout, check_texts, texts_of
 
 ARGUMENTS = {"store": (), "experiment": (3,), "experiments": ([0, 3],)}
 
@@ -27,6 +29,27 @@ def test_every_kind_is_drawn_and_can_be_read(
     labels = {axes.get_xlabel() + axes.get_ylabel() for axes in figure.axes}
     assert labels - {""} or kind == "clusters"
     check_layout(figure)
+    check_texts(figure, 9.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_fits_into_a_column(kind: str, ds: xr.Dataset, figures: list[Any]) -> None:
+    with style("paper"):
+        KINDS[kind].draw(ds, *ARGUMENTS[KINDS[kind].of], "a.png")
+        (figure,) = figures
+        assert figure.get_figwidth() == 3.4
+        check_layout(figure)
+        check_texts(figure, 7.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_units_are_written_in_one_way(kind: str, ds: xr.Dataset, figures: list[Any]) -> None:
+    KINDS[kind].draw(ds, *ARGUMENTS[KINDS[kind].of], "a.png")
+    figures[0].draw_without_rendering()
+    units = set()
+    for text in texts_of(figures[0]):
+        units |= set(re.findall(r"\[(.*?)\]", text.get_text()))
+    assert units <= {UK, UK2, UK4, "K", "s"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -63,7 +86,8 @@ def test_what_a_count_is_depends_on_the_rule() -> None:
     [
         ([4, 16, 4, 64], [4, 16, 64]),
         ([0, 1, 2], [0, 1, 2]),
-        ([7], [7]),
+        ([7], [3, 7, 14]),
+        ([1], [0, 1, 2]),
         ([100, 101, 102, 1000], [100, 1000]),
     ],
 )

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 
 from sweep.plots import plot_clusters, plot_cmb, plot_parameters, plot_residuals
 from sweep.plots.maps import neighbour_colours
-from sweep.plots.style import GREY
+from sweep.plots.style import GREY, HATCH, UK
 from sweep.statistics.maps import ResidualMaps
 from tests.plots.looks import check_layout
 
@@ -96,7 +96,7 @@ def test_signed_maps_are_symmetric_about_zero(figures: list[Any]) -> None:
         variances={},
     )
     plot_residuals(found, "a.png")
-    unit = r"[$\mu\mathrm{K_{CMB}}$]"
+    unit = f"[{UK}]"
     for k, stokes in enumerate("QU"):
         signed, _ = drawn(figures[0], f"systematic residual, ${stokes}$  {unit}")
         assert signed.norm.vmin == -signed.norm.vmax
@@ -112,6 +112,35 @@ def test_signed_maps_are_symmetric_about_zero(figures: list[Any]) -> None:
     second, _ = drawn(figures[1], f"recovered CMB, $U$  {unit}")
     assert first.norm.vmax == -first.norm.vmin == second.norm.vmax
     check_layout(figures[1])
+
+
+def test_without_a_noise_free_fit_the_mean_is_called_mean(figures: list[Any]) -> None:
+    pixels = np.arange(NPIX)
+    rng = np.random.default_rng(1)
+    parts = {k: rng.normal(size=(2, NPIX)) for k in ("mean", "statistical", "total")}
+    found = ResidualMaps(NSIDE, pixels, 5, noiseless=None, variances={}, **parts)
+    plot_residuals(found, "a.png")
+    labels = [axes.get_xlabel().replace("\n", " ") for axes in figures[0].axes]
+    assert f"mean of 5 residuals (1/5 of the noise), $Q$  [{UK}]" in labels
+    assert not any("systematic" in label for label in labels)
+    check_layout(figures[0])
+
+
+def test_maps_of_a_fit_that_did_not_converge_are_hatched(figures: list[Any]) -> None:
+    truth = {p: v.copy() for p, v in PARAMETERS.items()}
+    note = "not converged"
+    plot_parameters(PARAMETERS, "a.png", truth=truth, note=note)  # pyright: ignore[reportArgumentType]
+    plot_parameters(PARAMETERS, "a.png", truth=truth)  # pyright: ignore[reportArgumentType]
+    plot_cmb(np.stack([PARAMETERS["beta_dust"]] * 2), "a.png", note=note)
+    hatches = [
+        [any(p.get_hatch() == HATCH for p in axes.patches) for axes in figure.axes if axes.images]
+        for figure in figures
+    ]
+    assert hatches == [[False, True] * 3, [False] * 6, [True] * 2]
+    for figure, texts in zip(figures, (["hatched: not converged"], [], None), strict=True):
+        found = [t.get_text() for legend in figure.legends for t in legend.get_texts()]
+        assert texts is None or found == texts
+        check_layout(figure)
 
 
 @pytest.mark.parametrize("count", [1, 3, 50, 500])

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -6,9 +7,10 @@ import pytest
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.plots import plot_optimum
+from sweep.plots import plot_optimum, style
 from sweep.statistics.optimum import SHIFTED
 from sweep.types import PARAMETERS
+from tests.plots.looks import check_layout, check_texts
 
 
 def parabolas(scales: tuple[float, ...], vertex: float = 0.0) -> xr.Dataset:
@@ -44,6 +46,14 @@ def test_there_is_a_row_for_every_scale(
     assert abs(pixels.shape[0] - height) < 100
     assert pixels.shape[1] > 2000
     assert 0.01 < np.mean(pixels[..., :3].min(axis=-1) < 0.9) < 0.5
+
+
+def test_it_fits_into_a_column(figures: list[Any]) -> None:
+    with style("paper"):
+        plot_optimum(parabolas((1e-3, 1e-4)), "a.png")
+        assert figures[0].get_figwidth() == 3.4
+        check_layout(figures[0])
+        check_texts(figures[0], 7.0)
 
 
 @pytest.mark.parametrize("vertex", [0.01, -0.2])

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from sweep.plots import plot_spectra
+from sweep.plots.style import UK2
 from sweep.spectra import multipoles
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import templates_of
@@ -17,7 +18,7 @@ def test_residuals_lensing_and_tensor_modes(ds: xr.Dataset, figures: list[Any]) 
     plot_spectra(residuals, templates, "a.png")
     (axes,) = figures[0].axes
     assert axes.get_xlabel() == r"multipole $\ell$"
-    assert r"[$\mu\mathrm{K^2_{CMB}}$]" in axes.get_ylabel()
+    assert f"[{UK2}]" in axes.get_ylabel()
     assert legend_texts(axes) == [
         *("total residual", "systematic residual", "statistical residual", "lensing"),
         *("tensor, $r = 10^{-3}$", r"tensor, $r = 4 \times 10^{-3}$"),

@@ -54,7 +54,7 @@ def test_healpy_reads_back_the_maps(ds: xr.Dataset, files: dict[str, Path]) -> N
         np.testing.assert_array_equal(read, np.stack(maps), err_msg=name)
     read = read_maps(files["residuals"])
     found = residual_maps(ds, 0)
-    kinds = (found.systematic, found.mean, found.statistical, found.total)
+    kinds = (found.noiseless, found.mean, found.statistical, found.total)
     for i, kind in enumerate(kinds):
         np.testing.assert_array_equal(read[2 * i : 2 * i + 2, found.pixels], kind)
     outside = np.setdiff1d(np.arange(read.shape[1]), found.pixels)
@@ -92,6 +92,65 @@ def test_headers_say_units_order_and_convention(ds: xr.Dataset, files: dict[str,
     header = fits.getheader(files["cmb"], 1)
     assert (header["TTYPE1"], header["TTYPE2"]) == ("Q_POLARISATION", "U_POLARISATION")
     assert fits.getheader(files["parameters"], 1)["TTYPE5"] == "TEMP_DUST_ERROR"
+
+
+def test_every_column_says_what_it_is(files: dict[str, Path]) -> None:
+    for path in files.values():
+        header = fits.getheader(path, 1)
+        said = [header[f"TCOMM{i}"] for i in range(1, header["TFIELDS"] + 1)]
+        assert len(set(said)) == len(said)
+    header = fits.getheader(files["residuals"], 1)
+    columns = {header[f"TTYPE{i}"]: header[f"TCOMM{i}"] for i in range(1, header["TFIELDS"] + 1)}
+    start = {
+        "SYSTEMATIC_Q": "Q: recovered minus true CMB of the fit without noise",
+        "MEAN_Q": "Q: mean of 3 realisations of recovered minus true CMB, holds 1/3 of the noise",
+        "STATISTICAL_U": "U: root mean square over realisations of the difference to the fit",
+        "TOTAL_U": "U: root mean square over realisations of recovered minus true CMB",
+    }
+    for name, text in start.items():
+        assert columns[f"{name}_POLARISATION"].startswith(text)
+    assert header["REALISAT"] == 3
+    assert header.comments["REALISAT"] == "how many realisations were averaged"
+    one = fits.getheader(files["cmb"], 1)
+    assert one["REALISAT"] == 1
+    assert one.comments["REALISAT"] == "number of this realisation; -1: without noise"
+    assert one["STATUS"] in ("converged", "max_steps", "stalled")
+    assert "REALISAT" not in fits.getheader(files["clusters"], 1)
+
+
+def test_variances_in_the_header_are_free_of_the_noise_in_the_mean(
+    ds: xr.Dataset, files: dict[str, Path], tmp_path: Path
+) -> None:
+    header, found = fits.getheader(files["residuals"], 1), residual_maps(ds, 0)
+    assert header["ESTIMATE"] == "fit without noise"
+    for name, kind in (("SYST", "systematic"), ("STAT", "statistical"), ("TOTA", "total")):
+        assert header[f"VAR{name}"] == pytest.approx(found.variances[kind])
+    noisy = ds.isel(realisation=ds["realisation"].values >= 0)
+    written = {path.stem: path for path in write_fits(noisy, 0, 1, tmp_path).files}
+    header = fits.getheader(written["residuals"], 1)
+    names = [header[f"TTYPE{i}"] for i in range(1, header["TFIELDS"] + 1)]
+    # the mean is not the systematic residual, and is not called so
+    assert [name.split("_")[0] for name in names] == [
+        *["MEAN"] * 2,
+        *["STATISTICAL"] * 2,
+        *["TOTAL"] * 2,
+    ]
+    assert header["ESTIMATE"] == "pairs of realisations"
+    mean = read_maps(written["residuals"])[:2, found.pixels]
+    with_noise = float(np.var(mean, axis=1).sum())
+    assert header["VARSYST"] == pytest.approx(with_noise - header["VARSTAT"] / header["REALISAT"])
+    assert "no column is the systematic residual" in str(header["COMMENT"])
+
+
+def test_one_realisation_has_a_mean_and_no_variance_without_noise(
+    ds: xr.Dataset, tmp_path: Path
+) -> None:
+    one = ds.isel(realisation=ds["realisation"].values == 1)
+    written = {path.stem: path for path in write_fits(one, 0, 1, tmp_path).files}
+    header = fits.getheader(written["residuals"], 1)
+    assert "VARSYST" not in header
+    assert "VARTOTA" in header
+    assert header["REALISAT"] == 1
 
 
 def test_they_are_written_over_and_nothing_else_is_left(ds: xr.Dataset, tmp_path: Path) -> None:
