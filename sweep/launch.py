@@ -1,11 +1,12 @@
 """One launch: check everything, publish what is new, compute what is missing, say what happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
-from sweep.config.schema import SweepConf
+from sweep.config.schema import SEARCH, SweepConf
 from sweep.engines import ATTEMPTS, Engine
 from sweep.errors import ConfigError
 from sweep.grid import (
@@ -112,6 +113,8 @@ def prepare(
         provenance=provenance(overrides),
         most_units=max(MOST_UNITS, UNITS_A_WORKER * workers),
     )
+    for line in _older_search(store, experiments):
+        progress.note(line)
     identities = tuple(experiment.identity for experiment in asked)
     return Prepared(path, identities, experiments, store, tuple(segments), preflight)
 
@@ -163,6 +166,30 @@ def _seal(path: str) -> None:
     sealed = {unit for segment in store.segments.values() for unit in segment.sealed_units()}
     if sealed != store.done_units():
         seal(path)
+
+
+def _older_search(store: Store | None, experiments: dict[str, Experiment]) -> list[str]:
+    """A line where the store holds the same experiments by an older search of newton."""
+    if store is None:
+        return []
+    kept = {key for segment in store.segments.values() for key in segment.identities}
+    by_solver: dict[int, list[Any]] = {}  # points share their groups, and so the digests of these
+    count = 0
+    for key, experiment in experiments.items():
+        conf, solver = experiment.conf, experiment.conf.solver
+        if key in kept or solver.name != "newton":
+            continue
+        if id(solver) not in by_solver:
+            versions = range(1, solver.search)
+            by_solver[id(solver)] = [replace(solver, search=version) for version in versions]
+        older = (replace(conf, solver=each) for each in by_solver[id(solver)])
+        count += any(experiment.groups.identity(each) in kept for each in older)
+    if not count:
+        return []
+    return [
+        f"{count} of these experiments are in the store by an older search of newton, and stay; "
+        f"search {SEARCH} makes new ones beside them"
+    ]
 
 
 def _not_kept(store: Store, experiments: dict[str, Experiment]) -> list[str]:

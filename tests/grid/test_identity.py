@@ -7,11 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sweep
 from sweep.config.checks import flatten
+from sweep.config.restore import restore
+from sweep.config.schema import SEARCH
 from sweep.errors import ConfigError
-from sweep.grid import Experiment, identity, scientific, unique
+from sweep.grid import Experiment, Groups, identity, scientific, unique
 from sweep.grid.identity import NOT_SCIENTIFIC
+from sweep.types import PARAMETERS
 from tests.small import small, write_templates
+
+NOT_SET = ("fixed", "prior.mean", "prior.width")
+"""Settings of a parameter that say nothing where they are null."""
 
 SCIENTIFIC = [
     "sky.nside=8",
@@ -32,18 +39,28 @@ SCIENTIFIC = [
     "parameters.beta_dust.start=1.6",
     "parameters.temp_dust.low=7",
     "parameters.beta_pl.high=-1",
+    "parameters.beta_dust.fixed=1.6",
+    "parameters.beta_dust.prior.width=0.1",
+    "parameters.temp_dust.prior.width=0.1",
     "parameters.dust_nu0=353",
     "parameters.synchrotron_nu0=23",
     "solver=newton",
     "solver=scipy_cobyqa",
     "solver.max_steps=11",
+    "solver.starts=2",
     "solver.rtol=1e-3",
     "solver.atol=1e-3",
     "fit.precision=float32",
     "fit.likelihood=furax",
 ]
 
-OF_NEWTON = ["solver.tolerance=1e-3", "solver.nodes=9", "solver.max_scans=2", "solver.max_steps=9"]
+OF_NEWTON = [
+    "solver.starts=2",
+    "solver.tolerance=1e-3",
+    "solver.nodes=9",
+    "solver.max_scans=2",
+    "solver.max_steps=9",
+]
 
 OPERATIONAL = [
     "noise.realisations=99",
@@ -72,7 +89,7 @@ def test_every_setting_of_the_default_solver_makes_another_experiment() -> None:
     found = [identity(small("solver=newton", *words)) for words in ([], *([w] for w in OF_NEWTON))]
     assert len(set(found)) == len(found)
     known = {key for key in flatten(small("solver=newton")) if key.startswith("solver.")}
-    assert {word.split("=")[0] for word in OF_NEWTON} == known - {"solver.name"}
+    assert {word.split("=")[0] for word in OF_NEWTON} == known - {"solver.name", "solver.search"}
 
 
 @pytest.mark.parametrize("word", OPERATIONAL)
@@ -82,22 +99,77 @@ def test_what_changes_no_number_makes_no_other_experiment(word: str) -> None:
 
 def test_no_setting_is_left_out_of_these_tests() -> None:
     tried = {word.split("=")[0] for word in [*SCIENTIFIC, *OPERATIONAL]}
-    boxes = {f"parameters.{p}" for p in ("beta_dust", "temp_dust", "beta_pl")}
+    boxes = tuple(f"parameters.{p}." for p in ("beta_dust", "temp_dust", "beta_pl"))
     known = {
         key
         for key in flatten(small())
-        if not key.endswith((".name", ".path")) and key.rpartition(".")[0] not in boxes
+        if not key.endswith((".name", ".path", ".search")) and not key.startswith(boxes)
     }
     assert known - {"clusters.clip"} <= tried  # clip matters only where a count is cut
 
 
 def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
     assert not {key for key in flatten(small()) if key.startswith("hydra")}
-    assert set(scientific(small())) == {
-        key
-        for key in flatten(small())
-        if not key.startswith("store.") and key not in NOT_SCIENTIFIC
-    }
+    given = small("solver.starts=2")
+    absent = {f"parameters.{p}.{key}" for p in PARAMETERS for key in NOT_SET}
+    assert (
+        set(scientific(given))
+        == {
+            key
+            for key in flatten(given)
+            if not key.startswith("store.") and key not in NOT_SCIENTIFIC
+        }
+        - absent
+    )
+
+
+BEFORE = (
+    "parameters.beta_dust.high=5",
+    "parameters.temp_dust.low=6",
+    "parameters.beta_pl.low=-7",
+    "parameters.beta_pl.high=-0.5",
+)
+"""The boxes that were the default when stores kept neither priors nor a version of the search."""
+
+
+@pytest.mark.parametrize(
+    ("words", "pinned"),
+    [
+        (
+            ["solver=optax_lbfgs"],
+            "fa2c72d6b601a0d3dce0e12f51598a8ecf7c507a5145e2669b2ce8edd196b1f0",
+        ),
+        (
+            ["solver=scipy_tnc", "sky.nside=8"],
+            "e3067be6ca5aa38f390ed00bc456fd55471f6afb934a7114367f2f1c0292de21",
+        ),
+    ],
+)
+def test_experiments_from_before_priors_keep_their_identity(words: list[str], pinned: str) -> None:
+    """Pinned by the version before; only newton's search has changed since."""
+    assert identity(sweep.compose([*BEFORE, *words])) == pinned
+
+
+def test_a_new_search_makes_a_new_experiment_and_an_old_one_is_still_known() -> None:
+    conf = sweep.compose([*BEFORE, "solver=newton"])
+    entry = Groups().entry(conf)
+    assert entry.pop("solver.search") == SEARCH == 2
+    old = restore(entry, like=sweep.compose(["parameters.beta_pl.prior.width=0.1"]))
+    assert old.solver.search == 1
+    assert old.parameters.beta_pl.prior.width is None
+    pinned = "481b7c91d0c1f3433ff923179a5e62896db8ee03845c800d8a1d33930e1f86f2"
+    assert identity(old) == pinned != identity(conf)
+    with pytest.raises(ConfigError, match=r"solver.search = 1: must be one of 2"):
+        sweep.compose(["solver.search=1"])
+
+
+def test_what_says_nothing_is_kept_nowhere() -> None:
+    entry = Groups().entry(small())
+    assert not {key for key in entry if key.endswith((*NOT_SET, "starts"))}
+    given = Groups().entry(small("parameters.beta_pl.prior.width=0.1", "solver.starts=3"))
+    assert given["parameters.beta_pl.prior.width"] == 0.1
+    assert given["solver.starts"] == 3
+    assert "parameters.beta_pl.prior.mean" not in given
 
 
 def test_a_key_names_its_value_and_not_its_place() -> None:
@@ -115,7 +187,6 @@ def test_numbers_that_are_equal_are_the_same() -> None:
 @pytest.mark.parametrize("key", ["sky.path", "mask.path", "clusters.path"])
 def test_files_enter_by_content(key: str, tmp_path: Path) -> None:
     group = {"sky.path": ["sky=templates"], "mask.path": [], "clusters.path": ["clusters=file"]}
-    import sweep
 
     def of(path: Path) -> str:
         return identity(sweep.compose([*group[key], "sky.nside=4", f"{key}={path}"]))
