@@ -23,6 +23,7 @@ from sweep.plots.style import (
     save,
     style,
 )
+from sweep.statistics.estimators import NAMES
 
 _MOST_DECADES = 1.0
 """Axes of a wider range are logarithmic."""
@@ -66,7 +67,7 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             more = f"and {len(entries) - MOST_ENTRIES + 1} more"
             entries[MOST_ENTRIES - 1 :] = [Line2D([], [], linestyle="none", label=more)]
         entries.append(Line2D([], [], color="0.6", linestyle=":", label="equal sum"))
-        axes.set_xlabel(f"variance of the systematic residual  [{UK2}]")
+        axes.set_xlabel(f"variance of the systematic residual, {_estimators(table)}  [{UK2}]")
         axes.set_ylabel(f"variance of the statistical residual  [{UK2}]")
         if key is not None:
             bar = figure.colorbar(ScalarMappable(norm, SEQUENTIAL), ax=axes, aspect=30)
@@ -76,6 +77,10 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             bar.minorticks_off()
         figure.legend(handles=entries, loc="outside upper left", ncols=3)
         return save(figure, *paths)
+
+
+def _estimators(table: Any) -> str:
+    return " and ".join(NAMES[e] for e in sorted(set(table["estimator"])))
 
 
 def _points(axes: Axes, part: Any, marker: str, colours: Any, norm: LogNorm | None) -> None:

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.patches import Rectangle
 
 from sweep.errors import ConfigError
-from sweep.plots.metrics import LABELS, MASK, by_mask, counts_of, metric_table
+from sweep.plots.metrics import MASK, by_mask, counts_of, label_of, metric_table
 from sweep.plots.names import COUNTS, count_ticks, name_of, value_of
 from sweep.plots.style import COLOURS, GREY, SEQUENTIAL, blank, save, style
 from sweep.statistics.summary import settings, telling
@@ -61,7 +61,7 @@ def plot_heatmap(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance
             cells = part.groupby([swept[1], swept[0]])["value"].min().unstack()
             dense = cells.notna().to_numpy().mean() >= _DENSE
             image = _cells(axes, cells) if dense else _points(axes, cells)
-            figure.colorbar(image, ax=axes, label=LABELS[metric])
+            figure.colorbar(image, ax=axes, label=label_of(metric, table))
             axes.set_xlabel(name_of(swept[0], rules))
             axes.set_ylabel(name_of(swept[1], rules))
             axes.set_title("\n".join(text for text in (mask, best_of) if text), loc="left")

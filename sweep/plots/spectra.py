@@ -9,6 +9,7 @@ from matplotlib.ticker import NullLocator
 
 from sweep.plots.style import COLOURS, MARKERS, UK2_CMB, blank, legend, save, style
 from sweep.spectra import multipoles
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import Templates
 
@@ -23,6 +24,7 @@ def plot_spectra(
     residuals: Residuals,
     spectra: Templates,
     *paths: str | Path,
+    estimator: Estimator,
     ratios: Sequence[float] = (1e-3, 4e-3),
     name: str = "",
 ) -> Path:
@@ -32,13 +34,15 @@ def plot_spectra(
         residuals: of the B field, of one experiment or of zones together.
         spectra: of the CMB, at the same multipoles.
         paths: pictures to write; their endings choose the formats.
+        estimator: of the parts; the systematic part by the other one is drawn beside it, where it
+            is known.
         ratios: values of r whose tensor spectra are drawn.
         name: of the experiment; its label by default.
 
     Raises:
         ConfigError: there are too few realisations, or a picture cannot be written.
     """
-    found = residuals.spectra()
+    found = residuals.spectra(estimator)
     ell = multipoles(residuals.nside)
     scale = ell * (ell + 1) / (2 * np.pi)
     with style():
@@ -50,7 +54,14 @@ def plot_spectra(
             look: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 3}
             (line,) = axes.plot(ell, np.where(power > 0, power, np.nan), linewidth=1.1, **look)
             below = np.count_nonzero(power <= 0)
+            if part == "systematic":
+                text = f"{text}, {NAMES[estimator]}"
             entries.append((line, f"{text}\n({below} multipoles below 0)" if below else text))
+        for other in (e for e in ESTIMATORS if e != estimator and not residuals.lacks(e)):
+            power = scale * residuals.spectra(other).systematic
+            shown = np.where(power > 0, power, np.nan)
+            (line,) = axes.plot(ell, shown, color=COLOURS[1], linestyle=":", linewidth=1.1)
+            entries.append((line, f"{_PARTS['systematic']}, {NAMES[other]}"))
         (line,) = axes.plot(ell, scale * spectra.lensing, color="black", linewidth=1.6)
         entries.append((line, "lensing"))
         for ratio, dash in zip(ratios, ("--", "-.", ":", (0, (1, 3))), strict=False):

@@ -20,8 +20,9 @@ from sweep.statistics import summary
 from sweep.statistics.combination import best_of_zones
 from sweep.statistics.front import front
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
+from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
-from sweep.statistics.selection import best, templates_of
+from sweep.statistics.selection import best
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.types import Status
 from tests.report.conftest import COUNTS, MASKS
@@ -80,11 +81,11 @@ def test_numbers_are_those_of_the_summary(ds: xr.Dataset, collected: dict) -> No
 def test_spectra_and_r_are_those_of_statistics(ds: xr.Dataset, collected: dict) -> None:
     for i in range(ds.sizes["experiment"]):
         residuals = read_residuals(ds, i)
-        spectra = residuals.spectra()
+        spectra = residuals.spectra("cross")
         expected = np.stack([spectra.total, spectra.systematic, spectra.statistical])
         np.testing.assert_allclose(powers(collected["spectra"][i]), expected, rtol=1e-3)
-        ratio = tensor_ratio(residuals, templates_of(residuals))
-        for name in ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95"):
+        ratio = tensor_ratio(residuals, templates_of(residuals), "cross")
+        for name in ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95", "r_limit_95"):
             value = getattr(ratio, name.removeprefix("r_"))
             assert numbers(collected, name)[i] == value
         likelihood = collected["likelihoods"][i]
@@ -199,7 +200,7 @@ def test_zones_are_combined(ds: xr.Dataset, collected: dict) -> None:
     assert combined["r"] == search.best.ratio.r
     assert combined["upper_68"] == search.best.ratio.upper_68
     assert combined["sky_fraction"] == pytest.approx(0.8, abs=0.03)
-    spectra = search.best.residuals.spectra()
+    spectra = search.best.residuals.spectra("cross")
     np.testing.assert_allclose(powers(combined["spectra"])[1], spectra.systematic, rtol=1e-3)
 
 
