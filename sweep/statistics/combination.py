@@ -52,7 +52,7 @@ class Selection:
         Further columns: `alone`, the label of the experiment that is best in its zone by itself;
         and of all zones together, in every row, the `estimator`, `r`, `r_minus`, `r_plus`,
         `r_upper_68`, `r_upper_95`, `r_limit_95`, the error of the metric, and the metric and r by
-        each estimator where they are known.
+        each estimator where they are known. `attrs` as of `sweep.statistics.selection.best`.
         """
         table = summary(ds)
         labels = table.index[list(self.alone.experiments)]
@@ -71,6 +71,8 @@ class Selection:
             for name in dict.fromkeys((self.metric, "r")):
                 value = np.nan if ratio is None else metric_of(ratio, name)
                 table[f"{name}_{each}"] = value
+        fallback = [""] if self.fallback else []
+        table.attrs |= {"metric": self.metric, "left_out": self.left_out, "fallback": fallback}
         return table
 
 

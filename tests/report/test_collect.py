@@ -18,6 +18,7 @@ from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
 from sweep.statistics import summary
 from sweep.statistics.combination import best_of_zones
+from sweep.statistics.estimators import ESTIMATORS
 from sweep.statistics.front import front
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
 from sweep.statistics.rankings import templates_of
@@ -181,8 +182,41 @@ def test_the_best_of_every_mask_and_how_sure_that_is(ds: xr.Dataset, collected: 
         assert labels == list(table.index)
         assert found["value"] == table[found["metric"]].iloc[0]
         for name in ("behind", "behind_error", "significance"):
-            assert found[name] == pytest.approx(table[name].iloc[1])
+            value = table[name].iloc[1]
+            assert found[name] == (None if np.isnan(value) else pytest.approx(value))
         assert found["experiments"] == len(COUNTS)
+
+
+def test_what_did_not_converge_is_not_ranked_and_not_the_default(ds: xr.Dataset) -> None:
+    """Of each mask one experiment did not converge: it is neither first nor on the front."""
+    status = ds["status"].load().copy()
+    status[::2] = Status.MAX_STEPS
+    found = collect(ds.assign(status=status), QUIET)
+    assert {b["first"] for b in found["best"]} == {1, 3}
+    assert {b["second"] for b in found["best"]} == {None}
+    assert np.isnan(numbers(found, "on_front")[::2]).all()
+    (lack,) = [one for one in found["lacks"] if one["part"] == "ranking"]
+    assert (lack["experiments"], "90 % of the fits converged" in lack["why"]) == (2, True)
+    assert {z["experiment"] for z in found["zones"][0]["zones"]} == {1, 3}
+
+
+def test_suspect_fits_are_told_with_the_ranking(ds: xr.Dataset) -> None:
+    flags = xr.zeros_like(ds["status"].load())
+    flags[0, 1:] = 4
+    found = collect(ds.assign(suspect=flags), QUIET)
+    assert numbers(found, "suspect").tolist() == [3, 0, 0, 0]
+    (line,) = found["warnings"]
+    assert line.startswith(f"{found['labels'][0]}: in 3 of 3 fits beta_pl is implausible")
+
+
+def test_both_estimators_are_told_and_one_ranks(ds: xr.Dataset, collected: dict) -> None:
+    assert collected["estimators"] == ["cross", "cross"]
+    for estimator in ESTIMATORS:
+        for i in range(ds.sizes["experiment"]):
+            residuals = read_residuals(ds, i)
+            ratio = tensor_ratio(residuals, templates_of(residuals), estimator)
+            assert numbers(collected, f"r_limit_95_{estimator}")[i] == ratio.limit_95
+    assert {b["estimator"] for b in collected["best"]} == {None, "cross"}
 
 
 def test_the_front_is_that_of_each_mask(ds: xr.Dataset, collected: dict) -> None:
@@ -263,7 +297,8 @@ def test_a_store_without_a_usable_fit_is_reported(ds: xr.Dataset, status: Status
 def test_what_was_not_kept_is_said_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "bare.zarr"
     run(grid(path, "store.parameters=false", "store.parameters=false noise.ratio=2"))
-    found = collect(sweep.open(path), QUIET)
+    ds = sweep.open(path)
+    found = collect(ds.assign(status=xr.full_like(ds["status"].load(), Status.CONVERGED)), QUIET)
     assert found["spectra"] == found["maps"] == [None, None]
     assert "r" not in {c["name"] for c in found["columns"]}
     by_part = {lack["part"]: lack for lack in found["lacks"]}
