@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from sweep.cli.tables import add_lines, draw, with_error
-from sweep.statistics.estimators import ESTIMATORS, NAMES
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.rankings import ROUNDING, ROUNDING_USUAL
 from sweep.statistics.summary import OF_SPECTRA
 from sweep.statistics.suspects import warnings
@@ -90,7 +90,7 @@ def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width:
         f"together, f_sky {best.residuals.sky_fraction:.3f}, {_said(best.ratio, best.estimator)}",
     ]
     if best.other is not None:
-        (other,) = (each for each in ESTIMATORS if each != best.estimator)
+        other: Estimator = "cross" if best.estimator == "noise_free" else "noise_free"
         together.append(f"beside it, {_said(best.other, other)}")
     together.append(
         f"{metric} {with_error(found.value, best.error)} from "
@@ -131,7 +131,7 @@ def _by_estimator(table: Any, metric: str, unit: str = "") -> tuple[list[str], d
     if "estimator" not in table:
         return [], {}
     columns = {e: f"{metric}_{e}" for e in ESTIMATORS}
-    known = [e for e in ESTIMATORS if table[columns[e]].notna().any()]
+    known: list[Estimator] = [e for e in ESTIMATORS if table[columns[e]].notna().any()]
     ranking = set(table["estimator"])
     known.sort(key=lambda e: e not in ranking)
     headings = {}

@@ -89,8 +89,8 @@ def _likelihood(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> P
 
 def _estimator(read: Sequence[Residuals]) -> Estimator:
     """The usual one, but another where that has all of them and the usual one not."""
-    whole = (e for e in ESTIMATORS if not any(one.lacks(e) for one in read))
-    return next(whole, ESTIMATORS[0])
+    whole: list[Estimator] = [e for e in ESTIMATORS if not any(one.lacks(e) for one in read)]
+    return whole[0] if whole else ESTIMATORS[0]
 
 
 def _convergence(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:

@@ -9,7 +9,7 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.plots.names import COUNTS
 from sweep.plots.style import UK2
-from sweep.statistics.estimators import ESTIMATORS, NAMES
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
@@ -89,7 +89,9 @@ def _ratios(ds: xr.Dataset) -> Any:
     All are by one estimator: the usual one, but another where only that has all.
     """
     table: Any = summary(ds)
-    found = {estimator: np.full((len(table), 3), np.nan) for estimator in ESTIMATORS}
+    found: dict[Estimator, np.ndarray] = {
+        estimator: np.full((len(table), 3), np.nan) for estimator in ESTIMATORS
+    }
     reason = ""
     for i in range(len(table)):
         try:

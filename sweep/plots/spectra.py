@@ -57,7 +57,10 @@ def plot_spectra(
             if part == "systematic":
                 text = f"{text}, {NAMES[estimator]}"
             entries.append((line, f"{text}\n({below} multipoles below 0)" if below else text))
-        for other in (e for e in ESTIMATORS if e != estimator and not residuals.lacks(e)):
+        others: list[Estimator] = [e for e in ESTIMATORS if e != estimator]
+        for other in others:
+            if residuals.lacks(other):
+                continue
             power = scale * residuals.spectra(other).systematic
             shown = np.where(power > 0, power, np.nan)
             (line,) = axes.plot(ell, shown, color=COLOURS[1], linestyle=":", linewidth=1.1)

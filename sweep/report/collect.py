@@ -39,7 +39,7 @@ from sweep.report.maps import Atlas, resolutions
 from sweep.report.ranking import lowest, ranked
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.contexts import Context, contexts_of, described
-from sweep.statistics.estimators import NAMES
+from sweep.statistics.estimators import NAMES, Estimator
 from sweep.statistics.progress import store_progress
 from sweep.statistics.summary import settings, summary
 from sweep.statistics.suspects import warnings
@@ -75,7 +75,7 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
     for which, one in enumerate(contexts):
         for i in one.members:
             context[i] = which
-    each = [estimators[which] for which in context]
+    each: list[Estimator] = [estimators[which] for which in context]
     add_ratios(table, looks, each)
     with progress.looking(len(table)) as looked:
         add_front(table, ds, contexts, lacks, looked)

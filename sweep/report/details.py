@@ -100,7 +100,8 @@ def look(ds: xr.Dataset, experiment: int, lacks: Lacks) -> Look:
         return NOTHING
     spectra: dict[Estimator, Spectra] = {}
     ratios: dict[Estimator, TensorRatio] = {}
-    for estimator in (e for e in ESTIMATORS if not residuals.lacks(e)):
+    known: list[Estimator] = [e for e in ESTIMATORS if not residuals.lacks(e)]
+    for estimator in known:
         spectra[estimator] = residuals.spectra(estimator)
         try:
             ratios[estimator] = tensor_ratio(residuals, templates_of(residuals), estimator)
@@ -118,11 +119,11 @@ def estimators_of(looks: Sequence[Look], contexts: Sequence[Context]) -> list[Es
 
     The usual one, but another where that has all experiments with spectra and the usual one not.
     """
-    found = []
+    found: list[Estimator] = []
     for context in contexts:
         seen = [looks[i] for i in context.members if looks[i].spectra]
-        whole = (e for e in ESTIMATORS if all(e in one.ratios for one in seen))
-        found.append(next(whole, ESTIMATORS[0]))
+        whole: list[Estimator] = [e for e in ESTIMATORS if all(e in o.ratios for o in seen)]
+        found.append(whole[0] if whole else ESTIMATORS[0])
     return found
 
 

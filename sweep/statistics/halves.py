@@ -98,7 +98,7 @@ def _rows(
     """Both ways of a context; None where there is nothing to choose from."""
     estimator, parts = field.estimator, halves(field.on)
     seen = np.array([ranking.values(field.members, on, estimator) for on in parts])
-    known = np.isfinite(seen).all(axis=0)
+    known: np.ndarray = np.all(np.isfinite(seen), axis=0)
     if lost := np.count_nonzero(~known):
         left_out[f"no {metric} of half of the realisations"] += int(lost)
     members = [i for i, k in zip(field.members, known, strict=True) if k]

@@ -156,6 +156,7 @@ class Ratios:
         """
         left_out: Counter[str] = Counter()
         owned: dict[int, tuple[np.ndarray, bool]] = {}
+        tries: list[Estimator] = [e for e in ESTIMATORS if self._asked in (None, e)]
         for i in members:
             try:
                 residuals = self._residuals(i)
@@ -163,13 +164,12 @@ class Ratios:
                     residuals.realisations,
                     (residuals.noiseless is not None and bool(self._converged[i])),
                 )
-                for estimator in ESTIMATORS if self._asked is None else (self._asked,):
+                for estimator in tries:
                     if not residuals.lacks(estimator):
                         self._ratio(i, residuals.realisations, estimator)
             except ConfigError as error:
                 left_out[reason(error)] += 1
             self._done()
-        tries: tuple[Estimator, ...] = ESTIMATORS if self._asked is None else (self._asked,)
         fields = [self._attempt(owned, estimator, parts) for estimator in tries]
         whole = [one for one in fields if len(one.members) == len(owned)]
         chosen = whole[0] if whole else next((f for f in fields if f.members), fields[0])

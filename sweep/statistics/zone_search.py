@@ -88,7 +88,7 @@ class ZoneSearch:
     def combination(self, chosen: dict[str, int], metric: str, on: np.ndarray) -> Combination:
         """One experiment a zone, as some realisations see them together."""
         residuals = combine([self.candidates[z][i].select(on) for z, i in chosen.items()])
-        (another,) = (each for each in ESTIMATORS if each != self.estimator)
+        another: Estimator = "cross" if self.estimator == "noise_free" else "noise_free"
         try:
             other = tensor_ratio(residuals, templates_of(residuals), another)
         except ConfigError:  # it stands beside the other, where it is known

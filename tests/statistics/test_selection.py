@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,9 +74,9 @@ def test_differences_of_rounding_are_ties(metric: str, values: list[float], tied
     assert table["tied"].tolist() == [False, tied]
     labels = [str(i)[:8] for i in ds["identity"].values]
     assert list(table.index) == (labels if tied else labels[::-1])
-    second = table.iloc[1]
-    assert np.isnan(second["significance"]) == tied
-    assert (second["behind"] == 0) == tied
+    second: Any = table.iloc[1]
+    assert np.isnan(float(second["significance"])) == tied
+    assert (float(second["behind"]) == 0) == tied
 
 
 def test_what_cannot_be_ranked_is_refused() -> None:

@@ -1,5 +1,7 @@
 """Fits that look wrong are told in words, with the ranking."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,7 +15,9 @@ from tests.statistics.test_summary import dataset
 S = Status
 
 
-def suspected(flags: list[list[int]], statuses: list[list[int]] | None = None) -> xr.Dataset:
+def suspected(
+    flags: list[list[int]], statuses: Sequence[Sequence[int]] | None = None
+) -> xr.Dataset:
     ds = dataset(
         statuses or [[S.CONVERGED] * len(flags[0])] * len(flags), list(range(len(flags[0])))
     )
