@@ -35,9 +35,6 @@ def notes_of(table: Any) -> list[str]:
     """Lines that belong to a ranking: of suspect fits, of the estimator, of what is left out."""
     lines = list(warnings(table[~table.index.duplicated()]))
     lines += [_FALLBACK + (f": {label}" if label else "") for label in table.attrs["fallback"]]
-    if "compared" in table and len(set(table["compared"])) == 1 and "chosen_by" not in table:
-        count = int(table["compared"].iloc[0])
-        lines.append(f"compared on the {count} realisations that all have")
     if table.attrs["left_out"]:
         each = [f"{count} ({why})" for why, count in table.attrs["left_out"].items()]
         lines.append(f"left out: {', '.join(each)}")
@@ -54,7 +51,7 @@ def ranking_table(table: Any, notes: Sequence[str], title: str, width: int) -> T
     shown = draw(table, title, counts, figures, width, _ENDED | headings)
     for row, (one, after) in enumerate(pairwise(table["context"])):
         shown.rows[row].end_section = one != after
-    add_lines(shown, *notes)
+    add_lines(shown, _compared(table), *notes)
     if table["tied"].any():
         level = ROUNDING.get(metric, ROUNDING_USUAL)
         add_lines(shown, f"tie: behind the first by less than {level:g} of its value, by rounding")
@@ -113,9 +110,16 @@ def front_table(table: Any, notes: Sequence[str], title: str, width: int) -> Tab
     more = ["statistical", "on_front", "residual_variance", "cmb_variance"]
     table, counts = _with_counts(table)
     shown = draw(table, title, counts, [*figures, *more], width, _ENDED | headings)
-    add_lines(shown, *notes)
+    add_lines(shown, _compared(table), *notes)
     _explain(shown, "systematic", figures)
     return shown
+
+
+def _compared(table: Any) -> str:
+    counts = sorted(set(table["compared"]))
+    each = " or ".join(map(str, counts))
+    of = " of their context" if len(counts) > 1 else ""
+    return f"compared on the {each} realisations that all{of} have"
 
 
 def _said(ratio: Any, estimator: Any) -> str:
