@@ -19,13 +19,16 @@ def test_residuals_lensing_and_tensor_modes(ds: xr.Dataset, figures: list[Any]) 
     assert axes.get_xlabel() == r"multipole $\ell$"
     assert r"[$\mu\mathrm{K^2_{CMB}}$]" in axes.get_ylabel()
     assert legend_texts(axes) == [
-        *("total residual", "systematic residual", "statistical residual", "lensing"),
+        *("total residual", "systematic residual, noise-free", "statistical residual"),
+        *("systematic residual, cross", "lensing"),
         *("tensor, $r = 10^{-3}$", r"tensor, $r = 4 \times 10^{-3}$"),
     ]
     ell = multipoles(4)
     scale = ell * (ell + 1) / (2 * np.pi)
     found = residuals.spectra("noise_free")
-    expected = [found.total, found.systematic, found.statistical, templates.lensing]
+    cross = residuals.spectra("cross").systematic
+    shown = np.where(cross > 0, cross, np.nan)
+    expected = [found.total, found.systematic, found.statistical, shown, templates.lensing]
     expected += [1e-3 * templates.tensor, 4e-3 * templates.tensor]
     for line, power in zip(axes.lines, expected, strict=True):
         np.testing.assert_array_equal(line.get_xdata(), ell)
@@ -50,7 +53,7 @@ def test_power_below_zero_is_counted(ds: xr.Dataset, figures: list[Any]) -> None
     assert 0 < below < found.size
     plot_spectra(pure, templates_of(like), "a.png", estimator="cross", name="pure noise")
     (axes,) = figures[0].axes
-    assert legend_texts(axes)[1] == f"systematic residual\n({below} multipoles below 0)"
+    assert legend_texts(axes)[1] == f"systematic residual, cross\n({below} multipoles below 0)"
     assert np.count_nonzero(np.isnan(np.asarray(axes.lines[1].get_ydata()))) == below
     assert axes.get_title("left").startswith("pure noise; 4 realisations")
 
