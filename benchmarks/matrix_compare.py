@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sweep.statistics.estimators import ESTIMATORS
+
 Row = dict[str, Any]
 
 CELL = ("sky", "instrument", "counts")
-ESTIMATORS = ("noiseless", "shared")
 
 GOAL = 1.05
 """Of the lowest residual variance of its cell a default may have at most so much."""

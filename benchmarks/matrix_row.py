@@ -11,6 +11,7 @@ from sweep.config.build import Setup
 from sweep.errors import ConfigError
 from sweep.fit import BlockResult, joined
 from sweep.spectra import residual_arrays
+from sweep.statistics.estimators import ESTIMATORS
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import bootstrap, spread, templates, tensor_ratio
 from sweep.store import NOISELESS
@@ -82,13 +83,10 @@ def _ratios(setup: Setup, alms: np.ndarray, usable: np.ndarray, cache: Cache) ->
     )
     spectra = templates(setup.mask.nside, cache)
     found = {}
-    for name, residuals in (("noiseless", both), ("shared", both.from_realisations())):
-        if name == "noiseless" and residuals.noiseless is None:
-            found[name] = {"unknown": "the fit without noise is not usable"}
-            continue
+    for name in ESTIMATORS:
         try:
-            ratio = tensor_ratio(residuals, spectra)
-            drawn = bootstrap(residuals, spectra)
+            ratio = tensor_ratio(both, spectra, name)
+            drawn = bootstrap(both, spectra, name)
         except ConfigError as error:  # too few realisations, or no power left to the noise
             found[name] = {"unknown": str(error)}
             continue

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from benchmarks.matrix_compare import CELL, ESTIMATORS, GOAL, Row, missed
+from benchmarks.matrix_compare import CELL, GOAL, Row, missed
 from benchmarks.restarts import upper_limit
+from sweep.statistics.estimators import ESTIMATORS, NAMES
 
 
 def tables(rows: list[Row], solver: str = "newton") -> str:
@@ -24,8 +25,7 @@ def _by_variant(rows: list[Row], solver: str) -> str:
         "cells",
         f"above {GOAL}",
         "largest ratio",
-        "median abs r, noise-free",
-        "median abs r, shared",
+        *(f"median abs r, {NAMES[how]}" for how in ESTIMATORS),
         "swapped",
         "converged",
         "restarts lower",

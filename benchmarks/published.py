@@ -20,12 +20,15 @@ from benchmarks.record import keep
 from sweep.cache import Cache
 from sweep.sky.cmb import FURAX_CS, PLANCK_2018
 from sweep.statistics.combination import Combination, Selection, best_of_zones
+from sweep.statistics.estimators import Estimator
 from sweep.statistics.tensor_ratio import Templates, bootstrap, spread, templates, tensor_ratio
 from sweep.statistics.zones import read_zones
 
 STORES = Path("runs/published")
 COSMOLOGIES = {"planck_2018": PLANCK_2018, "furax_cs": FURAX_CS}
 METRIC = "r_upper_68"
+ESTIMATOR: Estimator = "noise_free"
+"""As in the published analysis."""
 
 STUDIES = {
     "zones_multires": [()],
@@ -65,7 +68,8 @@ def _halves(study: str) -> dict[str, Combination]:
     ds = sweep.open(STORES / f"{study}.zarr")
     numbers = ds["realisation"].values
     middle = int(np.median(numbers[numbers >= 0]))
-    chosen = best_of_zones(ds.isel(realisation=numbers <= middle), metric=METRIC).best
+    first = ds.isel(realisation=numbers <= middle)
+    chosen = best_of_zones(first, metric=METRIC, estimator=ESTIMATOR).best
     everything = read_zones(ds, chosen.experiments)
     later = everything.realisations > middle
     return {
@@ -84,13 +88,15 @@ def _searched(study: str, passes: list[tuple[str, ...]]) -> Selection:
     for changes in passes:
         subprocess.run([*command, *files, *changes], check=True)
     print(f"{study}: {time.perf_counter() - start:.0f} s", flush=True)
-    return best_of_zones(sweep.open(path), metric=METRIC)
+    return best_of_zones(sweep.open(path), metric=METRIC, estimator=ESTIMATOR)
 
 
 def _difference_error(one: Combination, other: Combination, spectra: Templates) -> float:
     """Of the upper limits of two, from the noise that they share."""
     shared = np.intersect1d(one.residuals.realisations, other.residuals.realisations)
-    draws = [bootstrap(c.residuals.select(shared), spectra)["upper_68"] for c in (one, other)]
+    draws = [
+        bootstrap(c.residuals.select(shared), spectra, ESTIMATOR)["upper_68"] for c in (one, other)
+    ]
     return spread(draws[0] - draws[1])
 
 
@@ -104,11 +110,10 @@ def _rows(
     rows = []
     for name, cosmology in COSMOLOGIES.items():
         spectra = templates(one.residuals.nside, cache, cosmology)
-        ratio = tensor_ratio(one.residuals, spectra)
+        ratio = tensor_ratio(one.residuals, spectra, ESTIMATOR)
         same = reference.residuals.select(one.residuals.realisations)
-        other = tensor_ratio(same, spectra)
-        draws = bootstrap(one.residuals, spectra)
-        common = one.residuals.from_realisations()
+        other = tensor_ratio(same, spectra, ESTIMATOR)
+        draws = bootstrap(one.residuals, spectra, ESTIMATOR)
         rows.append(
             {
                 "study": study,
@@ -117,8 +122,8 @@ def _rows(
                 "templates": name,
                 "r": ratio.r,
                 "error of r": spread(draws["r"]),
-                "r without noise-free fit": tensor_ratio(common, spectra).r,
-                "its error": spread(bootstrap(common, spectra)["r"]),
+                "r without noise-free fit": tensor_ratio(one.residuals, spectra, "cross").r,
+                "its error": spread(bootstrap(one.residuals, spectra, "cross")["r"]),
                 "plus": ratio.plus,
                 "minus": ratio.minus,
                 "upper 68": ratio.upper_68,

@@ -37,7 +37,8 @@ def add_plot(add: Add) -> None:
         nargs="+",
         default=[],
         metavar="LABEL",
-        help="of pictures of single experiments; the best by cmb_variance by default",
+        help="of pictures of single experiments; the best by cmb_variance of those that converged "
+        "by default",
     )
     plot.add_argument(
         "--output",
@@ -116,11 +117,16 @@ def _formats(text: str | None) -> list[str]:
 def _pictures(ds: Any, kinds: Sequence[str], labels: Sequence[str]) -> list[_Picture]:
     from sweep.plots import KINDS
     from sweep.statistics.configurations import experiment_of
-    from sweep.statistics.selection import best
 
     experiments = [experiment_of(ds, label) for label in dict.fromkeys(labels)]
     if not experiments and any(KINDS[kind].of != "store" for kind in kinds):
-        experiments = [experiment_of(ds, best(ds, "cmb_variance", 1).index[0])]
+        try:
+            experiments = [experiment_of(ds, _usual(ds))]
+        except ConfigError as error:
+            kinds, left = [k for k in kinds if KINDS[k].of == "store"], kinds
+            if not kinds:
+                raise
+            say(f"no {', '.join(k for k in left if k not in kinds)}: {error}")
     pictures = []
     for kind in kinds:
         if KINDS[kind].of == "store":
@@ -132,6 +138,17 @@ def _pictures(ds: Any, kinds: Sequence[str], labels: Sequence[str]) -> list[_Pic
                 label = str(ds["identity"].values[i])[:8]
                 pictures.append(_Picture(kind, f"{kind}-{label}", (i,)))
     return pictures
+
+
+def _usual(ds: Any) -> str:
+    from sweep.statistics.selection import best
+
+    try:
+        return str(best(ds, "cmb_variance", 1).index[0])
+    except ConfigError as error:
+        raise ConfigError(
+            f"no experiment to plot by default, give --experiment: {error}"
+        ) from error
 
 
 def _files(path: Path, output: str | None, name: str, formats: Sequence[str]) -> list[Path]:

@@ -5,16 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.cli.tables import (
-    console,
-    front_table,
-    ranking_table,
-    say,
-    show,
-    zones_table,
-)
+from sweep.cli.rankings import front_table, halves_table, notes_of, ranking_table, zones_table
+from sweep.cli.tables import console, say, show
 from sweep.errors import ConfigError
 from sweep.progress import Progress
+from sweep.statistics.candidates import CONVERGED
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.summary import METRICS, OF_SPECTRA
 from sweep.store import open_dataset
 
@@ -35,9 +31,16 @@ def add_commands(add: Add) -> None:
         nargs="*",
         help="the best of every zone (all masks of the store by default), and r of all together",
     )
+    ranked.add_argument(
+        "--split",
+        action="store_true",
+        help="half of the realisations choose and the other half measure the choice, both ways",
+    )
+    _add_rules(ranked)
     ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
     parts = add("front", _front, "systematic against statistical residual: what nothing else beats")
     parts.add_argument("--all", action="store_true", help="the others too")
+    _add_rules(parts)
     parts.add_argument("--json", action="store_true", help="all columns, one object a row")
     maps = add("maps", _maps, "clusters, parameters, CMB and residuals as FITS maps for healpy")
     maps.add_argument("experiment", metavar="EXPERIMENT", help="its label, or how that begins")
@@ -55,39 +58,106 @@ def add_commands(add: Add) -> None:
     exported.add_argument("--nside", type=int, help="only this resolution")
 
 
+def _add_rules(command: argparse.ArgumentParser) -> None:
+    """Options that say which experiments are compared, and how."""
+    command.add_argument(
+        "--estimator",
+        metavar="NAME",
+        help=f"of the systematic part, {' or '.join(NAMES.values())}; cross by default, noise-free "
+        "where only that has all experiments",
+    )
+    share = command.add_mutually_exclusive_group()
+    share.add_argument(
+        "--converged",
+        type=float,
+        default=CONVERGED,
+        metavar="SHARE",
+        help=f"of its fits that must have converged; {CONVERGED:g} by default",
+    )
+    share.add_argument(
+        "--unconverged",
+        dest="converged",
+        action="store_const",
+        const=0.0,
+        help="rank experiments whose fits did not converge too",
+    )
+
+
+def _rules(options: argparse.Namespace) -> dict[str, Any]:
+    return {"estimator": _estimator(options.estimator), "converged": options.converged}
+
+
+def _estimator(name: str | None) -> Estimator | None:
+    if name is None:
+        return None
+    for estimator in ESTIMATORS:
+        if name in (estimator, NAMES[estimator]):
+            return estimator
+    raise ConfigError(f"--estimator {name}: choose from {', '.join(NAMES.values())}")
+
+
 def _best(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise ConfigError(f"--top {options.top}: must be at least 1")
+    rules = _rules(options)
     if options.zones is not None:
-        _best_of_zones(options)
+        _best_of_zones(options, rules)
         return
+    from sweep.statistics.halves import best_by_halves
     from sweep.statistics.selection import best
 
     ds = open_dataset(options.store)
     metric = options.metric or "cmb_variance"
     progress = Progress(console(stderr=True) if metric in OF_SPECTRA else None)
     with progress.looking(ds.sizes["experiment"]) as looked:
-        table = best(ds, metric, options.top, looked)
-    show(table, options.json, lambda width: ranking_table(table, options.store, width))
+        if options.split:
+            table: Any = best_by_halves(ds, metric, looked, **rules)
+        else:
+            table = best(ds, metric, options.top, looked, **rules)
+    drawn = halves_table if options.split else ranking_table
+    notes = notes_of(table)
+    show(table, options.json, lambda width: drawn(table, notes, options.store, width), notes)
 
 
-def _best_of_zones(options: argparse.Namespace) -> None:
-    from sweep.statistics.combination import best_of_zones
+def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:
+    from sweep.statistics.combination import best_of_zones, zones_by_halves
 
     ds = open_dataset(options.store)
+    metric = options.metric or "r_upper_68"
     with Progress(console(stderr=True)).looking(ds.sizes["experiment"]) as looked:
-        found = best_of_zones(ds, options.zones, options.metric or "r_upper_68", looked)
+        if options.split:
+            table: Any = zones_by_halves(ds, options.zones, metric, looked, **rules)
+            notes = notes_of(table)
+            show(
+                table,
+                options.json,
+                lambda width: halves_table(table, notes, options.store, width),
+                notes,
+            )
+            return
+        found = best_of_zones(ds, options.zones, metric, looked, **rules)
     table = found.table(ds)
-    show(table, options.json, lambda width: zones_table(table, found, options.store, width))
+    notes = notes_of(table)
+    show(
+        table,
+        options.json,
+        lambda width: zones_table(table, found, notes, options.store, width),
+        notes,
+    )
 
 
 def _front(options: argparse.Namespace) -> None:
     from sweep.statistics.front import front
 
-    table: Any = front(open_dataset(options.store))
+    rules = _rules(options)
+    ds = open_dataset(options.store)
+    maps = rules["estimator"] != "noise_free"
+    with Progress(console(stderr=True) if maps else None).looking(ds.sizes["experiment"]) as looked:
+        table: Any = front(ds, looked, **rules)
+    notes = notes_of(table)
     if not options.all:
         table = table[table["on_front"]]
-    show(table, options.json, lambda width: front_table(table, options.store, width))
+    show(table, options.json, lambda width: front_table(table, notes, options.store, width), notes)
 
 
 def _maps(options: argparse.Namespace) -> None:

@@ -4,8 +4,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.statistics.summary import STATISTICS, telling
+from sweep.statistics.suspects import warnings
 
 _SHOWN = ("cmb_variance", "cmb_variance_variance", "nll", "iterations", "seconds")
 
@@ -24,6 +25,13 @@ _HEADINGS = {
     "residual_variance": "residual_variance ± error\nuK^2",
     "systematic": "systematic\nuK^2",
     "statistical": "statistical ± error\nuK^2",
+    "certified": "no cluster\nlower",
+    "starts_same": "starts\nthe same",
+    "suspect": "suspect\nfits",
+    "compared": "compared\non",
+    "chosen_by": "chosen\nby",
+    "measured_by": "measured\nby",
+    "runner_up": "runner-\nup",
     "alone": "best\nalone",
     "on_front": "on the\nfront",
     "behind": "behind\nthe first",
@@ -52,93 +60,66 @@ def write_json(table: Any) -> None:
     sys.stdout.write(json.dumps(rows, indent=2) + "\n")
 
 
-def show(table: Any, as_json: bool, drawn: Callable[[int], Table]) -> None:
-    """Print a table (pandas): as JSON, or as it is drawn for the width there is."""
+def show(
+    table: Any, as_json: bool, drawn: Callable[[int], Table], notes: Sequence[str] = ()
+) -> None:
+    """Print a table (pandas): as JSON with the notes on stderr, or as it is drawn for the width."""
     if as_json:
         write_json(table)
+        for note in notes:
+            say(note, stderr=True)
     else:
         out = console()
         out.print(drawn(out.width))
 
 
-def say(line: str) -> None:
+def say(line: str, *, stderr: bool = False) -> None:
     """A line as it is: paths and messages may hold brackets, and are not to be broken."""
-    console().print(line, markup=False, highlight=False, soft_wrap=True)
+    console(stderr=stderr).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def ranking_table(table: Any, title: str, width: int) -> Table:
-    """What `best` found, as a rich table; a line between those that are not to be compared."""
-    figures = [f for f in (table.attrs["metric"], "behind", "significance", "r") if f in table]
-    shown = _table(table, title, _counts(table), figures, width)
-    for row, (one, after) in enumerate(pairwise(table["context"])):
-        shown.rows[row].end_section = one != after
-    _add_lines(shown, _left_out(table.attrs["left_out"]))
-    return shown
-
-
-def zones_table(table: Any, found: Any, title: str, width: int) -> Table:
-    """What `best_of_zones` found, as a rich table; `table` is its `table`."""
-    counts = ("tried", *_counts(table))
-    shown = _table(table, title, counts, ["alone", "residual_variance"], width)
-    ratio, metric = found.best.ratio, found.metric
-    together = [
-        f"together, f_sky {found.best.residuals.sky_fraction:.3f}: "
-        f"r = {ratio.r:.3e} +{ratio.plus:.1e} -{ratio.minus:.1e}, "
-        f"below {ratio.upper_68:.3e} (68 %), {ratio.upper_95:.3e} (95 %)",
-        f"{metric} {with_error(found.value, found.best.error)} from "
-        f"{len(found.best.residuals.realisations)} realisations that all zones have; "
-        f"the best of each zone alone are behind by {with_error(found.behind, found.behind_error)}",
-    ]
-    _add_lines(shown, *together, _left_out(found.left_out))
-    return shown
-
-
-def _counts(table: Any) -> tuple[str, ...]:
-    return ("usable", "unusable") if table["unusable"].any() else ("usable",)
-
-
-def _left_out(reasons: dict[str, int]) -> str:
-    """A line for experiments that are not in a table."""
-    each = [f"{count} ({why})" for why, count in reasons.items()]
-    return f"left out: {', '.join(each)}" if each else ""
-
-
-def _add_lines(shown: Table, *lines: str) -> None:
+def add_lines(shown: Table, *lines: str) -> None:
     """Put lines below a table."""
     there = shown.caption.plain if isinstance(shown.caption, Text) else ""
     shown.caption = Text("\n".join(line for line in (there, *lines) if line))
     shown.caption_justify = "left"
 
 
-def front_table(table: Any, title: str, width: int) -> Table:
-    """What `front` found, as a rich table."""
-    figures = ["systematic", "statistical", "on_front", "residual_variance", "cmb_variance"]
-    return _table(table, title, _counts(table), figures, width)
-
-
 def summary_table(table: Any, title: str, width: int) -> Table:
     """A summary (pandas) as a rich table; settings that do not differ stand below it."""
     counts = tuple(c for c in STATISTICS if c in table and c not in (*_SHOWN, *_HIDDEN))
-    return _table(table, title, counts, list(_SHOWN), width)
+    if "suspect" in table and not (table["suspect"] > 0).any():
+        counts = tuple(c for c in counts if c != "suspect")
+    shown = draw(table, title, counts, list(_SHOWN), width)
+    add_lines(shown, *warnings(table))
+    return shown
 
 
-def _table(
-    table: Any, title: str, counts: tuple[str, ...], figures: list[str], width: int
+def draw(
+    table: Any,
+    title: str,
+    counts: tuple[str, ...],
+    figures: list[str],
+    width: int,
+    headings: Mapping[str, str] = MappingProxyType({}),
 ) -> Table:
-    """A narrow terminal gets fewer of the figures, the last ones first, rather than cut ones."""
-    settings = [c for c in table.columns if c not in STATISTICS]
+    """A table (pandas) as a rich table: what tells its rows apart, counts and figures.
+
+    A narrow terminal gets fewer of the figures, the last ones first, rather than cut ones.
+    """
+    settings = [c for c in table.columns if c not in (*STATISTICS, *counts)]
     same = [c for c in settings if table[c].nunique() == 1 and table[c].notna().all()]
     varying = telling(table, settings)
     counts = tuple(c for c in counts if table[c].notna().any())
-    shown = _columns(table, title, [*varying, *counts, *figures])
+    shown = _columns(table, title, [*varying, *counts, *figures], _HEADINGS | dict(headings))
     dropped: list[str] = []
     while len(dropped) < len(figures) - 1 and _needed(shown) > width:
         shown.columns.pop()
         dropped.insert(0, figures[-1 - len(dropped)])
     if dropped:
-        _add_lines(shown, f"no room for {', '.join(dropped)}: see a wider terminal, or --json")
+        add_lines(shown, f"no room for {', '.join(dropped)}: see a wider terminal, or --json")
     if stated := [f"{c}={_plain(table[c].iloc[0])}" for c in same if table[c].iloc[0] != ""]:
-        _add_lines(shown, f"all: {', '.join(stated)}")
+        add_lines(shown, f"all: {', '.join(stated)}")
     return shown
 
 
@@ -147,14 +128,14 @@ def _needed(shown: Table) -> int:
     return Measurement.get(wide, wide.options, shown).maximum
 
 
-def _columns(table: Any, title: str, columns: list[str]) -> Table:
+def _columns(table: Any, title: str, columns: list[str], headings: Mapping[str, str]) -> Table:
     shown = Table(
         title=Text(title, overflow="fold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
     )
     shown.add_column("experiment", no_wrap=True)
     for column in columns:
         numeric = pd.api.types.is_numeric_dtype(table[column])
-        heading = str(_HEADINGS.get(column, column.replace(".", "\n").replace("_", " ")))
+        heading = str(headings.get(column, column.replace(".", "\n").replace("_", " ")))
         shown.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for key, row in table.iterrows():
         shown.add_row(str(key), *(_cell(row, c) for c in columns))
@@ -164,6 +145,9 @@ def _columns(table: Any, title: str, columns: list[str]) -> Table:
 _HIDDEN = (
     "usable",
     "unusable",
+    "suspect_of",
+    "suspect_parameters",
+    "starts_tried",
     "gradient_norm",
     "evaluations",
     "cmb_variance_error",
@@ -173,10 +157,18 @@ _HIDDEN = (
 )
 
 
+_SHARES = {"suspect": "suspect_of", "starts_same": "starts_tried"}
+"""Counts that are shown with what they are of."""
+
+
 def _cell(row: Any, column: str) -> str:
     error = row.get(f"{column}_error", math.nan)
     if not math.isnan(error):
         return with_error(row[column], error)
+    if column in _SHARES and not math.isnan(row[column]):
+        return f"{int(row[column])} of {int(row[_SHARES[column]])}"
+    if column == "significance" and row["tied"]:
+        return "tie"
     if column == "r":
         return f"{row['r']:.2e} +{row['r_plus']:.1e} -{row['r_minus']:.1e}"
     if column in ("cmb_variance", "nll") and not math.isnan(row[column]):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from sweep.plots.channels import Channels
 from sweep.plots.legends import NOT_CONVERGED, sample_of_open
-from sweep.plots.metrics import LABELS, MASK, by_mask, counts_of, metric_table
+from sweep.plots.metrics import MASK, by_mask, counts_of, label_of, metric_table
 from sweep.plots.names import count_ticks, name_of, value_of
 from sweep.plots.style import save, style
 from sweep.statistics.summary import settings, telling
@@ -43,7 +43,7 @@ def plot_counts(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance"
             for axes, (mask, part) in zip(column, masks.items(), strict=True):
                 _lines(axes, part[part[key].notna()], key, channels)
                 axes.set_xlabel(name_of(key, rules))
-                axes.set_ylabel(LABELS[metric])
+                axes.set_ylabel(label_of(metric, table))
                 axes.set_title(mask, loc="left")
                 if axes is column[0] or channels.bar:
                     channels.explain(axes, notes)

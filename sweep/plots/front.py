@@ -14,6 +14,7 @@ from sweep.plots.legends import MOST_ENTRIES, NOT_CONVERGED, fill_open, sample_o
 from sweep.plots.metrics import MASK
 from sweep.plots.names import COUNTS, count_ticks, name_of, value_of
 from sweep.plots.style import COLOURS, DASHES, MARKERS, SEQUENTIAL, UK2, save, style
+from sweep.statistics.estimators import NAMES
 
 _MOST_DECADES = 1.0
 """Axes of a wider range are logarithmic."""
@@ -62,7 +63,7 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             sample = sample_of_open()
             sample.set_label(f"open: {NOT_CONVERGED}")
             entries.append(sample)
-        axes.set_xlabel(f"variance of the systematic residual  [{UK2}]")
+        axes.set_xlabel(f"variance of the systematic residual, {_estimators(table)}  [{UK2}]")
         axes.set_ylabel(f"variance of the statistical residual  [{UK2}]")
         if key is not None:
             bar = figure.colorbar(ScalarMappable(norm, SEQUENTIAL), ax=axes, aspect=30)
@@ -74,6 +75,10 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
         figure.legend(handles=entries, loc="outside upper left", ncols=columns)
         look.grow(figure, 0.14 * (len(entries) // columns))
         return save(figure, *paths)
+
+
+def _estimators(table: Any) -> str:
+    return " and ".join(NAMES[e] for e in sorted(set(table["estimator"])))
 
 
 def _points(

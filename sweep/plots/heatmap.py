@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from sweep.errors import ConfigError
 from sweep.plots.legends import NOT_CONVERGED, fill_open, sample_of_open
-from sweep.plots.metrics import LABELS, MASK, by_mask, counts_of, metric_table
+from sweep.plots.metrics import MASK, by_mask, counts_of, label_of, metric_table
 from sweep.plots.names import COUNTS, count_ticks, name_of, value_of
 from sweep.plots.style import COLOURS, GREY, HATCH, SEQUENTIAL, save, style
 from sweep.statistics.summary import settings, telling
@@ -80,7 +80,7 @@ def plot_heatmap(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance
             else:
                 image = _points(axes, cells, stopped)
             hatched |= bool(stopped.any())
-            figure.colorbar(image, ax=axes, label=LABELS[metric])
+            figure.colorbar(image, ax=axes, label=label_of(metric, table))
             axes.set_xlabel(name_of(swept[0], rules))
             axes.set_ylabel(name_of(swept[1], rules))
             axes.set_title("\n".join(text for text in (mask, best_of) if text), loc="left")

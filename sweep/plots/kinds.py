@@ -21,6 +21,7 @@ from sweep.plots.names import experiment_names
 from sweep.plots.ratio import plot_likelihoods
 from sweep.plots.solvers import plot_solvers, solver_table
 from sweep.plots.spectra import plot_spectra
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.front import front
 from sweep.statistics.maps import (
     cluster_maps,
@@ -30,8 +31,8 @@ from sweep.statistics.maps import (
     residual_maps,
     true_parameter_maps,
 )
-from sweep.statistics.residuals import read_residuals
-from sweep.statistics.selection import templates_of
+from sweep.statistics.rankings import templates_of
+from sweep.statistics.residuals import Residuals, read_residuals
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.statistics.variance import convergence
 from sweep.types import Status
@@ -58,7 +59,7 @@ class Kind:
 
 
 def _front(ds: xr.Dataset, *paths: _Paths) -> Path:
-    table = front(ds)
+    table = front(ds, converged=0)
     return plot_front(table.assign(unconverged=unconverged(table, ds)), *paths)
 
 
@@ -69,17 +70,30 @@ def _solvers(ds: xr.Dataset, *paths: _Paths) -> Path:
 def _spectra(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
     residuals = read_residuals(ds, experiment)
     (name,) = experiment_names(ds, [experiment])
-    return plot_spectra(
-        residuals, templates_of(residuals), *paths, name=_said(ds, experiment, name)
-    )
+    name = _said(ds, experiment, name)
+    estimator = _estimator([residuals])
+    return plot_spectra(residuals, templates_of(residuals), *paths, estimator=estimator, name=name)
 
 
 def _likelihood(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
+    read = {
+        name: read_residuals(ds, i)
+        for name, i in zip(experiment_names(ds, experiments), experiments, strict=True)
+    }
+    usual = _estimator(list(read.values()))
     found = {}
-    for name, i in zip(experiment_names(ds, experiments), experiments, strict=True):
-        residuals = read_residuals(ds, i)
-        found[_said(ds, i, name)] = tensor_ratio(residuals, templates_of(residuals))
+    for estimator in sorted(ESTIMATORS, key=lambda e: e != usual):
+        for (name, residuals), i in zip(read.items(), experiments, strict=True):
+            if estimator == usual or not residuals.lacks(estimator):
+                ratio = tensor_ratio(residuals, templates_of(residuals), estimator)
+                found[f"{_said(ds, i, name)}, {NAMES[estimator]}"] = ratio
     return plot_likelihoods(found, *paths)
+
+
+def _estimator(read: Sequence[Residuals]) -> Estimator:
+    """The usual one, but another where that has all of them and the usual one not."""
+    whole: list[Estimator] = [e for e in ESTIMATORS if not any(one.lacks(e) for one in read)]
+    return whole[0] if whole else ESTIMATORS[0]
 
 
 def _convergence(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
@@ -142,7 +156,7 @@ def _realisation(ds: xr.Dataset, experiment: int) -> int:
 
 _FITS = "usable fits"
 _RESIDUALS = (
-    "a usable fit and noise.noiseless=true, or two, and store.spectra=alm, store.maps or "
+    "two usable fits, or one and noise.noiseless=true, and store.spectra=alm, store.maps or "
     "store.parameters"
 )
 _PARAMETERS = "a usable fit and store.parameters"
@@ -178,7 +192,7 @@ KINDS = {
     ),
     "front": Kind(
         "systematic against statistical residual, with the front",
-        "usable fits with and without noise (noise.noiseless=true)",
+        "two usable fits and store.parameters or store.maps, or one and noise.noiseless=true",
         "store",
         _front,
     ),

@@ -9,8 +9,10 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.plots.names import COUNTS
 from sweep.plots.style import UK2
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
+from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
-from sweep.statistics.selection import best, templates_of
+from sweep.statistics.selection import best
 from sweep.statistics.summary import OF_SPECTRA, settings, summary
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.store import NOISELESS
@@ -24,8 +26,9 @@ LABELS = {
     "nll": "mean NLL above the lowest",
     "r": r"$r$ of the residuals, 68 % interval",
     "bias": r"$|r|$ of the residuals",
-    "r_upper_68": r"68 % upper limit on $r$",
-    "r_upper_95": r"95 % upper limit on $r$",
+    "r_upper_68": r"$r + \sigma$ of the residuals",
+    "r_upper_95": r"upper end of the 95 % interval of $r$",
+    "r_limit_95": r"95 % limit on $r \geq 0$",
 }
 """What axes call the metrics."""
 
@@ -109,7 +112,7 @@ def _metric_table(ds: xr.Dataset, metric: str) -> Any:
 
 def _best(ds: xr.Dataset, metric: str) -> Any:
     try:
-        return best(ds, metric)
+        return best(ds, metric, converged=0)
     except ConfigError as error:
         raise ConfigError(f"{error}: nothing to plot") from error
 
@@ -121,21 +124,43 @@ def as_published(table: Any, ds: xr.Dataset) -> Any:
 
 
 def _ratios(ds: xr.Dataset) -> Any:
-    """Only r and its interval: the bootstrap of `best` is long, and not shown."""
+    """Only r and its interval: the bootstrap of `best` is long, and not shown.
+
+    All are by one estimator: the usual one, but another where only that has all.
+    """
     table: Any = summary(ds)
-    found, reason = np.full((len(table), 3), np.nan), ""
-    for i, row in enumerate(found):
+    found: dict[Estimator, np.ndarray] = {
+        estimator: np.full((len(table), 3), np.nan) for estimator in ESTIMATORS
+    }
+    reason = ""
+    for i in range(len(table)):
         try:
             residuals = read_residuals(ds, i)
-            ratio = tensor_ratio(residuals, templates_of(residuals))
-            row[:] = ratio.r, ratio.minus, ratio.plus
         except ConfigError as error:
             reason = str(error)
-    table[["value", "low", "high"]] = found
+            continue
+        for estimator, values in found.items():
+            try:
+                ratio = tensor_ratio(residuals, templates_of(residuals), estimator)
+                values[i] = ratio.r, ratio.minus, ratio.plus
+            except ConfigError as error:
+                reason = reason or str(error)
+    known = {e: np.isfinite(values[:, 0]) for e, values in found.items()}
+    some = np.any(list(known.values()), axis=0)
+    chosen = next((e for e in ESTIMATORS if (known[e] == some).all()), ESTIMATORS[0])
+    table[["value", "low", "high"]] = found[chosen]
+    table["estimator"] = chosen
     table = table[table["value"].notna()]
     if table.empty:
         raise ConfigError(f"{reason}: nothing to plot")
     return table
+
+
+def label_of(metric: str, table: Any) -> str:
+    """What an axis calls a metric, with the estimator where it has one."""
+    if "estimator" not in table:
+        return LABELS[metric]
+    return f"{LABELS[metric]}, {' and '.join(NAMES[e] for e in sorted(set(table['estimator'])))}"
 
 
 def counts_of(table: Any) -> list[str]:

@@ -46,7 +46,7 @@ def solver_table(ds: xr.Dataset) -> Any:
     for _, group in problems:
         if len(group) > 1:
             try:
-                parts.append(best(ds.isel(experiment=group.index.to_numpy()), "nll"))
+                parts.append(best(ds.isel(experiment=group.index.to_numpy()), "nll", converged=0))
             except ConfigError:  # none of them has a usable fit
                 continue
     parts = [part for part in parts if len(part) > 1]

@@ -10,6 +10,7 @@ from matplotlib.ticker import NullLocator
 from sweep.plots.legends import legend
 from sweep.plots.style import COLOURS, MARKERS, UK2, save, style
 from sweep.spectra import multipoles
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import Templates
 
@@ -24,6 +25,7 @@ def plot_spectra(
     residuals: Residuals,
     spectra: Templates,
     *paths: str | Path,
+    estimator: Estimator,
     ratios: Sequence[float] = (1e-3, 4e-3),
     name: str = "",
 ) -> Path:
@@ -33,13 +35,15 @@ def plot_spectra(
         residuals: of the B field, of one experiment or of zones together.
         spectra: of the CMB, at the same multipoles.
         paths: pictures to write; their endings choose the formats.
+        estimator: of the parts; the systematic part by the other one is drawn beside it, where it
+            is known.
         ratios: values of r whose tensor spectra are drawn.
         name: of the experiment; its label by default.
 
     Raises:
         ConfigError: there are too few realisations, or a picture cannot be written.
     """
-    found = residuals.spectra()
+    found = residuals.spectra(estimator)
     ell = multipoles(residuals.nside)
     scale = ell * (ell + 1) / (2 * np.pi)
     with style() as look:
@@ -52,7 +56,17 @@ def plot_spectra(
             shown = np.where(power > 0, power, np.nan)
             (drawn,) = axes.plot(ell, shown, linewidth=1.1, markersize=3 * look.size, **own)
             below = np.count_nonzero(power <= 0)
+            if part == "systematic":
+                text = f"{text}, {NAMES[estimator]}"
             entries.append((drawn, f"{text}\n({below} multipoles below 0)" if below else text))
+        others: list[Estimator] = [e for e in ESTIMATORS if e != estimator]
+        for other in others:
+            if residuals.lacks(other):
+                continue
+            power = scale * residuals.spectra(other).systematic
+            shown = np.where(power > 0, power, np.nan)
+            (line,) = axes.plot(ell, shown, color=COLOURS[1], linestyle=":", linewidth=1.1)
+            entries.append((line, f"{_PARTS['systematic']}, {NAMES[other]}"))
         (line,) = axes.plot(ell, scale * spectra.lensing, color="black", linewidth=1.6)
         entries.append((line, "lensing"))
         for ratio, dash in zip(ratios, ("--", "-.", ":", (0, (1, 3))), strict=False):

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,12 +24,25 @@ from sweep.report.columns import (
     number_columns,
     settings_columns,
 )
-from sweep.report.details import KINDS, Lacks, Look, look, maps_of, packed, truth_of
+from sweep.report.details import (
+    KINDS,
+    NOTHING,
+    Lacks,
+    Look,
+    estimators_of,
+    look,
+    maps_of,
+    packed,
+    truth_of,
+)
 from sweep.report.maps import Atlas, resolutions
 from sweep.report.ranking import lowest, ranked
+from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.contexts import Context, contexts_of, described
+from sweep.statistics.estimators import NAMES, Estimator
 from sweep.statistics.progress import store_progress
 from sweep.statistics.summary import settings, summary
+from sweep.statistics.suspects import warnings
 from sweep.store import NOISELESS, Store
 from sweep.types import Status
 
@@ -56,14 +69,21 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
         why = ConfigError(f"only the {DETAILED} lowest cmb_variance are looked at")
         lacks.note("others", "Spectra, r and maps", why, others)
     looks = _looks(ds, detailed, lacks, progress)
-    add_ratios(table, looks)
     contexts = contexts_of(table, names)
+    estimators = estimators_of(looks, contexts)
     context = [0] * len(table)
     for which, one in enumerate(contexts):
         for i in one.members:
             context[i] = which
-    add_front(table, ds, contexts, lacks)
-    found = ranked(ds, table, contexts, progress)
+    each: list[Estimator] = [estimators[which] for which in context]
+    add_ratios(table, looks, each)
+    with progress.looking(len(table)) as looked:
+        add_front(table, ds, contexts, lacks, looked)
+    unranked: Counter[str] = Counter()
+    ranks = rankable(ds, CONVERGED, unranked)
+    for why, count in unranked.items():
+        lacks.note("ranking", "Rank", ConfigError(why), count)
+    found = ranked(ds, table, contexts, estimators, ranks, progress)
     first = list(dict.fromkeys([r["first"] for r in found] + _on_front(table)))
     return packing.plain(
         {
@@ -81,11 +101,13 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
             "metrics": metrics(table),
             "contexts": [{"label": c.label, "settings": dict(c.settings)} for c in contexts],
             "context": context,
+            "estimators": [NAMES[e] for e in estimators],
+            "warnings": warnings(table),
             "best": found,
-            "zones": _zones(ds, table, contexts, progress),
+            "zones": _zones(ds, table, contexts, ranks, progress),
             "templates": _templates(looks),
             "map_kinds": KINDS,
-            **packed(looks),
+            **packed(looks, each),
             **_maps(ds, table, detailed, first, context, lacks, progress),
             "lacks": lacks.listed(),
         }
@@ -99,7 +121,7 @@ def _noiseless(ds: xr.Dataset) -> int:
 
 
 def _looks(ds: xr.Dataset, wanted: Sequence[int], lacks: Lacks, progress: Progress) -> list[Look]:
-    looks = [Look(0, None, None, None)] * ds.sizes["experiment"]
+    looks = [NOTHING] * ds.sizes["experiment"]
     with progress.looking(len(wanted)) as looked:
         for i in sorted(wanted):
             looks[i] = look(ds, i, lacks)
@@ -118,6 +140,7 @@ def _zones(
     ds: xr.Dataset,
     table: pd.DataFrame,
     contexts: Sequence[Context],
+    ranks: np.ndarray,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """A search of zones for each sky, instrument and noise."""
@@ -130,7 +153,7 @@ def _zones(
     numbers = table["cmb_variance"].to_numpy()
 
     def best(members: list[int]) -> int | None:
-        known = [i for i in members if np.isfinite(numbers[i])]
+        known = [i for i in members if ranks[i] and np.isfinite(numbers[i])]
         return min(known, key=lambda i: numbers[i], default=None)
 
     found = []

@@ -1,7 +1,7 @@
 """What is known of one experiment beyond its row of the table, and why the rest is not."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,15 @@ import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.report import packing
+from sweep.statistics.contexts import Context
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
+from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import Spectra, read_residuals, reason
-from sweep.statistics.selection import templates_of
 from sweep.statistics.tensor_ratio import Templates, TensorRatio, tensor_ratio
+from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Status
+from sweep.types import PARAMETERS
 
 KINDS: dict[str, dict[str, str]] = {
     "beta_dust": {"title": "beta_dust", "unit": "1", "scale": "viridis"},
@@ -31,12 +34,14 @@ KINDS: dict[str, dict[str, str]] = {
 """Maps of an experiment, in the order of the page."""
 
 _REMEDIES = {
-    "spectra": "They need two usable realisations, or noise.noiseless=true and one; and "
+    "spectra": "They need two usable realisations, or one and noise.noiseless=true; and "
     "store.spectra=alm, or parameters or maps in the store.",
     "maps": "They need a usable realisation, the files that the experiment was made from, and "
     "parameters (store.parameters=true) in the store.",
     "others": "`sweep-store plot` and `sweep-store maps` show any of them.",
-    "front": "The same command with noise.noiseless=true computes only those fits.",
+    "front": "It needs two converged realisations and parameters (store.parameters=true) or maps "
+    "in the store, or one and noise.noiseless=true.",
+    "ranking": "`sweep-store best --unconverged` ranks them too.",
 }
 
 
@@ -71,37 +76,61 @@ class Look:
 
     Attributes:
         nside: resolution of the spectra.
-        templates: what they are compared with.
-        spectra, ratio: None where they are not known; `templates` is None without spectra.
+        templates: what they are compared with; None without spectra.
+        spectra: by each estimator that is known.
+        ratios: by each estimator that is known.
     """
 
     nside: int
     templates: Templates | None
-    spectra: Spectra | None
-    ratio: TensorRatio | None
+    spectra: dict[Estimator, Spectra]
+    ratios: dict[Estimator, TensorRatio]
+
+
+NOTHING = Look(0, None, {}, {})
+"""Of an experiment that was not looked at, or has no spectra."""
 
 
 def look(ds: xr.Dataset, experiment: int, lacks: Lacks) -> Look:
     """Spectra and r of one experiment, as far as they are known."""
     try:
         residuals = read_residuals(ds, experiment)
-        found = residuals.spectra()
     except ConfigError as error:
         lacks.note("spectra", "Spectra of residuals, and r", error)
-        return Look(0, None, None, None)
-    templates = templates_of(residuals)
-    try:
-        ratio = tensor_ratio(residuals, templates)
-    except ConfigError as error:
-        lacks.note("spectra", "r", error)
-        ratio = None
-    return Look(residuals.nside, templates, found, ratio)
+        return NOTHING
+    spectra: dict[Estimator, Spectra] = {}
+    ratios: dict[Estimator, TensorRatio] = {}
+    known: list[Estimator] = [e for e in ESTIMATORS if not residuals.lacks(e)]
+    for estimator in known:
+        spectra[estimator] = residuals.spectra(estimator)
+        try:
+            ratios[estimator] = tensor_ratio(residuals, templates_of(residuals), estimator)
+        except ConfigError as error:
+            lacks.note("spectra", f"r by the {NAMES[estimator]} estimate", error)
+    if not spectra:
+        why = ConfigError(residuals.lacks(ESTIMATORS[0]))
+        lacks.note("spectra", "Spectra of residuals, and r", why)
+        return NOTHING
+    return Look(residuals.nside, templates_of(residuals), spectra, ratios)
+
+
+def estimators_of(looks: Sequence[Look], contexts: Sequence[Context]) -> list[Estimator]:
+    """By which estimator the experiments of each context are shown and ranked.
+
+    The usual one, but another where that has all experiments with spectra and the usual one not.
+    """
+    found: list[Estimator] = []
+    for context in contexts:
+        seen = [looks[i] for i in context.members if looks[i].spectra]
+        whole: list[Estimator] = [e for e in ESTIMATORS if all(e in o.ratios for o in seen)]
+        found.append(whole[0] if whole else ESTIMATORS[0])
+    return found
 
 
 def maps_of(ds: xr.Dataset, experiment: int, lacks: Lacks) -> tuple[dict[str, np.ndarray], str]:
     """Maps of one experiment by `KINDS`, each of shape (npix,), and what they are maps of."""
     status = ds["status"].isel(experiment=experiment).values
-    usable = ds["realisation"].values[np.isin(status, [s for s in Status if s.usable])]
+    usable = ds["realisation"].values[is_usable(status)]
     layers: dict[str, np.ndarray] = {}
     notes: list[str] = []
     if not usable.size:
@@ -146,12 +175,15 @@ def truth_of(ds: xr.Dataset, experiment: int) -> dict[str, np.ndarray]:
     return {p: found[p] for p in PARAMETERS if p in found}
 
 
-def packed(looks: list[Look]) -> dict[str, Any]:
-    """Spectra and likelihoods of all experiments for the page."""
+def packed(looks: Sequence[Look], estimators: Sequence[Estimator]) -> dict[str, Any]:
+    """Spectra and likelihoods of all experiments for the page, each by its estimator."""
+    each = list(zip(looks, estimators, strict=True))
     return {
         "spectra": [
-            None if one.spectra is None else packing.spectra(one.spectra, one.nside)
-            for one in looks
+            packing.spectra(one.spectra[e], one.nside) if e in one.spectra else None
+            for one, e in each
         ],
-        "likelihoods": [None if o.ratio is None else packing.likelihood(o.ratio) for o in looks],
+        "likelihoods": [
+            packing.likelihood(one.ratios[e]) if e in one.ratios else None for one, e in each
+        ],
     }

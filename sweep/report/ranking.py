@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sweep.errors import ConfigError
 from sweep.progress import Progress
 from sweep.statistics.contexts import Context
+from sweep.statistics.estimators import NAMES, Estimator
 from sweep.statistics.selection import best
 
 _MOST_CONTEXTS = 12
@@ -20,10 +22,28 @@ def lowest(values: np.ndarray, count: int) -> list[int]:
     return np.argsort(values, kind="stable")[:count].tolist()
 
 
+_LOOKED_AT = 8
+"""Experiments of which r is computed again on the realisations that they have in common."""
+
+
 def ranked(
-    ds: xr.Dataset, table: pd.DataFrame, contexts: Sequence[Context], progress: Progress
+    ds: xr.Dataset,
+    table: pd.DataFrame,
+    contexts: Sequence[Context],
+    estimators: Sequence[Estimator],
+    ranks: np.ndarray,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Best and runner-up of every context, by r where it is known and by cmb_variance."""
+    """Best and runner-up of every context, by r where it is known and by cmb_variance.
+
+    Args:
+        ds: what `sweep.open` returns.
+        table: the summary of it, with r.
+        contexts: the contexts.
+        estimators: of the systematic part, one a context.
+        ranks: which experiments converged often enough, shape (experiment,).
+        progress: shows what is looked at.
+    """
     metrics = ["cmb_variance"]
     if "r_upper_68" in table and len(contexts) <= _MOST_CONTEXTS:
         metrics.insert(0, "r_upper_68")
@@ -32,7 +52,15 @@ def ranked(
             one
             for metric in metrics
             for which, context in enumerate(contexts)
-            for one in _first(ds, table, metric, which, context.members, looked)
+            for one in _first(
+                ds,
+                table,
+                metric,
+                which,
+                [i for i in context.members if ranks[i]],
+                estimators[which],
+                looked,
+            )
         ]
 
 
@@ -42,6 +70,7 @@ def _first(
     metric: str,
     which: int,
     members: Sequence[int],
+    estimator: Estimator,
     looked: Callable[[], None],
 ) -> list[dict[str, Any]]:
     """Best and runner-up of one context; nothing where the metric is not known."""
@@ -50,20 +79,27 @@ def _first(
     if not known:
         looked()
         return []
-    two = [members[k] for k in lowest(values, min(2, known))]
-    rows = best(ds.isel(experiment=two), metric)
-    looked()
-    first, second = rows.iloc[0], rows.iloc[1] if known > 1 else None
-    distances = ("behind", "behind_error", "significance")
+    some = [members[k] for k in lowest(values, min(_LOOKED_AT, known))]
+    try:
+        rows = best(ds.isel(experiment=some), metric, 2, estimator=estimator)
+    except ConfigError:  # none has the realisations, which the page says of their spectra
+        return []
+    finally:
+        looked()
+    first, second = rows.iloc[0], rows.iloc[1] if len(rows) > 1 else None
+    place = {label: i for i, label in zip(some, table.index[some], strict=True)}
+    distances = ("behind", "behind_error", "significance", "tied")
     return [
         {
             "context": which,
             "metric": metric,
             "experiments": known,
-            "first": two[0],
+            "estimator": None if metric == "cmb_variance" else NAMES[estimator],
+            "compared": first["compared"],
+            "first": place[rows.index[0]],
             "value": first[metric],
             "error": first[f"{metric}_error"],
-            "second": None if second is None else two[1],
+            "second": None if second is None else place[rows.index[1]],
             **{name: None if second is None else second[name] for name in distances},
         }
     ]

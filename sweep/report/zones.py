@@ -10,7 +10,9 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.report import packing
 from sweep.statistics.combination import Combination, best_of_zones
+from sweep.statistics.estimators import NAMES
 from sweep.statistics.recovered import kept_pixels
+from sweep.statistics.tensor_ratio import NUMBERS
 
 _MOST_MASKS = 12
 """Of more masks, the largest ones are looked at."""
@@ -97,18 +99,20 @@ def _together(
         ],
         "combined": _combined(found.best),
         "alone": [labels[i] for i in alone],
-        "behind": found.behind if best != alone else 0.0,
+        "behind": found.behind,
         "behind_error": found.behind_error,
     }
 
 
 def _combined(found: Combination) -> dict[str, Any]:
-    ratio, residuals = found.ratio, found.residuals
+    ratio, residuals, other = found.ratio, found.residuals, found.other
     return {
-        **{name: getattr(ratio, name) for name in ("r", "minus", "plus", "upper_68", "upper_95")},
+        **{name: getattr(ratio, name) for name in NUMBERS},
+        "estimator": NAMES[found.estimator],
+        "other": None if other is None else {name: getattr(other, name) for name in NUMBERS},
         "error": found.error,
         "realisations": len(residuals.realisations),
         "sky_fraction": residuals.sky_fraction,
         "likelihood": packing.likelihood(ratio),
-        "spectra": packing.spectra(residuals.spectra(), residuals.nside),
+        "spectra": packing.spectra(residuals.spectra(found.estimator), residuals.nside),
     }

@@ -1,40 +1,20 @@
 """The best experiment of every zone, and what all zones together say of r."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sweep.errors import ConfigError
-from sweep.statistics.residuals import Residuals, read_residuals, reason
-from sweep.statistics.selection import difference_error, metric_of, ratio_error, templates_of
-from sweep.statistics.summary import OF_SPECTRA, summary
-from sweep.statistics.tensor_ratio import TensorRatio, tensor_ratio
-from sweep.statistics.zones import check_disjoint, check_shared, combine
-
-_ROUNDS = 20
-
-
-@dataclass(frozen=True)
-class Combination:
-    """One experiment a zone, and their sky.
-
-    Attributes:
-        zones: mask expressions.
-        experiments: positions in the dataset, one a zone.
-        residuals: of all zones together.
-        ratio: their r.
-        error: of the metric, by a bootstrap over realisations.
-    """
-
-    zones: tuple[str, ...]
-    experiments: tuple[int, ...]
-    residuals: Residuals
-    ratio: TensorRatio
-    error: float
+from sweep.statistics.candidates import CONVERGED
+from sweep.statistics.estimators import ESTIMATORS, Estimator
+from sweep.statistics.halves import halves, span
+from sweep.statistics.rankings import difference_error, metric_of
+from sweep.statistics.summary import summary
+from sweep.statistics.tensor_ratio import NUMBERS
+from sweep.statistics.zone_search import Combination, zone_search
 
 
 @dataclass(frozen=True)
@@ -49,6 +29,7 @@ class Selection:
         behind_error: of that, from the same realisations.
         tried: experiments of every zone that have what the metric needs.
         left_out: how many do not, by reason.
+        fallback: whether the estimator is not the usual one, see `best_of_zones`.
     """
 
     metric: str
@@ -58,6 +39,7 @@ class Selection:
     behind_error: float
     tried: dict[str, int]
     left_out: dict[str, int]
+    fallback: bool
 
     @property
     def value(self) -> float:
@@ -68,20 +50,29 @@ class Selection:
         """`summary` of the experiments of `best`, a row a zone, with how many were tried.
 
         Further columns: `alone`, the label of the experiment that is best in its zone by itself;
-        and of all zones together, in every row, `r`, `r_minus`, `r_plus`, `r_upper_68`,
-        `r_upper_95` and the error of the metric.
+        and of all zones together, in every row, the `estimator`, `r`, `r_minus`, `r_plus`,
+        `r_upper_68`, `r_upper_95`, `r_limit_95`, the error of the metric, and the metric and r by
+        each estimator where they are known. `attrs` as of `sweep.statistics.selection.best`.
         """
         table = summary(ds)
         labels = table.index[list(self.alone.experiments)]
         table = table.iloc[list(self.best.experiments)].copy()
         table["tried"] = [self.tried[zone] for zone in self.best.zones]
         table["alone"] = labels
-        ratio = self.best.ratio
-        table["r"] = ratio.r
-        for name in ("minus", "plus", "upper_68", "upper_95"):
-            table[f"r_{name}"] = getattr(ratio, name)
-        table["bias"] = abs(ratio.r)
-        table[f"{self.metric}_error"] = self.best.error
+        found = self.best
+        for name in NUMBERS:
+            table[name if name == "r" else f"r_{name}"] = getattr(found.ratio, name)
+        table["bias"] = abs(found.ratio.r)
+        table[f"{self.metric}_error"] = found.error
+        table["estimator"] = found.estimator
+        table["compared"] = len(found.residuals.realisations)
+        for each in ESTIMATORS:
+            ratio = found.ratio if each == found.estimator else found.other
+            for name in dict.fromkeys((self.metric, "r")):
+                value = np.nan if ratio is None else metric_of(ratio, name)
+                table[f"{name}_{each}"] = value
+        fallback = [""] if self.fallback else []
+        table.attrs |= {"metric": self.metric, "left_out": self.left_out, "fallback": fallback}
         return table
 
 
@@ -90,99 +81,97 @@ def best_of_zones(
     zones: Sequence[str] = (),
     metric: str = "r_upper_68",
     done: Callable[[], None] = lambda: None,
+    *,
+    estimator: Estimator | None = None,
+    converged: float = CONVERGED,
 ) -> Selection:
     """Choose one experiment a zone so that the whole sky has the lowest metric.
 
     The search goes from zone to zone and takes the experiment that is best beside those of the
-    other zones, until none changes, from the experiments that are best by themselves.
+    other zones, until none changes, from the experiments that are best by themselves. All are
+    compared on the realisations that all have, and by one estimator.
 
     Args:
         ds: what `sweep.open` returns.
         zones: mask expressions, disjoint; all of the store by default.
-        metric: one of `OF_SPECTRA`.
+        metric: one of `OF_SPECTRA`; `r` ranks as `bias`.
         done: called after each experiment that was looked at.
+        estimator: of the systematic part. By default the cross estimate; the noise-free one for all
+            where that has all of them and the cross one does not.
+        converged: share of its recorded fits that must have converged for an experiment to be
+            chosen; 0 lets all in.
 
     Raises:
         ConfigError: unknown metric or zone, masks overlap, or a zone has no experiment with the
             spectra of its residuals.
     """
-    if metric not in OF_SPECTRA:
-        raise ConfigError(f"zones: choose a metric from {', '.join(OF_SPECTRA)}, got {metric!r}")
-    masks = np.asarray(ds["mask.expression"].values)
-    known = list(dict.fromkeys(masks.tolist()))
-    zones = tuple(zones) or tuple(known)
-    for zone in zones:
-        if zone not in known:
-            raise ConfigError(f"no experiment has mask {zone!r}; choose from {', '.join(known)}")
-    members = {zone: np.flatnonzero(masks == zone).tolist() for zone in zones}
-    check_shared(ds, [e for zone in zones for e in members[zone]])
-    check_disjoint(ds, [members[zone][0] for zone in zones])
-    left_out: Counter[str] = Counter()
-    candidates = {z: _candidates(ds, members[z], z, left_out, done) for z in zones}
-
-    def value(chosen: dict[str, int]) -> float:
-        return metric_of(_ratio(_together(candidates, chosen)), metric)
-
-    alone = {
-        zone: min(found, key=lambda e, z=zone: value({z: e})) for zone, found in candidates.items()
-    }
-    chosen = dict(alone)
-    for _ in range(_ROUNDS):
-        before = dict(chosen)
-        for zone, found in candidates.items():
-            chosen[zone] = min(found, key=lambda e, z=zone: value(chosen | {z: e}))
-        if chosen == before:
-            break
-    best, separate = (_combination(candidates, c, metric) for c in (chosen, alone))
+    metric = "bias" if metric == "r" else metric
+    field = zone_search(ds, zones, metric, done, estimator, converged, 1)
+    best, alone = field.best(metric, field.on)
+    together, separate = (field.combination(c, metric, field.on) for c in (best, alone))
+    same = best == alone
     return Selection(
         metric=metric,
-        best=best,
+        best=together,
         alone=separate,
-        behind=metric_of(separate.ratio, metric) - metric_of(best.ratio, metric),
-        behind_error=difference_error(separate.residuals, best.residuals, metric),
-        tried={zone: len(found) for zone, found in candidates.items()},
-        left_out=dict(left_out),
+        behind=0.0
+        if same
+        else metric_of(separate.ratio, metric) - metric_of(together.ratio, metric),
+        behind_error=np.nan
+        if same
+        else difference_error(separate.residuals, together.residuals, metric, field.estimator),
+        tried={zone: len(found) for zone, found in field.candidates.items()},
+        left_out=dict(field.left_out),
+        fallback=field.fallback,
     )
 
 
-def _candidates(
+def zones_by_halves(
     ds: xr.Dataset,
-    members: Sequence[int],
-    zone: str,
-    left_out: Counter[str],
-    done: Callable[[], None],
-) -> dict[int, Residuals]:
-    found, why = {}, ""
-    for experiment in members:
-        try:
-            residuals = read_residuals(ds, experiment)
-            residuals.spectra()  # needs two realisations, or a noise-free fit
-            found[experiment] = residuals
-        except ConfigError as error:
-            why = reason(error)
-            left_out[why] += 1
-        done()
-    if not found:
-        raise ConfigError(f"zone {zone}: no experiment has the spectra of its residuals: {why}")
+    zones: Sequence[str] = (),
+    metric: str = "r_upper_68",
+    done: Callable[[], None] = lambda: None,
+    *,
+    estimator: Estimator | None = None,
+    converged: float = CONVERGED,
+) -> pd.DataFrame:
+    """`best_of_zones` by half of the realisations, measured by the other half, both ways.
+
+    Returns:
+        A row for each zone and way, `summary` of the experiment that was chosen; the realisations
+        that it was `chosen_by`, and the metric of all zones together as they see it,
+        `<metric>_choosing`; those that it is `measured_by`, and the metric as they see it, with
+        its error. `attrs` as of `sweep.statistics.halves.best_by_halves`.
+
+    Raises:
+        ConfigError: as `best_of_zones`; or there are too few realisations for two halves.
+    """
+    metric = "bias" if metric == "r" else metric
+    field = zone_search(ds, zones, metric, done, estimator, converged, 2)
+    table, parts = summary(ds), halves(field.on)
+    rows: list[Any] = []
+    values, errors = [], []
+    for choosing, measuring in zip(parts, parts[::-1], strict=True):
+        best, _ = field.best(metric, choosing)
+        seen, measured = (field.combination(best, metric, on) for on in (choosing, measuring))
+        values.append(metric_of(measured.ratio, metric))
+        errors.append(measured.error)
+        rows.append(
+            table.iloc[list(best.values())].assign(
+                **{
+                    "chosen_by": span(choosing),
+                    f"{metric}_choosing": metric_of(seen.ratio, metric),
+                    "measured_by": span(measuring),
+                    metric: values[-1],
+                    f"{metric}_error": errors[-1],
+                    "estimator": field.estimator,
+                    "compared": len(measuring),
+                }
+            )
+        )
+    found = pd.concat(rows)
+    together = {"": (float(np.mean(values)), float(np.hypot(*errors) / 2))}
+    fallback = [""] if field.fallback else []
+    found.attrs |= {"metric": metric, "left_out": dict(field.left_out), "fallback": fallback}
+    found.attrs["both"] = together
     return found
-
-
-def _together(candidates: dict[str, dict[int, Residuals]], chosen: dict[str, int]) -> Residuals:
-    return combine([candidates[zone][experiment] for zone, experiment in chosen.items()])
-
-
-def _ratio(residuals: Residuals) -> TensorRatio:
-    return tensor_ratio(residuals, templates_of(residuals))
-
-
-def _combination(
-    candidates: dict[str, dict[int, Residuals]], chosen: dict[str, int], metric: str
-) -> Combination:
-    residuals = _together(candidates, chosen)
-    return Combination(
-        zones=tuple(chosen),
-        experiments=tuple(chosen.values()),
-        residuals=residuals,
-        ratio=_ratio(residuals),
-        error=ratio_error(residuals, metric),
-    )

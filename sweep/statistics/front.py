@@ -1,5 +1,8 @@
 """Systematic against statistical residual: which experiments no other beats in both."""
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,54 +10,188 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.statistics.candidates import APART, CONVERGED, imported, in_common, rankable
+from sweep.statistics.common_variance import Shares, residual_covariance, shares
 from sweep.statistics.contexts import contexts_of
+from sweep.statistics.estimators import ESTIMATORS, NEEDED, Estimator
+from sweep.statistics.moments import Moments
+from sweep.statistics.residuals import reason
 from sweep.statistics.summary import settings, summary
-from sweep.statistics.variance import statistics
+from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
 from sweep.types import Status
 
+_ADVICE = {
+    "cross": "two converged realisations, and store.parameters or store.maps",
+    "noise_free": "a noise-free fit (noise.noiseless=true) and a converged realisation",
+}
 
-def front(ds: xr.Dataset) -> pd.DataFrame:
+
+def front(
+    ds: xr.Dataset,
+    done: Callable[[], None] = lambda: None,
+    *,
+    estimator: Estimator | None = None,
+    converged: float = CONVERGED,
+) -> pd.DataFrame:
     """The two parts of the residual variance of every experiment, in uK^2.
 
     Few clusters leave foregrounds in the CMB (systematic), many let noise in (statistical). What
-    is best depends on what one is after, but only what lies on the front can be.
+    is best depends on what one is after, but only what lies on the front can be. Experiments of a
+    context are compared on the realisations that all of them have, and by one estimator. The cross
+    estimate needs residual maps, which take some 0.2 s a realisation where they have to be made
+    again from the parameters.
 
     Args:
         ds: what `sweep.open` returns.
+        done: called after each experiment that was looked at.
+        estimator: of the systematic part. By default the cross estimate; the noise-free one for all
+            of a context where that has all of them and the cross one does not. `noise_free` makes
+            no maps.
+        converged: share of its recorded fits that must have converged for an experiment to take
+            part; 0 lets all in.
 
     Returns:
-        `summary` with `systematic`, var Q + var U of the residual of the noise-free fit;
-        `statistical`, what realisations have more on average, with `statistical_error`; and
-        `on_front`, true where no other experiment of the same context (sky, instrument, noise and
-        mask) is lower in one part and not higher in the other. Only experiments that have both
-        parts; sorted by `systematic`. With r_i = s + n_i, `statistical` holds the mean of
-        2 cov(s, n_i) beside that of var n_i; `sweep.statistics.maps` has var n_i alone.
+        `summary` with `systematic`, var Q + var U of the residual of the noise-free fit, or the
+        same of what the residuals of different realisations have in common, with
+        `systematic_error`; the `estimator`, and both where they are known, `systematic_cross` and
+        `systematic_noise_free`; `statistical`, what the `compared` realisations have more on
+        average, with `statistical_error`; and `on_front`, true where no other experiment of the
+        same context (sky, instrument, noise and mask) is lower in one part and not higher in the
+        other. Sorted by `systematic`. With r_i = s + n_i, the noise-free estimate leaves the mean
+        of 2 cov(s, n_i) to `statistical`; `sweep.statistics.maps` has var n_i alone.
+        `attrs["left_out"]` counts the experiments that have not both parts, by reason;
+        `attrs["fallback"]` are the contexts without the usual estimator.
 
     Raises:
-        ConfigError: no experiment has a usable fit without noise and one with.
+        ConfigError: no experiment has both parts; the message says what is missing.
     """
     table: Any = summary(ds)
-    contexts = contexts_of(table, settings(ds))
-    noiseless = ds.isel(realisation=ds["realisation"].values == NOISELESS)
-    if not noiseless.sizes["realisation"] or "residual_variance" not in ds:
-        raise ConfigError("no experiment has a noise-free fit: run with noise.noiseless=true")
-    usable = np.isin(noiseless["status"].values[:, 0], [s for s in Status if s.usable])
-    systematic = np.where(usable, noiseless["residual_variance"].values[:, 0], np.nan)
-    total = statistics(ds, "residual_variance")
-    table["systematic"] = systematic
-    table["statistical"] = total["mean"].values - systematic
-    table["statistical_error"] = total["standard_error"].values
-    parts = table[["systematic", "statistical"]].to_numpy()
-    there = np.isfinite(parts).all(axis=1)
-    if not there.any():
-        raise ConfigError("no experiment has a usable fit without noise and one with")
-    on_front = np.zeros(len(table), bool)
+    contexts, left_out = contexts_of(table, settings(ds)), Counter[str]()
+    if "residual_variance" not in ds:
+        raise ConfigError("no experiment has a residual: an import needs the true CMB for it")
+    ranks = rankable(ds, converged, left_out)
+    parts = _Parts(ds, estimator, converged, ranks, done)
+    rows: list[Any] = []
+    fallback: list[str] = []
     for context in contexts:
-        members = np.array(context.members)[there[context.members]]
-        on_front[members] = unbeaten(parts[members])
-    table["on_front"] = on_front
-    return table[there].sort_values("systematic", kind="stable")
+        members = [i for i in context.members if ranks[i]]
+        tries = ESTIMATORS if estimator is None else (estimator,)
+        sides = [parts.side(members, each) for each in tries]
+        whole = [side for side in sides if len(side.members) == len(members)]
+        side = whole[0] if whole else next((s for s in sides if s.members), sides[0])
+        left_out += side.left_out
+        if not side.members:
+            continue
+        if estimator is None and side.estimator == "noise_free":
+            fallback.append(context.label)
+        rows.append(_rows(table, parts, side))
+    if not rows:
+        reasons = ", ".join(f"{count} ({why})" for why, count in left_out.items())
+        asked = ESTIMATORS if estimator is None else (estimator,)
+        needs = ", or ".join(_ADVICE[each] for each in asked)
+        raise ConfigError(f"no experiment has both parts of the residual: {reasons}; needs {needs}")
+    found = pd.concat(rows).sort_values("systematic", kind="stable")
+    found.attrs |= {"left_out": dict(left_out), "fallback": fallback}
+    return found
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Experiments of a context that an estimator has, and the realisations that all have."""
+
+    estimator: Estimator
+    members: list[int]
+    on: np.ndarray
+    left_out: Counter[str]
+
+
+class _Parts:
+    """What is known of the residual variance of every experiment."""
+
+    def __init__(
+        self,
+        ds: xr.Dataset,
+        estimator: Estimator | None,
+        converged: float,
+        ranks: np.ndarray,
+        done: Callable[[], None],
+    ) -> None:
+        numbers, status = ds["realisation"].values, ds["status"].values
+        noisy = numbers >= 0
+        self._numbers = numbers[noisy]
+        self._values = ds["residual_variance"].values[:, noisy]
+        self.usable = is_usable(status[:, noisy]) & np.isfinite(self._values)
+        self._covariances: dict[int, tuple[np.ndarray, np.ndarray] | str] = {}
+        for i in range(len(ranks)):
+            if ranks[i] and estimator != "noise_free":
+                self._covariances[i] = _covariance(ds, i)
+            done()
+        slot = numbers == NOISELESS
+        free = np.full(len(ranks), np.nan)
+        if slot.any():
+            ended = status[:, slot][:, 0]
+            kept = is_usable(ended) if converged == 0 else ended == Status.CONVERGED
+            kept |= imported(ds) & is_usable(ended)
+            free = np.where(kept, ds["residual_variance"].values[:, slot][:, 0], np.nan)
+        self._free = free
+
+    def side(self, members: list[int], estimator: Estimator) -> _Side:
+        left_out: Counter[str] = Counter()
+        there = []
+        for i in members:
+            known = self._covariances.get(i)
+            if estimator == "cross" and isinstance(known, str):
+                left_out[known] += 1
+            elif estimator == "noise_free" and np.isnan(self._free[i]):
+                left_out["no converged noise-free fit"] += 1
+            else:
+                there.append(i)
+        kept, on = in_common(self.usable[there], NEEDED[estimator])
+        few = self.usable[there].sum(axis=1) < NEEDED[estimator]
+        if lost := np.count_nonzero(few):
+            left_out[f"fewer than {NEEDED[estimator]} usable realisations"] += int(lost)
+        if apart := np.count_nonzero(~kept & ~few):
+            left_out[APART] += int(apart)
+        ranked = [i for i, k in zip(there, kept, strict=True) if k]
+        return _Side(estimator, ranked, on, left_out)
+
+    def shares(self, one: int, on: np.ndarray, estimator: Estimator) -> Shares:
+        """Both parts on some realisations; NaN where they are not known."""
+        if estimator == "noise_free":
+            total = Moments.of(self._values[one][on], self.usable[one][on])
+            systematic = float(self._free[one])
+            error = float(total.standard_error)
+            return Shares(systematic, np.nan, float(total.mean) - systematic, error)
+        known = self._covariances.get(one)
+        numbers = self._numbers[on]
+        if known is None or isinstance(known, str) or len(numbers) < NEEDED["cross"]:
+            return Shares(np.nan, np.nan, np.nan, np.nan)
+        here = np.isin(known[0], numbers)
+        return shares(known[1][np.ix_(here, here)])
+
+
+def _covariance(ds: xr.Dataset, experiment: int) -> tuple[np.ndarray, np.ndarray] | str:
+    try:
+        return residual_covariance(ds, experiment)
+    except ConfigError as error:
+        return reason(error)
+
+
+def _rows(table: Any, parts: _Parts, side: _Side) -> Any:
+    members, on = side.members, side.on
+    rows = table.iloc[members].copy()
+    for each in ESTIMATORS:
+        found = [parts.shares(i, on, each) for i in members]
+        rows[f"systematic_{each}"] = [one.systematic for one in found]
+        if each == side.estimator:
+            for name, column in zip(Shares._fields, zip(*found, strict=True), strict=True):
+                rows[name] = column
+            rows[f"systematic_{each}_error"] = rows["systematic_error"]
+    rows["estimator"] = side.estimator
+    rows["compared"] = int(np.count_nonzero(on))
+    rows["on_front"] = unbeaten(rows[["systematic", "statistical"]].to_numpy())
+    return rows
 
 
 def unbeaten(points: np.ndarray) -> np.ndarray:

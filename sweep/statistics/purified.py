@@ -12,23 +12,30 @@ import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.statistics.configurations import configuration
+from sweep.statistics.estimators import NAMES, NEEDED, Estimator
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.residuals import Spectra
+from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
-from sweep.types import Status
 
 _BB = 3
 """Of NaMaster's EE, EB, BE, BB."""
 
 
 def purified_spectra(
-    ds: xr.Dataset, experiment: int, *, width: int = 4, apodisation: float = 5.0
+    ds: xr.Dataset,
+    experiment: int,
+    estimator: Estimator,
+    *,
+    width: int = 4,
+    apodisation: float = 5.0,
 ) -> tuple[np.ndarray, Spectra]:
     """Purified and decoupled BB power of the residuals of an experiment.
 
     Args:
         ds: what `sweep.open` returns.
         experiment: its position in `ds`.
+        estimator: of the systematic part.
         width: multipoles in a band.
         apodisation: degrees over which the mask falls to zero inside its edge.
 
@@ -39,13 +46,16 @@ def purified_spectra(
         ConfigError: as `purified_power` and `recovered_cmb`, or there are too few realisations.
     """
     one = ds.isel(experiment=experiment)
-    usable = np.isin(one["status"].values, [s for s in Status if s.usable])
+    usable = is_usable(one["status"].values)
     numbers = [int(n) for n in one["realisation"].values[usable]]
     noisy = [n for n in numbers if n != NOISELESS]
-    noiseless = NOISELESS in numbers
-    if len(noisy) < (1 if noiseless else 2):
+    noiseless = estimator == "noise_free"
+    if noiseless and NOISELESS not in numbers:
+        raise ConfigError("no usable noise-free fit: run with noise.noiseless=true")
+    if len(noisy) < NEEDED[estimator]:
         raise ConfigError(
-            f"{len(noisy)} usable realisations; purified spectra need two, or a noise-free fit"
+            f"{len(noisy)} usable realisations; purified spectra by the {NAMES[estimator]} "
+            f"estimate need {NEEDED[estimator]}"
         )
     residual = residual_of(ds, experiment, noisy)
     centre = residual_of(ds, experiment, [NOISELESS])[0] if noiseless else residual.mean(axis=0)

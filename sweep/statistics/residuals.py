@@ -2,8 +2,9 @@
 
 A residual is recovered minus true CMB, r_i = s + n_i in realisation i: s, the systematic part, is
 there without noise too; n_i, the statistical part, is the noise and what it does to the fit. The
-power of the mean of R realisations is that of s and 1/R of that of n: both estimates here are free
-of that bias.
+power of the mean of R realisations is that of s and 1/R of that of n: both estimators here are free
+of that bias. They do not estimate the same: the noise-free fit does not see what noise does to the
+fit on average, see docs/science.md, so that experiments are compared by one of them only.
 """
 
 import re
@@ -18,9 +19,10 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.spectra import harmonics, power
 from sweep.statistics.configurations import configuration
+from sweep.statistics.estimators import NAMES, NEEDED, Estimator
 from sweep.statistics.recovered import kept_pixels, residual_of
+from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
-from sweep.types import Status
 
 Field = Literal["E", "B"]
 FIELDS: tuple[Field, ...] = get_args(Field)
@@ -34,8 +36,7 @@ class Spectra:
 
     Attributes:
         total: mean over realisations of the power of r_i.
-        systematic: power of s; from the cross spectra of different realisations, or of the
-            noise-free fit.
+        systematic: power of s, by an `Estimator`.
         statistical: mean power of the n_i.
     """
 
@@ -67,29 +68,38 @@ class Residuals:
         """Resolution of the maps."""
         return round((np.sqrt(8 * (self.alms.shape[1] + 3) + 1) - 5) / 4)
 
-    def spectra(self, weights: np.ndarray | None = None) -> Spectra:
+    def lacks(self, estimator: Estimator) -> str:
+        """What is missing for an estimator, in words; empty where nothing is."""
+        count = len(self.realisations)
+        if estimator == "noise_free" and self.noiseless is None:
+            return "the noise-free estimate needs a usable noise-free fit (noise.noiseless=true)"
+        if count < NEEDED[estimator]:
+            return (
+                f"{count} usable realisations; the {NAMES[estimator]} estimate needs "
+                f"{NEEDED[estimator]} (noise.realisations)"
+            )
+        return ""
+
+    def spectra(self, estimator: Estimator, weights: np.ndarray | None = None) -> Spectra:
         """Their power.
 
-        With a noise-free fit that is s, and the n_i are the differences to it. Without, s is seen
-        in what different realisations have in common.
-
         Args:
+            estimator: `cross`: s is seen in what different realisations have in common;
+                `noise_free`: it is the residual of the noise-free fit, and the n_i are the
+                differences to it.
             weights: how often each realisation counts, shape (..., realisation); once by default.
 
         Raises:
-            ConfigError: there are too few realisations: one, or without a noise-free fit two.
+            ConfigError: there are too few realisations, or there is no noise-free fit.
         """
+        if lacking := self.lacks(estimator):
+            raise ConfigError(f"{self.label}: {lacking}")
         count = len(self.realisations)
-        needed = 1 if self.noiseless is not None else 2
-        if count < needed:
-            raise ConfigError(
-                f"{self.label}: {count} usable realisations; the statistical residual needs "
-                f"{needed}, or noise.noiseless=true and one"
-            )
         weights = np.ones(count) if weights is None else np.asarray(weights, float)
         share = weights / weights.sum(axis=-1, keepdims=True)
         total = share @ self._power
-        if self.noiseless is not None:
+        if estimator == "noise_free":
+            assert self.noiseless is not None
             systematic = power(self.noiseless) / self.sky_fraction
             statistical = share @ self._scatter
             systematic = np.broadcast_to(systematic, statistical.shape)
@@ -111,10 +121,6 @@ class Residuals:
     def _scatter(self) -> np.ndarray:
         return power(self.alms - self.noiseless) / self.sky_fraction
 
-    def from_realisations(self) -> "Residuals":
-        """The same without the noise-free fit: s is what different realisations have in common."""
-        return replace(self, noiseless=None)
-
     def select(self, realisations: Sequence[int] | np.ndarray) -> "Residuals":
         """Those of some of the realisations, by their numbers."""
         kept = np.isin(self.realisations, realisations)
@@ -135,7 +141,7 @@ def read_residuals(ds: xr.Dataset, experiment: int, field: Field = "B") -> Resid
     """
     label = str(ds["identity"].values[experiment])[:8]
     one = ds.isel(experiment=experiment)
-    usable = np.isin(one["status"].values, [s for s in Status if s.usable])
+    usable = is_usable(one["status"].values)
     one = one.isel(realisation=usable)
     if not usable.any():
         raise ConfigError(f"experiment {label}: no usable fit")

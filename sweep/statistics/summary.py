@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sweep.statistics.estimators import ESTIMATORS
 from sweep.statistics.moments import Moments
-from sweep.statistics.variance import statistics
+from sweep.statistics.suspects import SUSPECT, suspects
+from sweep.statistics.variance import is_usable, statistics
 from sweep.types import NOT_ATTEMPTED, Status
 
 OF_FITS = ("cmb_variance", "residual_variance", "nll")
 """Metrics that every fit has, and an experiment the mean of."""
 
-OF_SPECTRA = ("r", "bias", "r_upper_68", "r_upper_95")
+OF_SPECTRA = ("r", "bias", "r_upper_68", "r_upper_95", "r_limit_95")
 """Metrics of the residual spectra of an experiment; `bias` is |r|, as residuals have no r."""
 
 METRICS = (*OF_FITS, *OF_SPECTRA)
@@ -21,8 +23,10 @@ METRICS = (*OF_FITS, *OF_SPECTRA)
 
 _MEANS = ("nll", "iterations", "evaluations", "gradient_norm", "seconds")
 
-RATIO = ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95", "bias")
+RATIO = ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95", "r_limit_95", "bias")
 """What is known of the tensor-to-scalar ratio, see `sweep.statistics.tensor_ratio`."""
+
+_BY_EITHER = tuple(f"{n}_{e}" for n in (*OF_SPECTRA, "systematic") for e in ESTIMATORS)
 
 STATISTICS = (
     "realisations",
@@ -40,11 +44,24 @@ STATISTICS = (
     *(f"{name}_error" for name in _MEANS),
     *RATIO,
     *(f"{name}_error" for name in RATIO),
+    *_BY_EITHER,
+    *(f"{name}_error" for name in _BY_EITHER),
+    *(f"{name}_choosing" for name in METRICS),
+    *SUSPECT,
+    "starts_same",
+    "starts_tried",
+    "estimator",
     "context",
+    "compared",
     "behind",
     "behind_error",
     "significance",
+    "tied",
+    "chosen_by",
+    "measured_by",
+    "runner_up",
     "systematic",
+    "systematic_error",
     "statistical",
     "statistical_error",
     "on_front",
@@ -63,7 +80,9 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     Returns:
         One row an experiment: the settings that tell experiments apart; the number of
         realisations, usable and unusable ones, and every status that occurs (a recorded noise-free
-        fit is not counted); the share of the usable fits that are `certified`; mean, standard
+        fit is not counted); the share of the usable fits that are `certified`: no single cluster
+        can go lower; of fits with further starts, `starts_tried`, those of which all starts ended
+        in the same minimum, `starts_same`; `sweep.statistics.suspects.SUSPECT`; mean, standard
         error, variance and its error of `cmb_variance` (uK^2, uK^2, uK^4, uK^4); mean and standard
         error of `residual_variance` (uK^2); means of `nll`, `iterations`, `evaluations`,
         `gradient_norm` and `seconds`. NaN where too few fits are usable, see
@@ -72,7 +91,7 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     ds = ds.assign(status=ds["status"].compute())  # every statistic asks for it
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
     status = noisy["status"].values
-    usable = np.isin(status, [s for s in Status if s.usable])
+    usable = is_usable(status)
     table = pd.DataFrame({key: noisy[key].values for key in settings(noisy)})
     table["experiment"] = [identity[:8] for identity in noisy["identity"].values]
     table["realisations"] = np.sum(status != Status.PENDING, axis=1)
@@ -84,6 +103,14 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     scanned = noisy["scan_certified"].values
     attempted = np.any(usable & (scanned != NOT_ATTEMPTED), axis=1)
     table["certified"] = np.where(attempted, Moments.of(scanned == 1, usable).mean, np.nan)
+    if "starts_elsewhere" in noisy:
+        elsewhere = noisy["starts_elsewhere"].values
+        tried = usable & (elsewhere >= 0)
+        any_tried = tried.any(axis=1)
+        table["starts_same"] = np.where(any_tried, np.sum(tried & (elsewhere == 0), axis=1), np.nan)
+        table["starts_tried"] = np.where(any_tried, np.sum(tried, axis=1), np.nan)
+    for name, column in suspects(noisy, usable).items():
+        table[name] = column
     variance = statistics(ds, "cmb_variance")
     table["cmb_variance"] = variance["mean"].values
     table["cmb_variance_error"] = variance["standard_error"].values

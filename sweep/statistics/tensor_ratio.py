@@ -11,6 +11,7 @@ statistical ones, which a real analysis knows from simulations. A sky with tenso
 its own r: what is estimated here is the bias.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +23,11 @@ from sweep.cache import Cache
 from sweep.errors import ConfigError
 from sweep.sky.cmb import PLANCK_2018, Cosmology, cmb_spectra
 from sweep.spectra import multipoles
+from sweep.statistics.estimators import Estimator
 from sweep.statistics.residuals import Residuals
+
+NUMBERS = ("r", "minus", "plus", "upper_68", "upper_95", "limit_95")
+"""Attributes of `TensorRatio` that are numbers."""
 
 _DEPTH = 14.0
 """The likelihood is followed down to e^-14 of its maximum."""
@@ -50,7 +55,11 @@ class TensorRatio:
         r: the most likely value; may be negative.
         minus, plus: the 68 % interval is r - minus to r + plus: on each side of r it holds 68 % of
             the likelihood that lies there, as published.
-        upper_68, upper_95: r below which, of what lies above the most likely value, that share is.
+        upper_68: r + plus, the upper end of the 68 % interval. No limit at 68 %: of a Gaussian
+            likelihood 84 % lie below it.
+        upper_95: the same with 95 %: of a Gaussian likelihood 97.5 % lie below it.
+        limit_95: the one-sided 95 % limit: r below which 95 % of the posterior with a flat prior on
+            r >= 0 lie.
         grid: values of r, shape (point,).
         likelihood: relative to its maximum, shape (point,).
     """
@@ -60,6 +69,7 @@ class TensorRatio:
     plus: float
     upper_68: float
     upper_95: float
+    limit_95: float
     grid: np.ndarray
     likelihood: np.ndarray
 
@@ -130,24 +140,48 @@ def estimate(
         plus=plus,
         upper_68=r + plus,
         upper_95=r + upper,
+        limit_95=_limit(log_likelihood, r, sigma, top),
         grid=np.concatenate([below, above[1:]]),
         likelihood=np.concatenate([left, right[1:]]),
     )
 
 
-def tensor_ratio(residuals: Residuals, spectra: Templates) -> TensorRatio:
+def _limit(
+    log_likelihood: Callable[[np.ndarray], np.ndarray], r: float, sigma: float, top: float
+) -> float:
+    """Value of r below which 95 % of the likelihood at r >= 0 lie.
+
+    `top` is where it is e^-14 of its maximum.
+    """
+    peak = max(r, 0.0)
+    highest = log_likelihood(np.array(peak))[0]
+    if r <= 0:
+        step = sigma
+        top = step
+        while log_likelihood(np.array(top))[0] > highest - _DEPTH:
+            step *= 2
+            top += step
+    grid = np.union1d(np.linspace(0.0, peak, _POINTS), np.linspace(peak, top, _POINTS))
+    return _quantiles(grid, np.exp(log_likelihood(grid) - highest), (0.95,))[0]
+
+
+def tensor_ratio(residuals: Residuals, spectra: Templates, estimator: Estimator) -> TensorRatio:
     """The r that lensing and the residuals of an experiment would be taken for.
 
     Raises:
         ConfigError: as `Residuals.spectra` and `estimate`.
     """
-    found = residuals.spectra()
+    found = residuals.spectra(estimator)
     observed = spectra.lensing + found.systematic + found.statistical
     return estimate(observed, found.statistical, residuals.sky_fraction, spectra)
 
 
 def bootstrap(
-    residuals: Residuals, spectra: Templates, draws: int = 200, seed: int = 0
+    residuals: Residuals,
+    spectra: Templates,
+    estimator: Estimator,
+    draws: int = 200,
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """The same of realisations drawn anew with replacement.
 
@@ -155,14 +189,14 @@ def bootstrap(
     experiments can be compared draw by draw. Draws of R realisations scatter less than others
     would by the root of (R - 1) / R, which is mended here.
 
-    Without a noise-free fit, and where s is small against the noise, the error of r is too large,
-    by about 1.5 to 2: in a draw the noise that its own mean holds passes for a part of s.
+    With the cross estimate, and where s is small against the noise, the error of r is too large, by
+    about 1.5 to 2: in a draw the noise that its own mean holds passes for a part of s.
 
     Returns:
-        `r`, `minus`, `plus`, `upper_68` and `upper_95`, each of shape (draw,); their standard
-        deviation is the error that the number of realisations leaves. NaN where there is no
-        likelihood: a draw of few realisations leaves no power to the noise of a multipole, or
-        is one realisation all the time, which without a noise-free fit says nothing of s.
+        `NUMBERS`, each of shape (draw,); their standard deviation is the error that the number of
+        realisations leaves. NaN where there is no likelihood: a draw of few realisations leaves no
+        power to the noise of a multipole, or is one realisation all the time, which with the cross
+        estimate says nothing of s.
     """
     count = len(residuals.realisations)
     if count < 2:
@@ -170,7 +204,7 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     drawn = rng.integers(count, size=(draws, count))
     weights = np.stack([np.bincount(each, minlength=count) for each in drawn])
-    found = residuals.spectra(weights)
+    found = residuals.spectra(estimator, weights)
     observed = spectra.lensing + found.systematic + found.statistical
     each = []
     for seen, noise in zip(observed, found.statistical, strict=True):
@@ -178,8 +212,7 @@ def bootstrap(
             each.append(estimate(seen, noise, residuals.sky_fraction, spectra))
         except ConfigError:
             each.append(None)
-    names = ("r", "minus", "plus", "upper_68", "upper_95")
-    values = {n: np.array([np.nan if e is None else getattr(e, n) for e in each]) for n in names}
+    values = {n: np.array([np.nan if e is None else getattr(e, n) for e in each]) for n in NUMBERS}
     return {n: _widened(v, np.sqrt(count / (count - 1))) for n, v in values.items()}
 
 

@@ -17,8 +17,15 @@ from sweep.errors import ConfigError
 from sweep.statistics.moments import Moments
 from sweep.types import NOT_ATTEMPTED, Status
 
+_USABLE = [s for s in Status if s.usable]
+
 STATISTICS = ("mean", "standard_error", "variance", "variance_error", "usable", "unusable")
 _COUNTS = ("usable", "unusable")
+
+
+def is_usable(status: Any) -> Any:
+    """Which fits statistics may use: an array of status codes in, one of bool out."""
+    return status.isin(_USABLE) if isinstance(status, xr.DataArray) else np.isin(status, _USABLE)
 
 
 def statistics(ds: xr.Dataset, variable: str = "cmb_variance") -> xr.Dataset:
@@ -79,7 +86,7 @@ def paired(ds: xr.Dataset, reference: int, variable: str = "cmb_variance") -> xr
             f"experiment {reference}: expected a position below {noisy.sizes['experiment']}"
         )
     other = noisy.isel(experiment=reference, drop=True)
-    usable = _is_usable(noisy["status"]) & _is_usable(other["status"])
+    usable = is_usable(noisy["status"]) & is_usable(other["status"])
     recorded = (noisy["status"] != Status.PENDING) & (other["status"] != Status.PENDING)
     status = xr.where(usable, Status.CONVERGED, Status.NONFINITE).where(recorded, Status.PENDING)
     difference = (noisy[variable] - other[variable]).assign_attrs(noisy[variable].attrs)
@@ -93,10 +100,6 @@ def _noisy(ds: xr.Dataset, variable: str) -> xr.Dataset:
     noisy = ds[[variable, "status"]].isel(realisation=ds["realisation"].values >= 0)
     noisy = noisy.sortby("realisation")
     return noisy.chunk(realisation=-1) if noisy.chunks else noisy
-
-
-def _is_usable(status: xr.DataArray) -> xr.DataArray:
-    return status.isin([s for s in Status if s.usable])
 
 
 def _reduced(function: Any, values: xr.DataArray, status: xr.DataArray, *left: str) -> xr.Dataset:
@@ -130,7 +133,7 @@ def _usable(values: np.ndarray, status: np.ndarray) -> tuple[np.ndarray, np.ndar
     finite = np.isfinite(values)
     if values.dtype.kind == "i":
         finite &= values != NOT_ATTEMPTED
-    usable = np.isin(status, [s for s in Status if s.usable]) & finite
+    usable = is_usable(status) & finite
     return values.astype(np.float64), usable, (status != Status.PENDING) & ~usable
 
 

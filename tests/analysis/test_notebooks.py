@@ -10,8 +10,8 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 import sweep
+from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
-from sweep.statistics.selection import templates_of
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.statistics.zones import read_zones
 from tests.analysis.notebooks import (
@@ -119,7 +119,7 @@ def test_residuals_and_r(store: Path) -> None:
     assert variances["total"] == pytest.approx(total, rel=1e-9)
     assert [str(ds["mask.expression"].values[e]) for e in experiments] == zones
     together = read_zones(ds, experiments)
-    ratio = tensor_ratio(together, templates_of(together))
+    ratio = tensor_ratio(together, templates_of(together), "cross")
     assert (upper, r) == pytest.approx((ratio.upper_68, ratio.r), rel=1e-9)
     each_zone = [read_residuals(ds, e).sky_fraction for e in experiments]
     assert together.sky_fraction == pytest.approx(sum(each_zone))

@@ -56,8 +56,8 @@ def test_a_box_that_swaps_the_foregrounds_is_seen_and_rows_are_not_run_twice(
     assert narrow["ratio error"] == 0
     assert swapped["ratio"] - 5 * swapped["ratio error"] > 1.05
     assert (narrow["swapped"], swapped["swapped"]) == (False, True)
-    assert swapped["noiseless r"] > narrow["noiseless r"] > 0
-    assert np.isfinite([narrow[f"{how} upper_68"] for how in ("noiseless", "shared")]).all()
+    assert swapped["noise_free r"] > narrow["noise_free r"] > 0
+    assert np.isfinite([narrow[f"{how} upper_68"] for how in ("noise_free", "cross")]).all()
     assert (narrow["restarts tried"], narrow["restarts lower"]) == (1, 0)
     assert missed(kept["matrix"], "narrow") == []
     assert missed(kept["matrix"], "swapped") == [swapped]
@@ -96,7 +96,7 @@ def test_rows_of_few_realisations_are_compared_on_those_that_both_have() -> None
             **{"sky": "a", "instrument": "b", "counts": "c", "solver": "newton"},
             **{"variant": variant, "draws": len(values), "residual_variance": values},
             **{"converged": converged, "certified": 0, "evaluations": 1.0, "seconds": 1.0},
-            **{"r": dict.fromkeys(("noiseless", "shared"), {"unknown": "-"}), "commit": None},
+            **{"r": dict.fromkeys(("noise_free", "cross"), {"unknown": "-"}), "commit": None},
             **dict.fromkeys(("beta_dust", "temp_dust", "beta_pl"), ends),
         }
 

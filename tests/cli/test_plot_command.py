@@ -5,12 +5,14 @@ from pathlib import Path
 
 import matplotlib.image
 import pytest
+import xarray as xr
 
 import sweep
 from sweep.cli.store import main
 from sweep.plots import KINDS
 from sweep.plots.kinds import Kind
 from sweep.statistics.selection import best
+from sweep.types import Status
 from tests.small import listing
 
 HEADS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -22,6 +24,17 @@ def store(small_store: Path, tmp_path: Path) -> Path:
     for ending in ("", ".sweep"):
         shutil.copytree(str(small_store) + ending, str(path) + ending)
     return path
+
+
+@pytest.fixture
+def converged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if all fits had converged, which the small solver's do not."""
+
+    def opened(path: Path) -> xr.Dataset:
+        ds = sweep.open(path)
+        return ds.assign(status=xr.full_like(ds["status"].load(), Status.CONVERGED))
+
+    monkeypatch.setattr("sweep.cli.plot.open_dataset", opened)
 
 
 @pytest.fixture
@@ -76,11 +89,12 @@ def test_one_kind_is_one_file(
     assert calls == [("variance",), ("variance",), ("nll",)]
 
 
+@pytest.mark.usefixtures("converged")
 def test_the_best_experiment_is_shown_unless_others_are_named(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], calls: list[tuple]
 ) -> None:
     first, second = labels(store)
-    top = best(sweep.open(store), "cmb_variance", 1).index[0]
+    top = best(sweep.open(store), "cmb_variance", 1, converged=0).index[0]
     (line,) = said(capsys, store, "--kind", "spectra")
     assert line == f"written: {tmp_path}/copy[bold]-spectra-{top}.png"
     said(capsys, store, "--kind", "clusters", "--experiment", second[:6])
@@ -99,12 +113,24 @@ def test_the_best_experiment_is_shown_unless_others_are_named(
     }
 
 
+def test_what_did_not_converge_is_not_shown_by_default(
+    store: Path, capsys: pytest.CaptureFixture[str], calls: list[tuple]
+) -> None:
+    said_no = refused(capsys, store, "--kind", "spectra")
+    assert "no experiment to plot by default, give --experiment: " in said_no
+    assert "2 (fewer than 90 % of the fits converged" in said_no
+    first, *_ = said(capsys, store, "--kind", "spectra", "nll", "variance")
+    assert first.startswith("no spectra: no experiment to plot by default, give --exp")
+    assert calls == [("nll",), ("variance",)]
+
+
+@pytest.mark.usefixtures("converged")
 def test_all_of_a_store_is_a_folder_and_what_is_missing_is_said(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "new" / "pictures"
     out = said(capsys, store, "--kind", "all", "--output", folder, "--format", "svg")
-    top = best(sweep.open(store), "cmb_variance", 1).index[0]
+    top = best(sweep.open(store), "cmb_variance", 1, converged=0).index[0]
     missing = [line for line in out if line.startswith("no ")]
     # two counts, two solvers and three realisations are not in this store
     assert [line.split(",")[0] for line in missing] == [

@@ -125,7 +125,8 @@ def test_summary_sorts(reverse: list[str], store: Path, capsys: pytest.CaptureFi
 def test_best_ranks_and_cuts(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = summary(sweep.open(store))
     for metric in ("cmb_variance", "nll"):
-        ranked = json.loads(said(capsys, "best", store, "--json", "--top", "1", "--metric", metric))
+        words = ("--json", "--top", "1", "--unconverged", "--metric", metric)
+        ranked = json.loads(said(capsys, "best", store, *words))
         assert [row["context"] for row in ranked] == ["noise.ratio=1", "noise.ratio=2"]
         assert sorted(row[metric] for row in ranked) == sorted(table[metric])
         assert [row["behind"] for row in ranked] == [0, 0]  # other noise is another context

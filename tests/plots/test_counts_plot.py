@@ -15,8 +15,9 @@ from sweep.plots import plot_counts
 from sweep.plots.metrics import metric_table
 from sweep.plots.style import COLOURS, UK2
 from sweep.statistics import summary
+from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
-from sweep.statistics.selection import best, templates_of
+from sweep.statistics.selection import best
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.types import Status
 from tests.plots.looks import bars, check_layout, colour, converged, ends, legend_texts, many, xy
@@ -101,7 +102,7 @@ def test_nll_is_above_the_lowest_of_the_same_data(ds: xr.Dataset, figures: list[
 def test_r_has_its_interval(ds: xr.Dataset, figures: list[Any]) -> None:
     plot_counts(ds, "a.png", metric="r")
     residuals = read_residuals(ds, 0)
-    ratio = tensor_ratio(residuals, templates_of(residuals))
+    ratio = tensor_ratio(residuals, templates_of(residuals), "cross")
     line = bars(figures[0].axes[0])[0]
     assert xy(line)[1, 0] == pytest.approx(ratio.r, rel=1e-12)
     expected = [ratio.r - ratio.minus, ratio.r + ratio.plus]

@@ -25,6 +25,7 @@ def table(masks: int = 1, span: float = 3.0) -> Any:
                         "systematic": systematic * (1.0 if on_front else 1.2),
                         "statistical": 2e-3 / (i + 1) * (1.0 if on_front else 1.2),
                         "statistical_error": 1e-5,
+                        "estimator": "cross",
                         "on_front": on_front,
                     }
                 )

@@ -11,7 +11,8 @@ from tests.plots.looks import check_layout, colour
 def gaussian(r: float, sigma: float = 1e-3) -> TensorRatio:
     grid = np.linspace(r - 5 * sigma, r + 5 * sigma, 401)
     likelihood = np.exp(-0.5 * ((grid - r) / sigma) ** 2)
-    return TensorRatio(r, 0.9 * sigma, 1.1 * sigma, r + sigma, r + 2 * sigma, grid, likelihood)
+    limits = (r + sigma, r + 2 * sigma, r + 1.6 * sigma)
+    return TensorRatio(r, 0.9 * sigma, 1.1 * sigma, *limits, grid, likelihood)
 
 
 def test_curves_best_fits_and_intervals(figures: list[Any]) -> None:

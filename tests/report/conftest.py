@@ -10,6 +10,7 @@ import sweep
 from sweep.progress import Progress
 from sweep.report.collect import collect
 from sweep.report.page import page
+from sweep.types import Status
 from tests.small import grid, run
 
 MASKS = ("GAL040", "GAL080-GAL040")
@@ -30,7 +31,10 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ds(swept: Path) -> xr.Dataset:
-    return sweep.open(swept)
+    """As if all fits had converged, which the small solver's seldom do: only such are ranked."""
+    ds = sweep.open(swept)
+    status = ds["status"].load()
+    return ds.assign(status=xr.where(status != Status.PENDING, Status.CONVERGED, status))
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,8 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
         "metrics": ["cmb_variance", "residual_variance", "nll", "r", "r_upper_68", "systematic"],
         "contexts": [{"label": "", "settings": {}}],
         "context": [0] * count,
+        "estimators": ["cross"],
+        "warnings": [],
         "best": [ranked()] if count > 1 else [],
         "zones": [],
         "templates": {str(NSIDE): templates()},
@@ -93,6 +95,7 @@ def columns(count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
         column("r_plus", "1", 0.5 * r, "r"),
         column("r_upper_68", "1", 1.5 * r),
         column("r_upper_95", "1", 2 * r),
+        column("r_limit_95", "1", 1.9 * r),
         column("bias", "1", r),
     ]
     return found
@@ -136,6 +139,8 @@ def ranked() -> dict[str, Any]:
     return {
         "context": 0,
         "metric": "cmb_variance",
+        "estimator": None,
+        "compared": 20,
         "experiments": 2,
         "first": 0,
         "value": 0.1,
@@ -144,6 +149,7 @@ def ranked() -> dict[str, Any]:
         "behind": 0.001,
         "behind_error": 0.0001,
         "significance": 10.0,
+        "tied": False,
     }
 
 

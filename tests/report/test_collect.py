@@ -18,10 +18,12 @@ from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
 from sweep.statistics import summary
 from sweep.statistics.combination import best_of_zones
+from sweep.statistics.estimators import ESTIMATORS
 from sweep.statistics.front import front
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
+from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
-from sweep.statistics.selection import best, templates_of
+from sweep.statistics.selection import best
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.types import Status
 from tests.report.conftest import COUNTS, MASKS
@@ -80,11 +82,11 @@ def test_numbers_are_those_of_the_summary(ds: xr.Dataset, collected: dict) -> No
 def test_spectra_and_r_are_those_of_statistics(ds: xr.Dataset, collected: dict) -> None:
     for i in range(ds.sizes["experiment"]):
         residuals = read_residuals(ds, i)
-        spectra = residuals.spectra()
+        spectra = residuals.spectra("cross")
         expected = np.stack([spectra.total, spectra.systematic, spectra.statistical])
         np.testing.assert_allclose(powers(collected["spectra"][i]), expected, rtol=1e-3)
-        ratio = tensor_ratio(residuals, templates_of(residuals))
-        for name in ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95"):
+        ratio = tensor_ratio(residuals, templates_of(residuals), "cross")
+        for name in ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95", "r_limit_95"):
             value = getattr(ratio, name.removeprefix("r_"))
             assert numbers(collected, name)[i] == value
         likelihood = collected["likelihoods"][i]
@@ -180,8 +182,41 @@ def test_the_best_of_every_mask_and_how_sure_that_is(ds: xr.Dataset, collected: 
         assert labels == list(table.index)
         assert found["value"] == table[found["metric"]].iloc[0]
         for name in ("behind", "behind_error", "significance"):
-            assert found[name] == pytest.approx(table[name].iloc[1])
+            value = table[name].iloc[1]
+            assert found[name] == (None if np.isnan(value) else pytest.approx(value))
         assert found["experiments"] == len(COUNTS)
+
+
+def test_what_did_not_converge_is_not_ranked_and_not_the_default(ds: xr.Dataset) -> None:
+    """Of each mask one experiment did not converge: it is neither first nor on the front."""
+    status = ds["status"].load().copy()
+    status[::2] = Status.MAX_STEPS
+    found = collect(ds.assign(status=status), QUIET)
+    assert {b["first"] for b in found["best"]} == {1, 3}
+    assert {b["second"] for b in found["best"]} == {None}
+    assert np.isnan(numbers(found, "on_front")[::2]).all()
+    (lack,) = [one for one in found["lacks"] if one["part"] == "ranking"]
+    assert (lack["experiments"], "90 % of the fits converged" in lack["why"]) == (2, True)
+    assert {z["experiment"] for z in found["zones"][0]["zones"]} == {1, 3}
+
+
+def test_suspect_fits_are_told_with_the_ranking(ds: xr.Dataset) -> None:
+    flags = xr.zeros_like(ds["status"].load())
+    flags[0, 1:] = 4
+    found = collect(ds.assign(suspect=flags), QUIET)
+    assert numbers(found, "suspect").tolist() == [3, 0, 0, 0]
+    (line,) = found["warnings"]
+    assert line.startswith(f"{found['labels'][0]}: in 3 of 3 fits beta_pl is implausible")
+
+
+def test_both_estimators_are_told_and_one_ranks(ds: xr.Dataset, collected: dict) -> None:
+    assert collected["estimators"] == ["cross", "cross"]
+    for estimator in ESTIMATORS:
+        for i in range(ds.sizes["experiment"]):
+            residuals = read_residuals(ds, i)
+            ratio = tensor_ratio(residuals, templates_of(residuals), estimator)
+            assert numbers(collected, f"r_limit_95_{estimator}")[i] == ratio.limit_95
+    assert {b["estimator"] for b in collected["best"]} == {None, "cross"}
 
 
 def test_the_front_is_that_of_each_mask(ds: xr.Dataset, collected: dict) -> None:
@@ -199,7 +234,7 @@ def test_zones_are_combined(ds: xr.Dataset, collected: dict) -> None:
     assert combined["r"] == search.best.ratio.r
     assert combined["upper_68"] == search.best.ratio.upper_68
     assert combined["sky_fraction"] == pytest.approx(0.8, abs=0.03)
-    spectra = search.best.residuals.spectra()
+    spectra = search.best.residuals.spectra("cross")
     np.testing.assert_allclose(powers(combined["spectra"])[1], spectra.systematic, rtol=1e-3)
 
 
@@ -262,7 +297,8 @@ def test_a_store_without_a_usable_fit_is_reported(ds: xr.Dataset, status: Status
 def test_what_was_not_kept_is_said_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "bare.zarr"
     run(grid(path, "store.parameters=false", "store.parameters=false noise.ratio=2"))
-    found = collect(sweep.open(path), QUIET)
+    ds = sweep.open(path)
+    found = collect(ds.assign(status=xr.full_like(ds["status"].load(), Status.CONVERGED)), QUIET)
     assert found["spectra"] == found["maps"] == [None, None]
     assert "r" not in {c["name"] for c in found["columns"]}
     by_part = {lack["part"]: lack for lack in found["lacks"]}

@@ -13,6 +13,7 @@ import sweep
 from sweep.errors import ConfigError
 from sweep.sky.cmb import cmb_realisation
 from sweep.statistics import purified
+from sweep.statistics.estimators import ESTIMATORS, Estimator
 from sweep.statistics.purified import purified_power, purified_spectra
 from sweep.statistics.residuals import read_residuals
 from tests.small import run, small
@@ -85,14 +86,13 @@ def ds(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     return sweep.open(path)
 
 
-@pytest.mark.parametrize("noiseless", [True, False])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_on_the_whole_sky_they_are_the_others_in_bands(
-    ds: xr.Dataset, noiseless: bool, monkeypatch: pytest.MonkeyPatch
+    ds: xr.Dataset, estimator: Estimator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purified, "_namaster", lambda: _Plain)
-    part = ds if noiseless else ds.isel(realisation=ds["realisation"].values >= 0)
-    ell, found = purified_spectra(part, 0, width=3)
-    expected = read_residuals(part, 0).spectra()
+    ell, found = purified_spectra(ds, 0, estimator, width=3)
+    expected = read_residuals(ds, 0).spectra(estimator)
     assert ell[:2].tolist() == [3.0, 6.0]
     for name in ("total", "systematic", "statistical"):
         plain = getattr(expected, name)
@@ -102,5 +102,7 @@ def test_on_the_whole_sky_they_are_the_others_in_bands(
 
 def test_too_few_realisations_are_one_line(ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purified, "_namaster", lambda: _Plain)
-    with pytest.raises(ConfigError, match="1 usable realisations; purified spectra need two"):
-        purified_spectra(ds.isel(realisation=[1]), 0)
+    with pytest.raises(ConfigError, match="1 usable realisations; purified .* cross .* need 2"):
+        purified_spectra(ds.isel(realisation=[1]), 0, "cross")
+    with pytest.raises(ConfigError, match="no usable noise-free fit: run with noise.noiseless"):
+        purified_spectra(ds.isel(realisation=[1]), 0, "noise_free")

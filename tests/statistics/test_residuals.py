@@ -1,5 +1,6 @@
 """Systematic and statistical residuals without the bias of a finite number of realisations."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 import sweep
 from sweep.errors import ConfigError
 from sweep.spectra import harmonic_count, power
+from sweep.statistics.estimators import Estimator
 from sweep.statistics.recovered import kept_pixels, recovered_cmb
 from sweep.statistics.residuals import Field, Residuals, read_residuals
 from tests.small import run, small
@@ -19,6 +21,9 @@ COUNT = harmonic_count(NSIDE)
 
 def alms(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.standard_normal((*shape, COUNT)) + 1j * rng.standard_normal((*shape, COUNT))
+
+
+ESTIMATOR: dict[bool, Estimator] = {True: "noise_free", False: "cross"}
 
 
 def residuals(rng: np.random.Generator, count: int, noiseless: bool = False) -> Residuals:
@@ -35,7 +40,7 @@ def test_nside_is_known_from_the_coefficients() -> None:
 
 def test_the_systematic_part_is_what_different_realisations_have_in_common() -> None:
     one = residuals(np.random.default_rng(1), 4)
-    found = one.spectra()
+    found = one.spectra("cross")
     pairs = [power(a, b) / 0.5 for a, b in permutations(one.alms, 2)]
     np.testing.assert_allclose(found.systematic, np.mean(pairs, axis=0), rtol=1e-10)
     np.testing.assert_allclose(found.total, np.mean(power(one.alms), axis=0) / 0.5, rtol=1e-12)
@@ -45,9 +50,9 @@ def test_the_systematic_part_is_what_different_realisations_have_in_common() -> 
 def test_realisations_that_are_drawn_twice_make_no_pair_with_themselves() -> None:
     one = residuals(np.random.default_rng(2), 3)
     weights = np.array([[2, 0, 1], [1, 1, 1]])
-    found = one.spectra(weights)
+    found = one.spectra("cross", weights)
     np.testing.assert_allclose(found.systematic[0], power(one.alms[0], one.alms[2]) / 0.5)
-    np.testing.assert_allclose(found.systematic[1], one.spectra().systematic)
+    np.testing.assert_allclose(found.systematic[1], one.spectra("cross").systematic)
     doubled = (2 * power(one.alms[0]) + power(one.alms[2])) / 3 / 0.5
     np.testing.assert_allclose(found.total[0], doubled)
 
@@ -55,7 +60,7 @@ def test_realisations_that_are_drawn_twice_make_no_pair_with_themselves() -> Non
 @pytest.mark.parametrize("noiseless", [False, True])
 def test_both_parts_are_unbiased(noiseless: bool) -> None:
     rng = np.random.default_rng(3)
-    found = [residuals(rng, 3, noiseless).spectra() for _ in range(3000)]
+    found = [residuals(rng, 3, noiseless).spectra(ESTIMATOR[noiseless]) for _ in range(3000)]
     truth = {"systematic": power(SYSTEMATIC) / 0.5, "statistical": _expected_noise()}
     for name, expected in truth.items():
         each = np.array([getattr(one, name) for one in found])
@@ -71,9 +76,23 @@ def _expected_noise() -> np.ndarray:
 
 def test_too_few_realisations_are_one_line() -> None:
     rng = np.random.default_rng(4)
-    with pytest.raises(ConfigError, match="test: 1 usable realisations; .* needs 2, or noise.nois"):
-        residuals(rng, 1).spectra()
-    assert residuals(rng, 1, noiseless=True).spectra().total.shape == (2 * NSIDE,)
+    with pytest.raises(ConfigError, match="test: 1 usable realisations; the cross est.* needs 2"):
+        residuals(rng, 1, noiseless=True).spectra("cross")
+    with pytest.raises(ConfigError, match="test: .*noise-free estimate needs a usable noise-f"):
+        residuals(rng, 3).spectra("noise_free")
+    assert residuals(rng, 1, noiseless=True).spectra("noise_free").total.shape == (2 * NSIDE,)
+
+
+def test_the_estimator_is_the_one_that_was_asked_for() -> None:
+    """A noise-free fit that is there does not take the place of the cross estimate."""
+    rng = np.random.default_rng(5)
+    one = residuals(rng, 4, noiseless=True)
+    without = replace(one, noiseless=None)
+    cross, free = one.spectra("cross"), one.spectra("noise_free")
+    np.testing.assert_array_equal(cross.systematic, without.spectra("cross").systematic)
+    np.testing.assert_allclose(free.systematic, power(SYSTEMATIC) / 0.5)
+    assert not np.allclose(cross.systematic, free.systematic)
+    np.testing.assert_array_equal(cross.total, free.total)
 
 
 @pytest.fixture(scope="module")

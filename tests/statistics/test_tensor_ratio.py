@@ -15,6 +15,7 @@ from sweep.sky.cmb import cmb_realisation, cmb_spectra
 from sweep.spectra import harmonic_count, harmonics, multipoles, power
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import (
+    NUMBERS,
     Templates,
     bootstrap,
     estimate,
@@ -65,10 +66,32 @@ def test_it_is_the_maximum_and_the_interval_of_the_likelihood(spectra: Templates
     assert share(found.r, found.r + found.plus) / above == pytest.approx(0.68, abs=1e-4)
     assert share(found.r - found.minus, found.r) / below == pytest.approx(0.68, abs=1e-4)
     assert share(found.r, found.upper_95) / above == pytest.approx(0.95, abs=1e-4)
+    assert share(0.0, found.limit_95) / share(0.0, found.grid[-1]) == pytest.approx(0.95, abs=1e-4)
     assert found.upper_68 == found.r + found.plus
     assert found.likelihood.max() == 1
     assert (np.diff(found.grid) > 0).all()
     assert found.likelihood[-1] < 1e-5
+
+
+@pytest.mark.parametrize("r", [-1e-3, -1e-5, 0.0, 1e-4, 0.02])
+def test_the_95_limit_is_one_sided_and_of_r_that_can_be(r: float, spectra: Templates) -> None:
+    """The posterior with a flat prior on r >= 0, also where the likelihood peaks below 0."""
+    seen = spectra.lensing + noise() + r * spectra.tensor
+    found, ell = estimate(seen, noise(), 0.6, spectra), multipoles(NSIDE)
+
+    def log(at: float) -> float:
+        model = spectra.lensing + noise() + at * spectra.tensor
+        return -0.5 * 0.6 * float(np.sum((2 * ell + 1) * (seen / model + np.log(model))))
+
+    def share(low: float, high: float) -> float:
+        peak = log(max(r, 0.0))
+        return quad(lambda at: np.exp(log(at) - peak), low, high, limit=400, points=[max(r, 0.0)])[
+            0
+        ]
+
+    top = found.limit_95 + 10 * (found.limit_95 - max(r, 0.0))
+    assert share(0.0, found.limit_95) / share(0.0, top) == pytest.approx(0.95, abs=3e-4)
+    assert found.limit_95 > max(found.r, 0.0)
 
 
 @pytest.mark.parametrize("r", [0.0, 0.001, 0.004])
@@ -107,7 +130,9 @@ def residuals(seed: int, count: int, systematic: float) -> Residuals:
 
 
 def test_a_systematic_residual_is_taken_for_r(spectra: Templates) -> None:
-    none, some = (tensor_ratio(residuals(1, 10, level), spectra) for level in (0.0, 1.0))
+    none, some = (
+        tensor_ratio(residuals(1, 10, level), spectra, "noise_free") for level in (0.0, 1.0)
+    )
     assert none.r == pytest.approx(0, abs=1e-12)
     assert some.r > some.plus
 
@@ -138,11 +163,11 @@ def test_errors_are_those_of_other_realisations(spectra: Templates, count: int) 
 
     seen: list[dict[str, Any]] = []
     for seed in range(200):
-        each = [vars(tensor_ratio(x, spectra)) for x in drawn_anew(seed, count, 0.5)]
+        each = [vars(tensor_ratio(x, spectra, "noise_free")) for x in drawn_anew(seed, count, 0.5)]
         seen.append(differences(each[0], each[1]))
     said = []
     for seed in range(1000, 1100):
-        draws = [bootstrap(x, spectra, 40) for x in drawn_anew(seed, count, 0.5)]
+        draws = [bootstrap(x, spectra, "noise_free", 40) for x in drawn_anew(seed, count, 0.5)]
         said.append({k: spread(v) for k, v in differences(draws[0], draws[1]).items()})
     for name in seen[0]:
         scatter = np.std([one[name] for one in seen])
@@ -151,34 +176,34 @@ def test_errors_are_those_of_other_realisations(spectra: Templates, count: int) 
 
 
 @pytest.mark.parametrize("level", [0.0, 2.0])
-def test_without_a_noise_free_fit_errors_are_rather_too_large(
+def test_errors_of_the_cross_estimate_are_rather_too_large(
     spectra: Templates, level: float
 ) -> None:
     """Where s is clear they are right; where there is none, up to twice what they should be."""
     seen, said = [], []
     for seed in range(150):
-        one, _ = (x.from_realisations() for x in drawn_anew(seed, 6, level))
-        seen.append(tensor_ratio(one, spectra).r)
+        one, _ = drawn_anew(seed, 6, level)
+        seen.append(tensor_ratio(one, spectra, "cross").r)
         if seed < 60:
-            said.append(spread(bootstrap(one, spectra, 60)["r"]))
+            said.append(spread(bootstrap(one, spectra, "cross", 60)["r"]))
     ratio = np.sqrt(np.mean(np.square(said))) / np.std(seen)
     assert (0.85 if level else 1.2) < ratio < (1.25 if level else 2.2)
 
 
 def test_one_realisation_drawn_all_the_time_says_nothing_of_s(spectra: Templates) -> None:
     two = drawn_anew(0, 2, 1.0)[0]
-    assert spread(bootstrap(two, spectra)["r"]) > 0
-    assert np.isnan(spread(bootstrap(two.from_realisations(), spectra)["r"]))
+    assert spread(bootstrap(two, spectra, "noise_free")["r"]) > 0
+    assert np.isnan(spread(bootstrap(two, spectra, "cross")["r"]))
 
 
 def test_bootstrap_draws_are_the_same_for_every_experiment(spectra: Templates) -> None:
     one = residuals(0, 6, 0.5)
-    first, again = (bootstrap(one, spectra, 5, seed=3) for _ in range(2))
-    assert first.keys() == {"r", "minus", "plus", "upper_68", "upper_95"}
+    first, again = (bootstrap(one, spectra, "noise_free", 5, seed=3) for _ in range(2))
+    assert first.keys() == set(NUMBERS)
     for name, values in first.items():
         np.testing.assert_array_equal(values, again[name])
     with pytest.raises(ConfigError, match="errors need two realisations, there is 1"):
-        bootstrap(residuals(0, 1, 0.5), spectra)
+        bootstrap(residuals(0, 1, 0.5), spectra, "noise_free")
 
 
 def test_draws_without_a_likelihood_are_not_known(spectra: Templates) -> None:
@@ -186,7 +211,7 @@ def test_draws_without_a_likelihood_are_not_known(spectra: Templates) -> None:
     one = residuals(4, 1, 0.0).alms[0]
     alms = 10 * one * np.array([1.0, 1.4, 1.0])[:, None]  # twice the first: more in common than all
     few = Residuals("few", 0.6, np.arange(3), alms, None)
-    found = bootstrap(few, spectra, 100)["upper_68"]
+    found = bootstrap(few, spectra, "cross", 100)["upper_68"]
     assert 0 < np.isnan(found).sum() < 100
     assert np.isnan(spread(found)) == (np.isnan(found).sum() >= 25)
 

@@ -50,7 +50,7 @@ def test_they_are_what_one_map_of_both_gives(ds: xr.Dataset) -> None:
     np.testing.assert_allclose(together.noiseless, expected[0], rtol=0, atol=1e-6 * scale)
     np.testing.assert_allclose(together.alms, expected[1:], rtol=0, atol=1e-6 * scale)
     total = np.mean(power(expected[1:]), axis=0) / fraction
-    np.testing.assert_allclose(together.spectra().total, total, rtol=1e-5)
+    np.testing.assert_allclose(together.spectra("cross").total, total, rtol=1e-5)
 
 
 def test_overlapping_masks_are_refused(ds: xr.Dataset) -> None:

@@ -15,7 +15,8 @@ function inUnit(report, metric, value, error) {
 }
 
 /** What a distance between two experiments says. */
-function verdict(significance) {
+function verdict(significance, tied) {
+  if (tied) return "tie: only rounding tells them apart";
   if (significance === null) return "not known: too few realisations in common";
   const text = `${plain(significance, 2)} σ`;
   if (significance < 2) return `${text}: cannot be told apart`;
@@ -31,7 +32,7 @@ function bestRow(report, best, opened) {
       : [
           el("td", null, experimentButton(report, best.second, opened), " ", el("small", null, report.short(best.second, skip))),
           el("td", { class: "number" }, inUnit(report, best.metric, best.behind, best.behind_error)),
-          el("td", null, verdict(best.significance)),
+          el("td", null, verdict(best.significance, best.tied)),
         ];
   return el(
     "tr",
@@ -47,15 +48,17 @@ function bestRow(report, best, opened) {
 function drawBest(report, opened) {
   const target = byId("best-body");
   if (!report.best.length) {
-    fill(target, el("p", { class: "empty" }, "No experiment has a usable fit yet."));
+    const why = report.lacks.find((l) => l.part === "ranking");
+    fill(target, el("p", { class: "empty" }, why ? `No experiment is ranked: ${why.why}.` : "No experiment has a usable fit yet."));
     return;
   }
   const tables = [...groupBy(report.best, (b) => b.metric)].map(([metric, rows]) => {
+    const marks = [...new Set(rows.map((row) => row.estimator).filter(Boolean))].map((name) => `by the ${name} estimate`);
     const named = report.contexts[rows[0].context].label !== "";
     const head = [
       named ? ["for"] : null,
       ["best"],
-      [`its ${titleOf(metric)}`, "number"],
+      [`its ${titleOf(metric)}${marks.length ? ` (${marks.join(", ")})` : ""}`, "number"],
       ["runner-up"],
       ["is behind by", "number"],
       ["in its errors"],
@@ -77,6 +80,8 @@ function drawBest(report, opened) {
     );
   });
   const note =
-    "Lower is better. Distances are between the same noise draws in both experiments, so that their errors are much smaller than those of the two numbers.";
-  fill(target, el("p", { class: "muted" }, note), tables);
+    "Lower is better. Distances are between the same noise draws in both experiments, so that their errors are much smaller than those of the two numbers. " +
+    "The best of many by the same draws looks better than it is: sweep-store best --split measures it by others.";
+  const warnings = report.warnings.map((line) => el("p", { class: "notice" }, line));
+  fill(target, el("p", { class: "muted" }, note), warnings, tables);
 }

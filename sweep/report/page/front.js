@@ -15,7 +15,7 @@ function frontChart(report, current, opened) {
   const chart = new Chart("front", {
     title: "Systematic against statistical residual",
     about:
-      "Each var Q + var U of recovered minus true CMB: the fit without noise, and what noise adds. " +
+      `Each var Q + var U of recovered minus true CMB: what stays in every realisation (${frontEstimators(report)}), and what each has more. ` +
       "No other experiment of the same sky, instrument, noise and mask beats one on the front (ringed) in both.",
     controls: [
       choice("colour", colours, chosen.colour, change("colour")),
@@ -27,9 +27,15 @@ function frontChart(report, current, opened) {
   return chart;
 }
 
+/** By which estimators the systematic residual is known; the first ranks where all have it. */
+function frontEstimators(report) {
+  const known = ["cross", "noise_free"].filter((name) => report.columnsByName.has(`systematic_${name}`));
+  return known.length ? known.map((name) => `${name.replace("_", "-")} estimate`).join(" first, else ") : "not known";
+}
+
 function frontPicture(report, passing, chosen) {
   if (!report.columnsByName.has("on_front")) {
-    return "The systematic residual is not known here: it needs fits without noise (noise.noiseless=true).";
+    return "The systematic residual is not known here: it needs two converged realisations and parameters or maps in the store, or fits without noise (noise.noiseless=true).";
   }
   const shown = passing.filter(
     (i) => report.number("systematic", i) !== null && (chosen.context === "" || report.context[i] === Number(chosen.context)),

@@ -52,8 +52,8 @@ function drawTiles(report) {
     ),
     tile(plain(unusable), "unusable fits", unusable ? "left out of every mean, counted in the table" : "every recorded fit is used", unusable > 0),
     certified.length
-      ? tile(percent(share), "certified", "no scan of a single cluster finds a lower minimum")
-      : tile(ABSENT, "certified", "no solver that scans was used"),
+      ? tile(percent(share), "of fits: no cluster lower", "no single cluster can go lower")
+      : tile(ABSENT, "no cluster lower", "no solver that scans was used"),
     tile(span(s.seconds), "of work", "fits and compilation, all workers"),
   );
 }

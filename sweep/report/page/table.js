@@ -5,8 +5,18 @@ const PAGE_SIZES = [25, 50, 100, 500];
 const TITLES = {
   cmb_variance_variance: "variance of cmb_variance",
   r: "r, 68 % interval",
-  r_upper_68: "r below, 68 %",
-  r_upper_95: "r below, 95 %",
+  r_upper_68: "r + sigma",
+  r_upper_95: "r, upper side of 95 %",
+  r_limit_95: "r below, 95 %, r ≥ 0",
+  r_cross: "r, cross",
+  r_noise_free: "r, noise-free",
+  r_limit_95_cross: "r below, 95 %, cross",
+  r_limit_95_noise_free: "r below, 95 %, noise-free",
+  systematic_cross: "systematic, cross",
+  systematic_noise_free: "systematic, noise-free",
+  certified: "no cluster lower",
+  starts_same: "starts the same",
+  suspect: "suspect fits",
   usable: "usable fits",
   seconds: "time a fit",
   systematic: "systematic residual",
@@ -14,7 +24,7 @@ const TITLES = {
 };
 
 /** Columns that are shown first, in this order; `unusable` where there is such a fit. */
-const SHOWN = ["usable", "unusable", "cmb_variance", "residual_variance", "r", "r_upper_68", "r_upper_95", "nll", "certified", "seconds"];
+const SHOWN = ["usable", "unusable", "cmb_variance", "residual_variance", "r", "r_upper_68", "r_limit_95", "nll", "certified", "suspect", "seconds"];
 
 function titleOf(name) {
   return TITLES[name] || name;

@@ -28,7 +28,7 @@ function zoneSearch(report, search, k, opened, charts) {
       el("td", { class: "number" }, plain(zone.tried)),
     ),
   );
-  const ratios = search.combined ? [["r", "number"], ["r below, 68 %", "number"]] : [];
+  const ratios = search.combined ? [["r", "number"], ["r + sigma", "number"]] : [];
   const head = [["zone"], ["best experiment"], ["cmb_variance", "number"], ...ratios, ["experiments", "number"]];
   const table = el(
     "div",
@@ -57,9 +57,9 @@ function combinedTiles(combined, search) {
   const interval = `+${milli(combined.plus, width)} ${MINUS}${milli(combined.minus, width)} (68 %)`;
   const error = combined.error === null ? null : `± ${plain(1000 * combined.error, 2)} ×10⁻³ from ${combined.realisations} realisations`;
   const tiles = [
-    tile(`${milli(combined.r, width)} ×10⁻³`, "r of all zones together", interval),
-    tile(`${milli(combined.upper_68, width)} ×10⁻³`, "r below, 68 %", search.metric === "r_upper_68" ? error : null),
-    tile(`${milli(combined.upper_95, width)} ×10⁻³`, "r below, 95 %"),
+    tile(`${milli(combined.r, width)} ×10⁻³`, `r of all zones together, ${combined.estimator} estimate`, interval),
+    tile(`${milli(combined.upper_68, width)} ×10⁻³`, "r + sigma of the upper side", search.metric === "r_upper_68" ? error : null),
+    tile(`${milli(combined.limit_95, width)} ×10⁻³`, "95 % limit, r ≥ 0", combined.other ? `${milli(combined.other.limit_95, width)} ×10⁻³ by the other estimate` : null),
     tile(`${Math.round(100 * combined.sky_fraction)} %`, "of the sky", search.zones.map((zone) => zone.mask).join(", ")),
   ];
   if (search.behind > 0) {

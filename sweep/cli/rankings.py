@@ -1,0 +1,171 @@
+"""What `best` and `front` found, for the terminal."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from rich.table import Table
+
+from sweep.cli.tables import add_lines, draw, with_error
+from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
+from sweep.statistics.rankings import ROUNDING, ROUNDING_USUAL
+from sweep.statistics.summary import OF_SPECTRA
+from sweep.statistics.suspects import warnings
+
+_MEANINGS = {
+    "r_upper_68": "r_upper_68 is r + sigma of the upper side, no limit at 68 %",
+    "r_upper_95": "r_upper_95 holds 95 % of the likelihood above the most likely r",
+    "r_limit_95": "r_limit_95 is the one-sided 95 % limit with r >= 0",
+}
+
+_ENDED = {"ended": "converged"}
+
+_ESTIMATORS = (
+    "the noise-free fit does not see what noise does to a fit on average, and flatters; "
+    "see docs/science.md"
+)
+
+_FALLBACK = (
+    "ranked by the noise-free fits, as not all experiments have the realisations or maps of the "
+    "cross estimate"
+)
+
+
+def notes_of(table: Any) -> list[str]:
+    """Lines that belong to a ranking: of suspect fits, of the estimator, of what is left out."""
+    lines = list(warnings(table[~table.index.duplicated()]))
+    lines += [_FALLBACK + (f": {label}" if label else "") for label in table.attrs["fallback"]]
+    if table.attrs["left_out"]:
+        each = [f"{count} ({why})" for why, count in table.attrs["left_out"].items()]
+        lines.append(f"left out: {', '.join(each)}")
+    return lines
+
+
+def ranking_table(table: Any, notes: Sequence[str], title: str, width: int) -> Table:
+    """What `best` found; a line between those that are not to be compared."""
+    metric = table.attrs["metric"]
+    by_estimator, headings = _by_estimator(table, metric)
+    more = [name for name in ("r_limit_95", "r") if name in table and name != metric]
+    figures = [*(by_estimator or [metric]), "behind", "significance", *more]
+    table, counts = _with_counts(table)
+    shown = draw(table, title, counts, figures, width, _ENDED | headings)
+    for row, (one, after) in enumerate(pairwise(table["context"])):
+        shown.rows[row].end_section = one != after
+    add_lines(shown, _compared(table), *notes)
+    if table["tied"].any():
+        level = ROUNDING.get(metric, ROUNDING_USUAL)
+        add_lines(shown, f"tie: behind the first by less than {level:g} of its value, by rounding")
+    _explain(shown, metric, by_estimator, *more)
+    return shown
+
+
+def halves_table(table: Any, notes: Sequence[str], title: str, width: int) -> Table:
+    """What half of the realisations chose, as the other half see it."""
+    metric = table.attrs["metric"]
+    headings = {f"{metric}_choosing": f"{metric}\nas they see it", metric: f"{metric}\nmeasured"}
+    figures = ["chosen_by", "measured_by", metric, f"{metric}_choosing"]
+    figures += [name for name in ("runner_up", "behind", "significance") if name in table]
+    headings["behind"] = "behind by\nthe measure"
+    suspect = "suspect" in table and (table["suspect"] > 0).any()
+    shown = draw(table, title, ("suspect",) if suspect else (), figures, width, headings)
+    by = f" by the {NAMES[table['estimator'].iloc[0]]} estimate" if "estimator" in table else ""
+    for label, (value, error) in table.attrs["both"].items():
+        of = f"{label}: " if label else ""
+        add_lines(shown, f"{of}{metric}{by}, mean of both ways: {with_error(value, error)}")
+    add_lines(shown, *notes)
+    _explain(shown, metric, [])
+    return shown
+
+
+def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width: int) -> Table:
+    """What `best_of_zones` found; `table` is its `table`."""
+    table, counts = _with_counts(table)
+    counts = ("tried", *counts)
+    shown = draw(table, title, counts, ["alone", "residual_variance"], width, _ENDED)
+    best, metric = found.best, found.metric
+    together = [
+        f"together, f_sky {best.residuals.sky_fraction:.3f}, {_said(best.ratio, best.estimator)}",
+    ]
+    if best.other is not None:
+        other: Estimator = "cross" if best.estimator == "noise_free" else "noise_free"
+        together.append(f"beside it, {_said(best.other, other)}")
+    together.append(
+        f"{metric} {with_error(found.value, best.error)} from "
+        f"{len(best.residuals.realisations)} realisations that all have; "
+        "the best of each zone alone are "
+        + (
+            "the same"
+            if found.best.experiments == found.alone.experiments
+            else f"behind by {with_error(found.behind, found.behind_error)}"
+        )
+    )
+    add_lines(shown, *together, *notes)
+    _explain(shown, metric, [] if best.other is None else list(ESTIMATORS), "r_limit_95")
+    return shown
+
+
+def front_table(table: Any, notes: Sequence[str], title: str, width: int) -> Table:
+    """What `front` found."""
+    figures, headings = _by_estimator(table, "systematic", "uK^2")
+    more = ["statistical", "on_front", "residual_variance", "cmb_variance"]
+    table, counts = _with_counts(table)
+    shown = draw(table, title, counts, [*figures, *more], width, _ENDED | headings)
+    add_lines(shown, _compared(table), *notes)
+    _explain(shown, "systematic", figures)
+    return shown
+
+
+def _compared(table: Any) -> str:
+    counts = sorted(set(table["compared"]))
+    each = " or ".join(map(str, counts))
+    of = " of their context" if len(counts) > 1 else ""
+    return f"compared on the {each} realisations that all{of} have"
+
+
+def _said(ratio: Any, estimator: Any) -> str:
+    return (
+        f"by the {NAMES[estimator]} estimate: r = {ratio.r:.3e} +{ratio.plus:.1e} "
+        f"-{ratio.minus:.1e}, r + sigma {ratio.upper_68:.3e}, "
+        f"below {ratio.limit_95:.3e} (95 %, r >= 0)"
+    )
+
+
+def _by_estimator(table: Any, metric: str, unit: str = "") -> tuple[list[str], dict[str, str]]:
+    """Columns of a metric by each estimator that is known, that which ranks first, and headings."""
+    if "estimator" not in table:
+        return [], {}
+    columns = {e: f"{metric}_{e}" for e in ESTIMATORS}
+    known: list[Estimator] = [e for e in ESTIMATORS if table[columns[e]].notna().any()]
+    ranking = set(table["estimator"])
+    known.sort(key=lambda e: e not in ranking)
+    headings = {}
+    for each in known:
+        heading = metric if each == known[0] else ""
+        mark = f"{NAMES[each]}, ranks" if each in ranking else NAMES[each]
+        headings[columns[each]] = "\n".join(part for part in (heading, mark, unit) if part)
+    return [columns[e] for e in known], headings
+
+
+def _with_counts(table: Any) -> tuple[Any, tuple[str, ...]]:
+    """A table with how fits ended in words, and the columns that say it."""
+    names = []
+    if "converged" in table:
+        ended = zip(table["converged"], table["realisations"], strict=True)
+        table = table.assign(ended=[f"{converged} of {of}" for converged, of in ended])
+        names.append("ended")
+    else:  # an import does not say it
+        names.append("usable")
+    if table["unusable"].any():
+        names.append("unusable")
+    if "suspect" in table and (table["suspect"] > 0).any():
+        names.append("suspect")
+    return table, tuple(names)
+
+
+def _explain(shown: Table, metric: str, by_estimator: Sequence[str], *others: str) -> None:
+    """Say what a limit is, and what the estimators miss, where both are shown."""
+    names = dict.fromkeys(name for name in (metric, *others) if name in _MEANINGS)
+    if names:
+        add_lines(shown, "; ".join(_MEANINGS[name] for name in names))
+    if len(by_estimator) > 1 and metric in (*OF_SPECTRA, "systematic"):
+        add_lines(shown, _ESTIMATORS)

@@ -1,0 +1,98 @@
+"""Which experiments are ranked, and on which realisations they are compared."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.statistics.variance import is_usable
+from sweep.types import Status
+
+CONVERGED = 0.9
+"""Share of its recorded fits with noise that must have converged for an experiment to be ranked."""
+
+APART = "too few realisations in common with the others"
+"""Why an experiment is left out that would leave the others nothing to be compared on."""
+
+
+def converged_share(ds: xr.Dataset) -> np.ndarray:
+    """Converged fits over recorded ones, without the noise-free fit, shape (experiment,).
+
+    NaN where nothing is recorded, and for imported experiments: their files do not say it.
+    """
+    status = ds["status"].values[:, ds["realisation"].values >= 0]
+    recorded = np.count_nonzero(status != Status.PENDING, axis=1)
+    converged = np.count_nonzero(status == Status.CONVERGED, axis=1)
+    with np.errstate(invalid="ignore"):
+        share = converged / np.where(recorded > 0, recorded, np.nan)
+    return np.where(imported(ds), np.nan, share)
+
+
+def rankable(ds: xr.Dataset, converged: float, left_out: Counter[str]) -> np.ndarray:
+    """Which experiments have a usable fit with noise, and converged often enough to be ranked.
+
+    Args:
+        ds: what `sweep.open` returns.
+        converged: the least share, see `converged_share`; 0 lets all in.
+        left_out: counts the others by reason.
+
+    Returns:
+        bool, shape (experiment,).
+
+    Raises:
+        ConfigError: `converged` is no share.
+    """
+    if not 0 <= converged <= 1:
+        raise ConfigError(f"converged={converged:g}: expected a share from 0 to 1, e.g. 0.9")
+    status = ds["status"].values[:, ds["realisation"].values >= 0]
+    usable = is_usable(status).any(axis=1)
+    enough = ~(converged_share(ds) < converged)
+    for reason, count in (
+        ("no usable fit", np.count_nonzero(~usable)),
+        (below(converged), np.count_nonzero(usable & ~enough)),
+    ):
+        if count:
+            left_out[reason] += int(count)
+    return usable & enough
+
+
+def below(converged: float) -> str:
+    """Why an experiment is left out of which too few fits converged."""
+    return f"fewer than {100 * converged:g} % of the fits converged; --unconverged ranks them too"
+
+
+def in_common(has: np.ndarray, needed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Experiments that have at least so many realisations in common, and these.
+
+    Where all do not, those are dropped first whose realisations the fewest others have.
+
+    Args:
+        has: which experiment has which realisation, bool, shape (experiment, realisation).
+        needed: how many they must have in common.
+
+    Returns:
+        bool, shape (experiment,), and bool, shape (realisation,).
+    """
+    kept = np.count_nonzero(has, axis=1) >= needed
+    popularity = has @ np.count_nonzero(has, axis=0)
+    # of equal ones the last goes first
+    order = [i for i in np.lexsort((-np.arange(len(has)), popularity)) if kept[i]]
+    counts = np.count_nonzero(has[kept], axis=0)
+    left = len(order)
+    for i in order:
+        if np.count_nonzero(counts == left) >= needed:
+            break
+        kept[i] = False
+        counts = counts - has[i]
+        left -= 1
+    return kept, (counts == left) & bool(left)
+
+
+def imported(ds: xr.Dataset) -> np.ndarray:
+    """Which experiments come from another program, bool, shape (experiment,)."""
+    if "imported.program" in ds.coords:
+        return ds["imported.program"].values.astype(str) != ""
+    base = json.loads(ds.attrs.get("base", "{}"))
+    return np.full(ds.sizes["experiment"], bool(base.get("imported.program")))

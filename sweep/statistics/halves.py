@@ -1,0 +1,126 @@
+"""A choice measured by realisations that took no part in it.
+
+What is chosen as the best of many by some realisations looks better by these than it is. So half of
+them choose, and the other half say how good the choice is; then the other way round.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sweep.errors import ConfigError
+from sweep.statistics.candidates import CONVERGED, rankable
+from sweep.statistics.contexts import contexts_of
+from sweep.statistics.estimators import Estimator
+from sweep.statistics.rankings import Field, Means, Ratios
+from sweep.statistics.selection import checked, gap, in_order, nothing, ranking_of
+from sweep.statistics.summary import settings, summary
+
+
+def best_by_halves(
+    ds: xr.Dataset,
+    metric: str,
+    done: Callable[[], None] = lambda: None,
+    *,
+    estimator: Estimator | None = None,
+    converged: float = CONVERGED,
+) -> pd.DataFrame:
+    """The best experiment of every context by half of the realisations, as the other half see it.
+
+    With the noise-free estimator only the statistical part is measured anew: both halves share the
+    noise-free fit.
+
+    Args:
+        ds: what `sweep.open` returns.
+        metric: one of `METRICS`; `r` ranks as `bias`.
+        done: called after each experiment whose spectra were looked at.
+        estimator: as for `sweep.statistics.selection.best`.
+        converged: as for `sweep.statistics.selection.best`.
+
+    Returns:
+        Two rows a context, `summary` of the experiment that was chosen with the `context`; the
+        realisations that it was `chosen_by`, and the metric as they see it, `<metric>_choosing`;
+        those that it is `measured_by`, and the metric as these see it, with its error. The
+        `runner_up` of the choosing half is `behind` it by the measuring half, with the error and
+        the `significance`; negative where it is better there. `attrs` as of `best`, and `both`,
+        the mean of the two measured values of every context, and its error.
+
+    Raises:
+        ConfigError: unknown metric, or no context has realisations for two halves.
+    """
+    metric = checked(metric)
+    table, left_out = summary(ds), Counter[str]()
+    ranks = rankable(ds, converged, left_out)
+    ranking = ranking_of(ds, metric, estimator, converged, done)
+    for _ in range(np.count_nonzero(~ranks)):
+        done()
+    parts: list[Any] = []
+    fallback: list[str] = []
+    both: dict[str, tuple[float, float]] = {}
+    for context in contexts_of(table, settings(ds)):
+        field = ranking.field([i for i in context.members if ranks[i]], parts=2)
+        left_out += field.left_out
+        rows = _rows(table, ranking, field, metric, left_out)
+        if rows is None:
+            continue
+        rows["context"] = context.label
+        parts.append(rows)
+        fallback += [context.label] if field.fallback else []
+        errors = rows[f"{metric}_error"].to_numpy()
+        both[context.label] = float(rows[metric].mean()), float(np.hypot(*errors) / 2)
+    if not parts:
+        raise ConfigError(f"two halves: {nothing(metric, left_out)}")
+    found = pd.concat(parts)
+    found.attrs |= {"metric": metric, "left_out": dict(left_out), "fallback": fallback}
+    found.attrs["both"] = both
+    return found
+
+
+def halves(realisations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the second half of some realisations, which has one more of an odd number."""
+    middle = len(realisations) // 2
+    return realisations[:middle], realisations[middle:]
+
+
+def span(realisations: np.ndarray) -> str:
+    """Realisations as text, e.g. `0-9`."""
+    first, last = int(realisations[0]), int(realisations[-1])
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _rows(
+    table: Any, ranking: Means | Ratios, field: Field, metric: str, left_out: Counter[str]
+) -> Any:
+    """Both ways of a context; None where there is nothing to choose from."""
+    estimator, parts = field.estimator, halves(field.on)
+    seen = np.array([ranking.values(field.members, on, estimator) for on in parts])
+    known: np.ndarray = np.all(np.isfinite(seen), axis=0)
+    if lost := np.count_nonzero(~known):
+        left_out[f"no {metric} of half of the realisations"] += int(lost)
+    members = [i for i, k in zip(field.members, known, strict=True) if k]
+    if not members:
+        return None
+    rows = []
+    for choosing, measuring, values in zip(parts, parts[::-1], seen[:, known], strict=True):
+        order = in_order(Field(members, values, choosing, estimator), ranking)
+        first, *others = [members[k] for k in order[:2]]
+        row = table.iloc[[first]].copy()
+        row["chosen_by"], row["measured_by"] = span(choosing), span(measuring)
+        row[f"{metric}_choosing"] = values[order[0]]
+        row[metric] = ranking.values([first], measuring, estimator)
+        row[f"{metric}_error"] = ranking.error(first, measuring, estimator)
+        for name, column in ranking.columns([first], measuring, estimator).items():
+            row[name] = column
+        if estimator is not None:
+            row["estimator"] = estimator
+        row["compared"] = len(measuring)
+        row["runner_up"] = table.index[others[0]] if others else ""
+        found = gap(ranking, others[0], first, measuring, estimator) if others else None
+        row["behind"], row["behind_error"], row["tied"] = found or (np.nan, np.nan, False)
+        row["significance"] = row["behind"] / row["behind_error"]
+        rows.append(row)
+    return pd.concat(rows)
