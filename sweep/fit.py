@@ -22,7 +22,7 @@ from sweep.problem import (
     observe_block,
     penalty,
 )
-from sweep.problem.plausible import is_suspect
+from sweep.problem.plausible import Cluster, is_suspect
 from sweep.problem.prior import curvature
 from sweep.problem.reference import furax_nll
 from sweep.solvers import Bounds, Objective, Solution, Solver
@@ -213,7 +213,6 @@ def _describe(
     bounds: Bounds,
 ) -> dict[str, Array]:
     """What is stored of a solution; beyond `counts` its axes are padded."""
-    low, high = bounds.low, bounds.high
     free = [p for p in PARAMETERS if p in params]
     own = {p: jnp.arange(params[p].shape[1]) < counts[p] for p in free}
     none = jnp.zeros(1)
@@ -224,21 +223,27 @@ def _describe(
         cmb = components(whole, problem, seen.maps)[0]
         value, slope, curve = expand(whole, problem, seen)
         of_prior = jax.grad(lambda at: penalty(bounds.prior, at))(x)
-        least = {p: NLL_TO_COVARIANCE / (high[p] - low[p]) ** 2 for p in free}
-        at_end = [((x[p] <= low[p]) | (x[p] >= high[p]))[problem.labels[p]] for p in free]
-        inside = [(x[p] >= low[p]) & (x[p] <= high[p]) | ~own[p] for p in free]
-        loose = [~(curve[p] > least[p]) & own[p] for p in free]
-        norms = [
-            _norm(
+        clusters = {
+            p: Cluster(
                 x[p],
                 slope[p] + of_prior[p],
                 curve[p] + curvature(bounds.prior, p),
-                low[p],
-                high[p],
+                bounds.low[p],
+                bounds.high[p],
             )
             for p in free
+        }
+        at_end = [
+            ((c.value <= c.low) | (c.value >= c.high))[problem.labels[p]]
+            for p, c in clusters.items()
         ]
-        odd = [is_suspect(p, x[p], curve[p], low[p], high[p]) << PARAMETERS.index(p) for p in free]
+        inside = [(c.value >= c.low) & (c.value <= c.high) | ~own[p] for p, c in clusters.items()]
+        least = {p: NLL_TO_COVARIANCE / (c.high - c.low) ** 2 for p, c in clusters.items()}
+        loose = [~(curve[p] > least[p]) & own[p] for p in free]
+        norms = [_norm(c) for c in clusters.values()]
+        odd = [
+            is_suspect(p, c, problem.labels[p]) << PARAMETERS.index(p) for p, c in clusters.items()
+        ]
         return {
             "cmb": cmb,
             "cmb_variance": jnp.sum(jnp.var(cmb, axis=-1)),
@@ -256,9 +261,9 @@ def _describe(
     return over_realisations(one)((params, block))
 
 
-def _norm(value: Array, slope: Array, curve: Array, low: Array, high: Array) -> Array:
+def _norm(at: Cluster) -> Array:
     """Largest slope of any free cluster, in roots of its own curvature, shape (1,)."""
-    held = held_by_box(value, slope, low, high)
+    held = held_by_box(at.value, at.slope, at.low, at.high)
     # a parameter that the data do not constrain has the width of its box for a deviation
-    scale = jnp.sqrt(jnp.maximum(jnp.abs(curve), (high - low) ** -2.0))
-    return jnp.max(jnp.where(held, 0.0, jnp.abs(slope) / scale), keepdims=True)
+    scale = jnp.sqrt(jnp.maximum(jnp.abs(at.curvature), (at.high - at.low) ** -2.0))
+    return jnp.max(jnp.where(held, 0.0, jnp.abs(at.slope) / scale), keepdims=True)

@@ -1,51 +1,76 @@
 """Which fitted spectra are believable: fits in which components swapped roles are not.
 
-A fit may be at a minimum, certified and far from the sky: where the box allows it, synchrotron
-takes the place of some of the dust and the reverse. Single clusters say little, since those of low
-signal end anywhere in their box; what the data say of a parameter as a whole is its mean over the
-clusters with the curvature of the likelihood as weight.
+A fit may be at a minimum, scanned, and far from the sky: where the box allows it, synchrotron takes
+the place of some of the dust and the reverse. Clusters of low signal end anywhere in their box,
+which is ordinary. So what counts is how far a cluster is from where it could be in units of its own
+standard deviation, and over how much of the sky.
 """
+
+from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
+
+from sweep.problem.likelihood import NLL_TO_COVARIANCE
 
 PLAUSIBLE: dict[str, tuple[float, float]] = {
-    "beta_dust": (1.2, 1.9),
-    "temp_dust": (12.0, 32.0),
+    "beta_dust": (1.0, 2.2),
+    "temp_dust": (10.0, 40.0),
     "beta_pl": (-3.6, -2.4),
 }
-"""Ends of what the mean of a parameter over a large part of the sky may be; temp_dust in K.
+"""Ends of what the spectrum of a cluster may be; temp_dust in K.
 
-Planck 2018 XI (arXiv:1801.04945): beta_dust 1.53 +- 0.02 in polarisation, with scatter below 0.1;
-Planck 2013 XI (arXiv:1312.1300): temp_dust 15 to 27 K, beta_dust 1.62 +- 0.10; S-PASS
-(arXiv:1802.01145) and QUIJOTE (arXiv:2301.05113): beta_pl -3.22 +- 0.08 and -3.08 +- 0.13, single
-regions from -3.6 to -2.6. The ends lie well outside of these.
+Generous about what is seen: beta_dust 1.53 +- 0.02 in polarisation (Planck 2018 XI,
+arXiv:1801.04945) and 1.62 +- 0.10 over lines of sight, temp_dust 15 to 27 K (Planck 2013 XI,
+arXiv:1312.1300); beta_pl -3.22 +- 0.08 (S-PASS, arXiv:1802.01145), -3.08 +- 0.13 with regions from
+-3.6 to -2.6 (QUIJOTE, arXiv:2301.05113).
 """
 
-EDGE = 0.05
-"""A mean that is nearer to an end of its box than this share of the width is stuck there."""
+CERTAIN = 5.0
+"""Standard deviations by which a cluster is surely outside, or pushes against its box."""
+
+IMPLAUSIBLE_SHARE = 0.05
+"""A parameter is suspect with more than this share of the pixels surely implausible."""
+
+STUCK_SHARE = 0.5
+"""Or with more than this share stuck at the same end of its box."""
 
 
-def is_suspect(
-    p: str,
-    values: Float[Array, " cluster"],
-    curvature: Float[Array, " cluster"],
-    low: Float[Array, " cluster"],
-    high: Float[Array, " cluster"],
-) -> Bool[Array, ""]:
-    """Whether the weighted mean of a parameter is implausible, or stuck at an end of its box.
+class Cluster(NamedTuple):
+    """Clusters of one parameter at a solution, shape (cluster,) each.
+
+    Attributes:
+        value: in the parameter's own unit.
+        slope, curvature: derivatives of what was minimised.
+        low, high: the box.
+    """
+
+    value: Float[Array, " cluster"]
+    slope: Float[Array, " cluster"]
+    curvature: Float[Array, " cluster"]
+    low: Float[Array, " cluster"]
+    high: Float[Array, " cluster"]
+
+
+def is_suspect(p: str, at: Cluster, labels: Int[Array, " pixel"]) -> Bool[Array, ""]:
+    """Whether a parameter is implausible over part of the sky, or stuck over most of it.
 
     Args:
         p: the parameter.
-        values: of the clusters, in the parameter's own unit.
-        curvature: of the likelihood along each of them; 0 for clusters without pixels.
-        low: lower end of the box.
-        high: upper end of the box.
+        at: its clusters.
+        labels: cluster of every kept pixel.
     """
-    weight = jnp.maximum(curvature, 0.0)
-    known = jnp.sum(weight)
-    mean = jnp.sum(weight * values) / jnp.where(known > 0.0, known, 1.0)
-    margin = EDGE * (high[0] - low[0])
-    lowest = jnp.maximum(PLAUSIBLE[p][0], low[0] + margin)
-    highest = jnp.minimum(PLAUSIBLE[p][1], high[0] - margin)
-    return (known > 0.0) & ((mean < lowest) | (mean > highest))
+
+    def share(clusters: Bool[Array, " cluster"]) -> Array:
+        return jnp.mean(clusters[labels])
+
+    lowest, highest = PLAUSIBLE[p]
+    variance = NLL_TO_COVARIANCE / jnp.maximum(at.curvature, 1e-300)
+    outside = jnp.maximum(jnp.maximum(lowest - at.value, at.value - highest), 0.0)
+    implausible = outside**2 > CERTAIN**2 * variance
+    # a parabola's minimum lies slope / curvature beyond the end
+    pushes = at.slope**2 > CERTAIN**2 * NLL_TO_COVARIANCE * jnp.abs(at.curvature)
+    stuck_low = (at.value <= at.low) & (at.slope > 0.0) & pushes
+    stuck_high = (at.value >= at.high) & (at.slope < 0.0) & pushes
+    stuck = jnp.maximum(share(stuck_low), share(stuck_high))
+    return (share(implausible) > IMPLAUSIBLE_SHARE) | (stuck > STUCK_SHARE)
