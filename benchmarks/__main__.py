@@ -22,6 +22,7 @@ PARTS = (
     "scaling",
     "store_scale",
     "published",
+    "choice",
     "matrix",
     "gpu",
 )

@@ -85,6 +85,7 @@ def _searched(study: str, passes: list[tuple[str, ...]]) -> Selection:
     start = time.perf_counter()
     command = [str(Path(sys.executable).with_name("sweep")), "-m", f"+experiment={study}"]
     files = ["sky=templates", f"sky.path='{SKY}'", f"mask.path='{MASKS}'", f"store.path='{path}'"]
+    command.append("parameters=published")
     for changes in passes:
         subprocess.run([*command, *files, *changes], check=True)
     print(f"{study}: {time.perf_counter() - start:.0f} s", flush=True)
