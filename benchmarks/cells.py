@@ -49,6 +49,8 @@ def box(beta_dust: str, temp_dust: str, beta_pl: str) -> tuple[str, ...]:
     )
 
 
+NO_PRIORS = tuple(f"parameters.{p}.prior.width=null" for p in PARAMETERS)
+
 PUBLISHED = box("0.5,3", "10,40", "-7,-0.5")
 NARROW = box("0.5,3", "10,40", "-3.5,-2.5")
 BOTH = box("1,2.2", "10,40", "-3.5,-2.5")
@@ -61,12 +63,13 @@ def priors(beta_dust: float, temp_dust: float, beta_pl: float) -> tuple[str, ...
 
 
 VARIANTS = {
-    "published": PUBLISHED,
-    "narrow": NARROW,
-    "narrow_both": BOTH,
-    "narrowest": box("1,2.2", "12,32", "-3.5,-2.5"),
-    "prior_0.3": (*PUBLISHED, "parameters.beta_pl.prior.width=0.3"),
-    "prior_0.1": (*PUBLISHED, "parameters.beta_pl.prior.width=0.1"),
+    "default": (),
+    "published": (*PUBLISHED, *NO_PRIORS),
+    "narrow": (*NARROW, *NO_PRIORS),
+    "narrow_both": (*BOTH, *NO_PRIORS),
+    "narrowest": (*box("1,2.2", "12,32", "-3.5,-2.5"), *NO_PRIORS),
+    "prior_0.3": (*PUBLISHED, *NO_PRIORS[:2], "parameters.beta_pl.prior.width=0.3"),
+    "prior_0.1": (*PUBLISHED, *NO_PRIORS[:2], "parameters.beta_pl.prior.width=0.1"),
     "priors": (*PUBLISHED, *priors(0.3, 5, 0.3)),
     "both_priors": (*BOTH, *priors(0.3, 5, 0.3)),
     "both_tight": (*BOTH, *priors(0.1, 3, 0.1)),

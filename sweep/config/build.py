@@ -18,7 +18,7 @@ from sweep.clusters import (
     kmeans_counts,
     multires_clusters,
 )
-from sweep.config.checks import check_parameters
+from sweep.config.parameters import check_parameters
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.fit import OBJECTIVES
@@ -207,7 +207,7 @@ def build_bounds(
     Raises:
         ConfigError: two settings of a parameter do not go together.
     """
-    check_parameters(conf)
+    check_parameters(conf.parameters)
     start, low, high, fixed, mean, precision = ({} for _ in range(6))
     for p in PARAMETERS:
         given = getattr(conf.parameters, p)

@@ -113,38 +113,6 @@ def check_newton(conf: Any) -> None:
         )
 
 
-def check_parameters(conf: Any) -> None:
-    """Check what the settings of each spectral parameter ask of each other.
-
-    Raises:
-        ConfigError: naming the key, its value and what is allowed.
-    """
-    for name in ("beta_dust", "temp_dust", "beta_pl"):
-        key, given = f"parameters.{name}", getattr(conf.parameters, name)
-        low, high, prior = given.low, given.high, given.prior
-        if not low < high:
-            raise ConfigError(f"{key}: low {low:g} must be below high {high:g}")
-        if name == "temp_dust" and low <= 0:
-            raise ConfigError(f"{key}.low = {low:g} K: must be above 0")
-        for part, value in (("start", given.start), ("prior.mean", prior.mean)):
-            if value is not None and not low < value < high:
-                raise ConfigError(f"{key}.{part} = {value:g}: must be inside ({low:g}, {high:g})")
-        if given.fixed is not None:
-            if not low <= given.fixed <= high:
-                raise ConfigError(
-                    f"{key}.fixed = {given.fixed:g}: must be in the box [{low:g}, {high:g}]"
-                )
-            if prior.width is not None:
-                raise ConfigError(
-                    f"{key}.fixed = {given.fixed:g}: cannot have a prior as well, "
-                    f"{key}.prior.width = {prior.width:g}: give one of them"
-                )
-        if prior.mean is not None and prior.width is None:
-            raise ConfigError(
-                f"{key}.prior.mean = {prior.mean:g}: does nothing without {key}.prior.width"
-            )
-
-
 def _not_finite(value: Any) -> str | None:
     numbers = value if isinstance(value, list) else [value]
     bad = any(isinstance(number, float) and not isfinite(number) for number in numbers)

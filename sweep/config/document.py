@@ -152,9 +152,9 @@ def _first_line(schema: type) -> str:
 
 
 PARAMETERS = {
-    "standard": "boxes by evidence, see docs/science.md; the default",
-    "published": "the wide boxes of the published tutorial; their likelihood has many minima: use "
-    "`solver.starts=4` or more",
+    "standard": "boxes and weak priors by evidence, see science.md; the default",
+    "published": "the wide boxes of the published tutorial, no priors; their likelihood has many "
+    "minima: use `solver.starts=4` or more",
 }
 """What each choice of start, box and prior is."""
 

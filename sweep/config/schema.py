@@ -155,7 +155,7 @@ class ParameterConf:
     low: float = setting(MISSING, "lower bound of the box")
     high: float = setting(MISSING, "upper bound of the box, above the lower")
     fixed: float | None = setting(
-        None, "value of every cluster, which is not fitted; null fits it", absent=None
+        None, "value of every cluster, not fitted and without a prior; null fits it", absent=None
     )
     prior: PriorConf = setting(PriorConf(), "what is known before the data")
 
@@ -164,9 +164,15 @@ class ParameterConf:
 class ParametersConf:
     """Start values, boxes, priors and reference frequencies, the same for every solver."""
 
-    beta_dust: ParameterConf = setting(ParameterConf(1.54, 0.5, 3.0), "dust spectral index")
-    temp_dust: ParameterConf = setting(ParameterConf(20.0, 10.0, 40.0), "dust temperature, K")
-    beta_pl: ParameterConf = setting(ParameterConf(-3.0, -3.5, -2.5), "synchrotron index")
+    beta_dust: ParameterConf = setting(
+        ParameterConf(1.54, 1.0, 2.2, prior=PriorConf(width=0.2)), "dust spectral index"
+    )
+    temp_dust: ParameterConf = setting(
+        ParameterConf(20.0, 10.0, 40.0, prior=PriorConf(width=3.0)), "dust temperature, K"
+    )
+    beta_pl: ParameterConf = setting(
+        ParameterConf(-3.0, -3.5, -2.5, prior=PriorConf(width=0.2)), "synchrotron index"
+    )
     dust_nu0: float = setting(150.0, "reference frequency of dust, GHz", positive)
     synchrotron_nu0: float = setting(20.0, "reference frequency of synchrotron, GHz", positive)
 
