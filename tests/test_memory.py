@@ -126,11 +126,11 @@ def starve(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
     """Memory runs out inside `fit_block` with more than `most`; the sizes that were asked for."""
     fit_block, asked = worker.fit_block, []
 
-    def limited(solver, objective, problem, maps, bounds):
+    def limited(solver, objective, problem, maps, bounds, further):
         asked.append(len(maps))
         if len(maps) > most:
             raise jax.errors.JaxRuntimeError(EXHAUSTED)
-        return fit_block(solver, objective, problem, maps, bounds)
+        return fit_block(solver, objective, problem, maps, bounds, further)
 
     monkeypatch.setattr(worker, "fit_block", limited)
     return asked

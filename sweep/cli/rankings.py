@@ -7,8 +7,8 @@ from typing import Any
 from rich.table import Table
 
 from sweep.cli.tables import add_lines, draw, with_error
+from sweep.statistics.candidates import ROUNDING, ROUNDING_USUAL
 from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
-from sweep.statistics.rankings import ROUNDING, ROUNDING_USUAL
 from sweep.statistics.summary import OF_SPECTRA
 from sweep.statistics.suspects import warnings
 

@@ -7,9 +7,23 @@ import numpy as np
 from sweep.importing.furax_cs import Run
 from sweep.spectra import residual_arrays
 from sweep.store import NOISELESS
-from sweep.types import NOT_ATTEMPTED, PARAMETERS, Status
+from sweep.store.schema import VARIABLES
+from sweep.types import PARAMETERS, Status
 
-_UNKNOWN = ("evaluations", "jumps", "unconstrained")
+_UNKNOWN = (
+    "penalty",
+    "gradient_norm",
+    "seconds",
+    "evaluations",
+    "scan_certified",
+    "jumps",
+    "starts_elsewhere",
+    "starts_rise",
+    "suspect",
+    "at_bound",
+    "unconstrained",
+)
+"""What furax-cs does not keep; it reads as the fill of a store."""
 
 
 def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
@@ -40,11 +54,8 @@ def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
         "cmb": cmb,
         "cmb_variance": cmb.var(axis=-1).sum(axis=-1),
         "nll": nll,
-        "gradient_norm": np.full(count, np.nan),
-        "seconds": np.full(count, np.nan),
         "iterations": _select(run.iterations, realisations, -1),
-        "scan_certified": np.full(count, NOT_ATTEMPTED),
-        **{name: np.full(count, -1) for name in _UNKNOWN},
+        **{name: np.full(count, VARIABLES[name].fill) for name in _UNKNOWN},
         **params,
         **residual_arrays(cmb - run.truth, run.mask, spectra=True),
     }

@@ -17,6 +17,13 @@ APART = "too few realisations in common with the others"
 """Why an experiment is left out that would leave the others nothing to be compared on."""
 
 
+ROUNDING = {"nll": 1e-12}
+"""Relative differences of a metric that are rounding: such experiments are tied."""
+
+ROUNDING_USUAL = 1e-7
+"""Of other metrics: coefficients are kept in single precision, and solvers stop at about 1e-8."""
+
+
 def converged_share(ds: xr.Dataset) -> np.ndarray:
     """Converged fits over recorded ones, without the noise-free fit, shape (experiment,).
 

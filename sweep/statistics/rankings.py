@@ -12,7 +12,7 @@ import xarray as xr
 from sweep.cache import Cache
 from sweep.config.compose import compose
 from sweep.errors import ConfigError
-from sweep.statistics.candidates import APART, imported, in_common
+from sweep.statistics.candidates import APART, ROUNDING, ROUNDING_USUAL, imported, in_common
 from sweep.statistics.estimators import ESTIMATORS, NAMES, NEEDED, Estimator
 from sweep.statistics.moments import Moments
 from sweep.statistics.residuals import Residuals, read_residuals, reason
@@ -28,12 +28,6 @@ from sweep.statistics.tensor_ratio import (
 from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
 from sweep.types import Status
-
-ROUNDING = {"nll": 1e-12}
-"""Relative differences of a metric that are rounding: such experiments are tied."""
-
-ROUNDING_USUAL = 1e-7
-"""Of other metrics: coefficients are kept in single precision, and solvers stop at about 1e-8."""
 
 _IN_MEMORY = 32
 """Experiments whose coefficients are kept; others are read again where they are needed again."""

@@ -15,7 +15,7 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
 from sweep.statistics.configurations import configuration
-from sweep.types import PARAMETERS
+from sweep.types import PARAMETERS, Status
 
 
 def kept_pixels(ds: xr.Dataset, experiment: int) -> np.ndarray:
@@ -85,7 +85,9 @@ def _stored(one: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _again(ds: xr.Dataset, experiment: int, one: xr.Dataset) -> np.ndarray:
     label = str(ds["identity"].values[experiment])[:8]
-    if not all(p in one for p in PARAMETERS):
+    recorded = np.all(one["status"].values != Status.PENDING)
+    kept = all(p in one and np.isfinite(one[p].values[:, 0]).all() for p in PARAMETERS)
+    if recorded and not kept:
         raise ConfigError(
             f"experiment {label}: neither maps nor parameters were kept; run it into another store "
             "with store.parameters=true or store.maps=float32"
@@ -94,12 +96,13 @@ def _again(ds: xr.Dataset, experiment: int, one: xr.Dataset) -> np.ndarray:
 
     setup = build(configuration(ds, experiment))
     numbers = [int(n) for n in one["realisation"].values]
-    values = {p: one[p].values[:, : setup.counts[p]] for p in PARAMETERS}
-    if not all(np.isfinite(v).all() for v in values.values()):
+    if not recorded:
         raise ConfigError(f"experiment {label}: a fit of realisations {numbers} is not recorded")
+    values = {p: one[p].values[:, : setup.counts[p]] for p in PARAMETERS}
 
     # as long as in the fit, so that experiments of a store share a compiled program
-    room = {p: setup.bounds.start[p].shape[0] - setup.counts[p] for p in PARAMETERS}
+    axes = setup.bounds.whole(setup.bounds.start)
+    room = {p: axes[p].shape[0] - setup.counts[p] for p in PARAMETERS}
     padded = {p: np.pad(v, ((0, 0), (0, room[p])), mode="edge") for p, v in values.items()}
     solve = _solver()
 

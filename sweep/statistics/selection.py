@@ -51,7 +51,7 @@ def best(
         the `compared` realisations; `behind` the first of the context, with `behind_error` from
         the same noise draws, which is much smaller than the errors of the two; and `significance`,
         the ratio of the last two. Those that only rounding tells from the first
-        (`sweep.statistics.rankings.ROUNDING`) are `tied`: `behind` is 0, and not significant. For
+        (`sweep.statistics.candidates.ROUNDING`) are `tied`: `behind` is 0, and not significant. For
         metrics of spectra also the `estimator` that ranks; `r`, `r_minus`, `r_plus`, `r_upper_68`,
         `r_upper_95` and `r_limit_95` by it; the metric and r by either, `<metric>_cross` and
         `<metric>_noise_free`, where it is known; errors are of a bootstrap over realisations.

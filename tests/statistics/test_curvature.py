@@ -188,4 +188,4 @@ def test_errors_are_described_in_a_line_each() -> None:
     assert lines[1].endswith(
         "1 of 3 clusters; 1 held by an end of their box; 1 free over their box"
     )
-    assert lines[2].startswith("error of beta_pl: 0 of 2 clusters; the curvature is not positive")
+    assert lines[2].startswith("error of beta_pl: 0 of 2 clusters; it is fixed, all are held by")
