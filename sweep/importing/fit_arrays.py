@@ -7,30 +7,15 @@ import numpy as np
 from sweep.importing.furax_cs import Run
 from sweep.spectra import residual_arrays
 from sweep.store import NOISELESS
-from sweep.store.schema import VARIABLES
+from sweep.store.schema import FIT, VARIABLES
 from sweep.types import PARAMETERS, Status
-
-_UNKNOWN = (
-    "penalty",
-    "gradient_norm",
-    "seconds",
-    "evaluations",
-    "scan_certified",
-    "jumps",
-    "starts_elsewhere",
-    "starts_rise",
-    "suspect",
-    "at_bound",
-    "unconstrained",
-)
-"""What furax-cs does not keep; it reads as the fill of a store."""
 
 
 def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
     """Every variable of the store, shape (realisation, ...), as `sweep.worker` gives it.
 
     A fit is `max_steps`, since furax-cs does not keep whether it converged, or `nonfinite`. What
-    furax-cs does not keep is NaN or -1. The noise-free slot is true CMB and what furax-cs recovers
+    furax-cs does not keep is the fill of its variable. The noise-free slot is true CMB and what furax-cs recovers
     from the foregrounds alone: data without noise give the two together, a CMB being recovered
     with weight one. Its parameters and nll are not kept.
 
@@ -48,14 +33,17 @@ def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
         finite &= np.isfinite(values).all(axis=1) | ~numbered
     cmb[~finite] = np.nan
 
-    count = len(realisations)
-    return {
+    unknown = {
+        name: np.full(len(realisations), variable.fill)
+        for name, variable in VARIABLES.items()
+        if variable.dims == FIT
+    }
+    return unknown | {
         "status": np.where(finite, Status.MAX_STEPS, Status.NONFINITE),
         "cmb": cmb,
         "cmb_variance": cmb.var(axis=-1).sum(axis=-1),
         "nll": nll,
         "iterations": _select(run.iterations, realisations, -1),
-        **{name: np.full(count, VARIABLES[name].fill) for name in _UNKNOWN},
         **params,
         **residual_arrays(cmb - run.truth, run.mask, spectra=True),
     }

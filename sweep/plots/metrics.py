@@ -148,7 +148,7 @@ def _ratios(ds: xr.Dataset) -> Any:
     known = {e: np.isfinite(values[:, 0]) for e, values in found.items()}
     some = np.any(list(known.values()), axis=0)
     fitting: list[Estimator] = [e for e in ESTIMATORS if (known[e] == some).all()]
-    chosen = [*fitting, ESTIMATORS[0]][0]
+    chosen = fitting[0] if fitting else ESTIMATORS[0]
     table[["value", "low", "high"]] = found[chosen]
     table["estimator"] = chosen
     table = table[table["value"].notna()]
