@@ -15,7 +15,8 @@ def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
     """Every variable of the store, shape (realisation, ...), as `sweep.worker` gives it.
 
     A fit is `max_steps`, since furax-cs does not keep whether it converged, or `nonfinite`. What
-    furax-cs does not keep is the fill of its variable. The noise-free slot is true CMB and what furax-cs recovers
+    furax-cs does not keep is the fill of its variable. The noise-free slot is true CMB and what
+    furax-cs recovers
     from the foregrounds alone: data without noise give the two together, a CMB being recovered
     with weight one. Its parameters and nll are not kept.
 

@@ -27,6 +27,11 @@ from tests.small import grid, listing, run
 Files = dict[str, dict[str, Any]]
 
 NOT_KEPT = {
+    "penalty": np.nan,
+    "starts_elsewhere": -1,
+    "starts_rise": np.nan,
+    "suspect": -1,
+    "at_bound": np.nan,
     "status": Status.MAX_STEPS,
     "gradient_norm": np.nan,
     "seconds": np.nan,
