@@ -211,7 +211,7 @@ def build_bounds(
     start, low, high, fixed, mean, precision = ({} for _ in range(6))
     for p in PARAMETERS:
         given = getattr(conf.parameters, p)
-        full = partial(jnp.full, lengths[p])
+        full = partial(np.full, lengths[p])
         if given.fixed is not None:
             fixed[p] = full(float(given.fixed))
             continue
@@ -219,8 +219,8 @@ def build_bounds(
         if given.prior.width is not None:
             centre = given.start if given.prior.mean is None else given.prior.mean
             mean[p] = full(float(centre))
-            precision[p] = jnp.where(
-                jnp.arange(lengths[p]) < counts[p], float(given.prior.width) ** -2, 0.0
+            precision[p] = np.where(
+                np.arange(lengths[p]) < counts[p], float(given.prior.width) ** -2, 0.0
             )
     return Bounds(start, low, high, fixed, Prior(mean, precision) if mean else None)
 

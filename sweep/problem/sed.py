@@ -5,7 +5,7 @@ Units and normalisation are furax's: every component in uK_CMB, one at its refer
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -119,17 +119,22 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     )
 
 
-def coordinates(params: Params, length: int | None = None) -> Spectral:
+def coordinates(params: Params, length: int | None = None, xp: Any = jnp) -> Spectral:
     """Internal coordinates: all parameters on axes of one length, temperature as coldness.
 
     Warm dust is a power law times a function that is nearly linear in 1/T: in coldness a Newton
     step reaches the hot end of the box at once, in temperature it takes tens.
+
+    Args:
+        params: in their own units.
+        length: of the axes; the longest by default.
+        xp: jax.numpy, or numpy, which compiles nothing for a new length.
     """
     if length is None:
         length = max(v.shape[0] for v in params.values())
     rows = [params["beta_dust"], 1.0 / params["temp_dust"], params["beta_pl"]]
-    padded = [jnp.pad(v[:length], (0, max(0, length - v.shape[0])), mode="edge") for v in rows]
-    return jnp.stack(padded)
+    padded = [xp.pad(v[:length], (0, max(0, length - v.shape[0])), mode="edge") for v in rows]
+    return xp.stack(padded)
 
 
 def mixing(params: Params, problem: SpectralProblem) -> tuple[Array, Array]:

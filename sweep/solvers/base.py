@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Scalar
 
 from sweep.lanes import over_realisations, side_by_side
@@ -169,7 +170,7 @@ class TracedSolver(Solver):
 
 def repeated(start: Params, count: int) -> Params:
     """The same start for so many realisations."""
-    return {p: jnp.broadcast_to(v, (count, *jnp.shape(v))) for p, v in start.items()}
+    return {p: np.broadcast_to(np.asarray(v), (count, *np.shape(v))) for p, v in start.items()}  # pyright: ignore[reportReturnType]
 
 
 def natural_scale(problem: SpectralProblem, observation: Observation, bounds: Bounds) -> Params:

@@ -79,14 +79,13 @@ class NewtonSolver(Solver):
         parts = [range(count)] if side_by_side() else [range(i, i + 1) for i in range(count)]
         arguments = self._arguments(problem, _taken(rows, parts[0]), bounds)
         program = self._program(arguments)
-        bare, _, _, *others = arguments
-        length = problem.cells.lengths[0]
+        bare, _, _, box, settings = arguments
 
         def run(starts: Params) -> list[tuple[Ended, Work]]:
-            inner = _internal_starts(bounds, starts, length)
+            inner = _internal_starts(bounds, starts, box)
             return [
                 jax.block_until_ready(
-                    program(bare, _taken(rows, part), inner[_slice(part)], *others)
+                    program(bare, _taken(rows, part), inner[_slice(part)], box, settings)
                 )
                 for part in parts
             ]
@@ -152,33 +151,39 @@ class NewtonSolver(Solver):
 def internal_box(bounds: Bounds, length: int) -> tuple[Spectral, Box]:
     """Start and box in internal coordinates, where the warm end of the temperature is the low."""
     start, low, high = (
-        coordinates(bounds.whole(part), length) for part in (bounds.start, bounds.low, bounds.high)
+        _internal(bounds.whole(part), length) for part in (bounds.start, bounds.low, bounds.high)
     )
-    return start, Box(jnp.minimum(low, high), jnp.maximum(low, high), _penalty(bounds, length))
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    return jnp.asarray(start), Box(jnp.asarray(low), jnp.asarray(high), _penalty(bounds, length))
+
+
+def _internal(params: Params, length: int) -> np.ndarray:
+    return np.asarray(coordinates(jax.tree.map(np.asarray, params), length, np))
 
 
 def _penalty(bounds: Bounds, length: int) -> Penalty | None:
     if bounds.prior is None:
         return None
 
-    def axis(values: Params, p: str) -> Array:
-        own = jnp.asarray(values.get(p, jnp.zeros(0)))[:length]
-        return jnp.pad(own, (0, length - own.shape[0]))
+    def stacked(values: Params) -> Array:
+        rows = np.zeros((len(PARAMETERS), length))
+        for i, p in enumerate(PARAMETERS):
+            own = np.asarray(values.get(p, np.zeros(0)))[:length]
+            rows[i, : own.size] = own
+        return jnp.asarray(rows)
 
-    mean, precision = (
-        jnp.stack([axis(part, p) for p in PARAMETERS])
-        for part in (bounds.prior.mean, bounds.prior.precision)
-    )
-    return Penalty(mean, precision)
+    return Penalty(*map(stacked, bounds.prior))
 
 
 def _internal_starts(
-    bounds: Bounds, starts: Params, length: int
+    bounds: Bounds, starts: Params, box: Box
 ) -> Float[Array, "realisation parameter cluster"]:
     """Starts in internal coordinates, exactly inside the box."""
-    _, box = internal_box(bounds, length)
-    inner = jax.vmap(lambda start: coordinates(bounds.whole(start), length))(starts)
-    return jnp.clip(inner, box.low, box.high)
+    count, length = len(next(iter(starts.values()))), box.low.shape[1]
+    inner = [
+        _internal(bounds.whole({p: v[i] for p, v in starts.items()}), length) for i in range(count)
+    ]
+    return jnp.asarray(np.clip(np.stack(inner), box.low, box.high))
 
 
 def _parameters(x: Array, bounds: Bounds, box: Box) -> Params:
