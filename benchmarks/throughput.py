@@ -27,12 +27,13 @@ REALISATIONS = 32
 BLOCK = 16
 
 
-def problem(mask: str, *counts: int) -> Setup:
+def problem(mask: str, *counts: int, parameters: str = "standard") -> Setup:
     """The real sky at nside 64 behind a mask, with k-means clusters."""
     names = ("beta_dust", "temp_dust", "beta_pl")
     return build(
         real_sky(
             f"mask.expression={mask}",
+            f"parameters={parameters}",
             "clusters.clip=true",
             *(f"clusters.{p}={n}" for p, n in zip(names, counts, strict=True)),
         )
