@@ -45,7 +45,7 @@ def main() -> None:
         share = terabytes * 1e12 / (hours * 3600 * here)
         bound = terabytes * 1e12 / H200_BANDWIDTH / 60
         print(
-            f"the published grid, parameters={choice}: {hours:.1f} core hours here (published: about "
+            f"the published grid, parameters={choice}: {hours:.1f} core hours (published: about "
             f"640 GPU hours); a core reads {here / 1e9:.0f} GB/s, fits use {100 * share:.1f} % of "
             f"that; an H200 by its bandwidth alone: {bound:.2f} minutes (not measured)"
         )
