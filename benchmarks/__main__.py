@@ -12,7 +12,6 @@ PARTS = (
     "throughput",
     "paper_grid",
     "growth",
-    "certificate",
     "pulls",
     "multirun",
     "planning",

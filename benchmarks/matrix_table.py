@@ -15,7 +15,7 @@ def tables(rows: list[Row], solver: str = "newton") -> str:
         solver: whose rows are shown.
     """
     mine = [row for row in rows if row["solver"] == solver]
-    return "\n\n".join(part(mine, solver) for part in (_by_variant, _by_cell, _misses))
+    return "\n\n".join(part(mine, solver) for part in (_by_variant, _by_cell, _misses, _restarts))
 
 
 def _by_variant(rows: list[Row], solver: str) -> str:
@@ -70,6 +70,22 @@ def _misses(rows: list[Row], solver: str) -> str:
     for variant in _variants(rows):
         names = ["/".join(row[key] for key in CELL) for row in missed(rows, variant, solver)]
         lines.append(f"- {variant}: {', '.join(names) or 'none'} above {GOAL}")
+    return "\n".join(lines)
+
+
+def _restarts(rows: list[Row], solver: str) -> str:
+    """Restarts that ended lower, sky by sky, of the boxes and priors that were restarted."""
+    del solver
+    lines = _head("variant", "sky", "restarts", "lower", "below, 95 %")
+    for variant in _variants(rows):
+        own = [row for row in rows if row["variant"] == variant and row["restarts tried"]]
+        skies = dict.fromkeys(row["sky"] for row in own)
+        groups = [(sky, [row for row in own if row["sky"] == sky]) for sky in skies]
+        for name, group in [*groups, ("all", own)]:
+            tried, lower = (sum(r[f"restarts {k}"] for r in group) for k in ("tried", "lower"))
+            if tried:
+                limit = f"{100 * upper_limit(lower, tried):.2f} %"
+                lines.append(_line(variant, name, str(tried), str(lower), limit))
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Is a fit at a minimum? The likelihood along shifts of its parameters, and its certificate.
+"""Is a fit at a minimum? The likelihood along shifts of its parameters, and what its scan found.
 
 The check of the published tutorial of furax-cs: all parameters are shifted together and each
 alone, by equal steps of several scales; the likelihood must be lowest, and its gradient smallest,
@@ -135,7 +135,7 @@ def about(fit: Fitted, scales: Sequence[float], steps: int) -> xr.Dataset:
 
 
 def verdict(found: xr.Dataset) -> tuple[Check, ...]:
-    """What `perturbations` and the certificate of the fit say, one line a check."""
+    """What `perturbations` and the scan of the fit say, one line a check."""
     said = found.attrs
     slope = said["gradient_norm"]
     return (
@@ -154,7 +154,7 @@ def verdict(found: xr.Dataset) -> tuple[Check, ...]:
             f"every gradient is small: at most {slope:.1e} in roots of its curvature, "
             f"limit {SMALL_GRADIENT:g}",
         ),
-        _certificate(said["scan_certified"], said["jumps"]),
+        _scan(said["scan_certified"], said["jumps"]),
     )
 
 
@@ -171,7 +171,7 @@ def _lowest(line: xr.Dataset) -> Check:
     return Check(not away.any(), text)
 
 
-def _certificate(certified: int, jumps: int) -> Check:
+def _scan(certified: int, jumps: int) -> Check:
     if certified == NOT_ATTEMPTED:
         return Check(None, "no cluster alone can go lower in its box: the fit was not scanned")
     moved = f"clusters moved to a lower minimum on the way: {jumps}"

@@ -374,8 +374,8 @@ def test_a_certificate_is_about_where_the_fit_ended():
     assert set(certified) == {-1, 0, 1}  # before, between and after scans
 
 
-def test_a_cap_on_scans_is_not_a_certificate():
-    """At low signal the first scan finds jumps; with no second one nothing is certified."""
+def test_a_cap_on_scans_leaves_clusters_that_could_go_lower():
+    """At low signal the first scan finds jumps; with no second one it says so."""
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS["one cluster a pixel"]
     problem = regrouped(problem, counts)
