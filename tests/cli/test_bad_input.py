@@ -169,12 +169,12 @@ WRONG = {
     "start outside its box": (
         ["parameters.beta_dust.start=9"],
         "parameters.beta_dust.start = 9",
-        "inside (0.5, 5)",
+        "inside (1, 2.2)",
     ),
     "start on the edge": (
         ["parameters.temp_dust.start=40"],
         "parameters.temp_dust.start = 40",
-        "inside (6, 40)",
+        "inside (10, 40)",
     ),
     "start not a number": (
         ["parameters.beta_pl.start=nan"],
@@ -184,7 +184,38 @@ WRONG = {
     "box upside down": (
         ["parameters.beta_dust.low=6"],
         "parameters.beta_dust: low 6",
-        "below high 5",
+        "below high 2.2",
+    ),
+    "prior of no width": (
+        ["parameters.beta_pl.prior.width=0"],
+        "parameters.beta_pl.prior.width = 0.0",
+        "must be positive",
+    ),
+    "prior outside the box": (
+        ["parameters.beta_pl.prior.mean=-9"],
+        "parameters.beta_pl.prior.mean = -9",
+        "inside (-3.5, -2.5)",
+    ),
+    "prior without a width": (
+        ["parameters=published", "parameters.beta_pl.prior.mean=-3"],
+        "parameters.beta_pl.prior.mean = -3",
+        "does nothing without prior.width",
+    ),
+    "fixed outside the box": (
+        ["parameters.temp_dust.fixed=50"],
+        "parameters.temp_dust.fixed = 50",
+        "in the box [10, 40]",
+    ),
+    "fixed with a prior": (
+        ["parameters.temp_dust.fixed=20", "parameters.temp_dust.prior.width=1"],
+        "parameters.temp_dust.fixed = 20",
+        "what is fixed has no prior",
+    ),
+    "no start": (["solver.starts=0"], "solver.starts = 0", "must be at least 1"),
+    "search of another version": (
+        ["solver=newton", "solver.search=1"],
+        "solver.search = 1",
+        "one of 2",
     ),
     "temperature of zero": (
         ["parameters.temp_dust.low=0"],

@@ -162,7 +162,7 @@ def test_every_format_of_every_picture(
 def test_the_style_is_that_of_every_picture(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("--kind", "variance", "cmb", "--output", tmp_path / "out", "--style", "paper")
+    words = ("--kind", "variance", "nll", "--output", tmp_path / "out", "--style", "paper")
     for line in said(capsys, store, *words):
         pixels = matplotlib.image.imread(line.removeprefix("written: "))
         assert pixels.shape[1] == 3.4 * 600
