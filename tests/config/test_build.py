@@ -132,7 +132,7 @@ def test_precision_reaches_the_maps() -> None:
 
 @pytest.mark.parametrize("solver", ["newton", "optax_lbfgs", "scipy_tnc", "adabk0"])
 def test_maps_in_single_precision_are_fitted_as_well(solver: str) -> None:
-    given = ("mask.expression=ALL", "solver.max_steps=200", f"solver={solver}")
+    given = ("mask.expression=ALL", "solver.max_steps=500", f"solver={solver}")
     double = fit_experiment(small(*given), (0,))
     single = fit_experiment(small(*given, "fit.precision=float32"), (0,))
     assert single.status[0] == double.status[0]

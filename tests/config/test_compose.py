@@ -43,10 +43,19 @@ def test_every_yaml_composes_to_its_dataclass(file: Path) -> None:
     assert type(group) in GROUPS[file.parent.name].values()
     said = {k: v for k, v in yaml.safe_load(file.read_text()).items() if k != "defaults"}
     assert set(said) <= {item.name for item in fields(group)}
-    for key, value in said.items():
-        assert getattr(group, key) == value
+    assert _is_said(group, said)
     if hasattr(group, "name"):
         assert group.name == file.stem
+
+
+def _is_said(group: Any, said: dict[str, Any]) -> bool:
+    """Whether a configuration has these values, at whatever depth."""
+    return all(
+        _is_said(getattr(group, key), value)
+        if isinstance(value, dict)
+        else getattr(group, key) == value
+        for key, value in said.items()
+    )
 
 
 def test_every_dataclass_has_a_yaml_and_every_group_a_folder() -> None:

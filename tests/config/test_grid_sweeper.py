@@ -276,7 +276,7 @@ WRONG = {
     "far too many": (
         [*(f"{key}=range(0,1000)" for key in ("sky.seed", "sky.cmb_seed", "sky.r")), *SMALL],
         # 2 realisations of 98 bytes; units of 64 MB
-        "the grid has 3000000000 points (up to 588 GB in 1e+05 files), above",
+        "the grid has 3000000000 points (up to 762 GB in 2e+05 files), above",
     ),
     "more than allowed": (["hydra.sweeper.max_points=5"], "has 6 points", "max_points = 5"),
     "no point allowed": (["hydra.sweeper.max_points=-2"], "max_points = -2: must be at least 1"),

@@ -37,7 +37,7 @@ def test_points_front_and_colours(figures: list[Any]) -> None:
     plot_front(found, "a.png")
     (figure,) = figures
     axes, bar = figure.axes
-    assert axes.get_xlabel() == f"variance of the systematic residual  [{UK2}]"
+    assert axes.get_xlabel() == f"variance of the systematic residual, cross  [{UK2}]"
     assert axes.get_ylabel() == f"variance of the statistical residual  [{UK2}]"
     assert bar.get_ylabel() == r"number of $\beta_\mathrm{d}$ clusters"
     assert [t.get_text() for t in bar.get_yticklabels()] == ["4", "16", "64", "256"]

@@ -84,6 +84,7 @@ def see(tab: Any, chart: str) -> Any:
     tab.locator(f"#{chart}").scroll_into_view_if_needed()
     plot = tab.locator(f"#{chart}-plot")
     plot.locator(".main-svg").first.wait_for()
+    plot.evaluate("e => e.scrollIntoView({block: 'center', behavior: 'instant'})")
     return plot
 
 
