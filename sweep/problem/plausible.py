@@ -29,7 +29,7 @@ arXiv:1312.1300); beta_pl -3.22 +- 0.08 (S-PASS, arXiv:1802.01145), -3.08 +- 0.1
 CERTAIN = 5.0
 """Standard deviations by which a cluster is surely outside, or pushes against its box."""
 
-IMPLAUSIBLE_SHARE = 0.05
+IMPLAUSIBLE_SHARE = 0.02
 """A parameter is suspect with more than this share of the pixels surely implausible."""
 
 STUCK_SHARE = 0.5

@@ -95,7 +95,8 @@ def test_rows_of_few_realisations_are_compared_on_those_that_both_have() -> None
         return {
             **{"sky": "a", "instrument": "b", "counts": "c", "solver": "newton"},
             **{"variant": variant, "draws": len(values), "residual_variance": values},
-            **{"converged": converged, "certified": 0, "evaluations": 1.0, "seconds": 1.0},
+            **{"converged": converged, "certified": 0, "suspect": 0},
+            **{"evaluations": 1.0, "seconds": 1.0},
             **{"r": dict.fromkeys(("noise_free", "cross"), {"unknown": "-"}), "commit": None},
             **dict.fromkeys(("beta_dust", "temp_dust", "beta_pl"), ends),
         }
