@@ -10,7 +10,7 @@ from math import prod
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.random import threefry_2x32
+from jax.extend.random import threefry2x32_p, threefry_2x32
 from jaxtyping import Array, Float, Int, UInt32
 
 Key = UInt32[Array, " 2"]
@@ -32,8 +32,8 @@ def fold_in(key: Key, number: int | Int[Array, ""]) -> Key:
 def normal(key: Key, shape: tuple[int, ...]) -> Float[Array, "..."]:
     """As `jax.random.normal` of float64."""
     count = lax.iota(jnp.uint64, prod(shape))
-    counts = jnp.concatenate([(count >> 32).astype(jnp.uint32), count.astype(jnp.uint32)])
-    high, low = jnp.split(threefry_2x32(tuple(key), counts).astype(jnp.uint64), 2)
+    halves = (count >> 32).astype(jnp.uint32), count.astype(jnp.uint32)
+    high, low = (half.astype(jnp.uint64) for half in threefry2x32_p.bind(*key, *halves))
     # 52 random bits behind the exponent of 1 are a number from 1 to 2
     bits = (high << 32 | low) >> 12 | np.float64(1).view(np.uint64)
     unit = lax.bitcast_convert_type(bits, jnp.float64) - 1.0
