@@ -177,7 +177,7 @@ def test_starts_depend_on_their_address_only() -> None:
         assert np.all((block[p] >= ends.low[p]) & (block[p] <= ends.high[p]))
     others = [(4, 5, 1), (3, 6, 1), (3, 5, 2)]
     drawn = [drawn_starts(ends, seed, (r,), k)["beta_dust"] for seed, r, k in [(3, 5, 1), *others]]
-    assert len({tuple(d.ravel()) for d in drawn}) == 4
+    assert len({tuple(np.asarray(d).ravel()) for d in drawn}) == 4
 
 
 def test_swapped_components_are_suspect() -> None:
