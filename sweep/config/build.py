@@ -82,6 +82,7 @@ class Setup:
 
         return jnp.stack([one(r) for r in realisations])
 
+    @jax_session()
     def further_starts(self, realisations: tuple[int, ...]) -> list[Params]:
         """The drawn starts that `solver.starts` asks for, shape (realisation, cluster) each."""
         return [
@@ -96,7 +97,7 @@ def build(conf: SweepConf) -> Setup:
     Raises:
         ConfigError: an input cannot be used: what was expected, what was got, how to mend it.
     """
-    _configure_jax()
+    _require_double()
     instrument = build_instrument(conf)
     sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
     solver = build_solver(conf)
@@ -125,7 +126,7 @@ def build(conf: SweepConf) -> Setup:
     )
 
 
-def _configure_jax() -> None:
+def _require_double() -> None:
     """Refuse single precision: what is built in it could not be mended later."""
     if jnp.result_type(float) != jnp.float64:
         raise ConfigError(
