@@ -13,12 +13,10 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.statistics.candidates import CONVERGED, rankable
-from sweep.statistics.contexts import contexts_of
+from sweep.statistics.candidates import CONVERGED
 from sweep.statistics.estimators import Estimator
 from sweep.statistics.rankings import Field, Means, Ratios
-from sweep.statistics.selection import checked, gap, in_order, nothing, ranking_of
-from sweep.statistics.summary import settings, summary
+from sweep.statistics.selection import checked, contest, gap, in_order, nothing
 
 
 def best_by_halves(
@@ -53,17 +51,11 @@ def best_by_halves(
         ConfigError: unknown metric, or no context has realisations for two halves.
     """
     metric = checked(metric)
-    table, left_out = summary(ds), Counter[str]()
-    ranks = rankable(ds, converged, left_out)
-    ranking = ranking_of(ds, metric, estimator, converged, done)
-    for _ in range(np.count_nonzero(~ranks)):
-        done()
+    table, ranking, left_out, fields = contest(ds, metric, done, estimator, converged, parts=2)
     parts: list[Any] = []
     fallback: list[str] = []
     both: dict[str, tuple[float, float]] = {}
-    for context in contexts_of(table, settings(ds)):
-        field = ranking.field([i for i in context.members if ranks[i]], parts=2)
-        left_out += field.left_out
+    for context, field in fields:
         rows = _rows(table, ranking, field, metric, left_out)
         if rows is None:
             continue

@@ -1,10 +1,11 @@
 """Numbers that experiments are ranked by: means over fits, and r from the spectra of residuals."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -249,7 +250,7 @@ class Ratios:
         found = self._ratio(one, on, estimator)
         if isinstance(found, str):
             return np.nan
-        return abs(found["r"]) if name == "bias" else found[name.removeprefix("r_")]
+        return _named(found, name)
 
     def _ratio(self, one: int, on: np.ndarray, estimator: Estimator) -> dict[str, float] | str:
         """What is known of r, or why nothing is."""
@@ -299,9 +300,7 @@ def difference_error(one: Residuals, other: Residuals, metric: str, estimator: E
 def _draws(residuals: Residuals, metric: str, estimator: Estimator) -> np.ndarray:
     if len(residuals.realisations) < 2:
         return np.full(2, np.nan)
-    found = bootstrap(residuals, templates_of(residuals), estimator)
-    name = metric.removeprefix("r_")
-    return np.abs(found["r"]) if name == "bias" else found[name]
+    return _named(bootstrap(residuals, templates_of(residuals), estimator), metric)
 
 
 def templates_of(residuals: Residuals) -> Templates:
@@ -316,4 +315,9 @@ def _templates(nside: int) -> Templates:
 
 def metric_of(ratio: TensorRatio, metric: str) -> float:
     """One of `OF_SPECTRA`."""
-    return abs(ratio.r) if metric == "bias" else getattr(ratio, metric.removeprefix("r_"))
+    return _named(vars(ratio), metric)
+
+
+def _named(numbers: Mapping[str, Any], metric: str) -> Any:
+    """A metric of spectra among the numbers of a likelihood of r, or of each of its draws."""
+    return abs(numbers["r"]) if metric == "bias" else numbers[metric.removeprefix("r_")]

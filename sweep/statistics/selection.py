@@ -1,7 +1,7 @@
 """Which experiment is best by a metric, and how sure that is."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,17 +62,10 @@ def best(
         ConfigError: unknown metric, or no experiment has what it needs.
     """
     metric = checked(metric)
-    table, left_out = summary(ds), Counter[str]()
-    contexts = contexts_of(table, settings(ds))
-    ranks = rankable(ds, converged, left_out)
-    ranking = ranking_of(ds, metric, estimator, converged, done)
-    for _ in range(np.count_nonzero(~ranks)):
-        done()
+    table, ranking, left_out, fields = contest(ds, metric, done, estimator, converged)
     parts: list[Any] = []
     fallback: list[str] = []
-    for context in contexts:
-        field = ranking.field([i for i in context.members if ranks[i]])
-        left_out += field.left_out
+    for context, field in fields:
         if field.members:
             parts.append(_ranked(table, context, ranking, field, metric, top))
             fallback += [context.label] if field.fallback else []
@@ -94,7 +87,48 @@ def checked(metric: str) -> str:
     return "bias" if metric == "r" else metric
 
 
-def ranking_of(
+class Contest(NamedTuple):
+    """What ranks the experiments of a store.
+
+    Attributes:
+        table: `summary` of all.
+        ranking: what gives the numbers of the metric.
+        left_out: how many experiments are not ranked, by reason; it grows with `fields`.
+        fields: the contexts, and who is ranked in each, one after another as they are asked for.
+    """
+
+    table: pd.DataFrame
+    ranking: Means | Ratios
+    left_out: Counter[str]
+    fields: Iterator[tuple[Context, Field]]
+
+
+def contest(
+    ds: xr.Dataset,
+    metric: str,
+    done: Callable[[], None],
+    estimator: Estimator | None,
+    converged: float,
+    parts: int = 1,
+) -> Contest:
+    """Who is ranked by a metric, context by context, with `parts` realisations in common."""
+    table, left_out = summary(ds), Counter[str]()
+    contexts = contexts_of(table, settings(ds))
+    ranks = rankable(ds, converged, left_out)
+    ranking = _ranking_of(ds, metric, estimator, converged, done)
+    for _ in range(np.count_nonzero(~ranks)):
+        done()
+
+    def fields() -> Iterator[tuple[Context, Field]]:
+        for context in contexts:
+            field = ranking.field([i for i in context.members if ranks[i]], parts)
+            left_out.update(field.left_out)
+            yield context, field
+
+    return Contest(table, ranking, left_out, fields())
+
+
+def _ranking_of(
     ds: xr.Dataset,
     metric: str,
     estimator: Estimator | None,

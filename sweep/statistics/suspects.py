@@ -1,8 +1,9 @@
 """Fits that look wrong though they converged, in numbers and in words.
 
-A store may say of each fit which parameters look `suspect`: their typical value over the kept sky
-is implausible, or stuck at an end of its box. Where that is beta_pl, dust and synchrotron may have
-swapped roles, which fits the bands as well and leaves a wrong CMB.
+A store may say of each fit which parameters are `suspect`: implausible over part of the kept sky,
+or stuck at an end of their box over most of it, see `sweep.problem.plausible`. Where that is
+beta_pl, dust and synchrotron may have swapped roles, which fits the bands as well and leaves a
+wrong CMB.
 """
 
 from typing import Any
