@@ -25,7 +25,6 @@ from sweep.report.columns import (
     settings_columns,
 )
 from sweep.report.details import (
-    KINDS,
     NOTHING,
     Lacks,
     Look,
@@ -35,7 +34,7 @@ from sweep.report.details import (
     packed,
     truth_of,
 )
-from sweep.report.maps import Atlas, resolutions
+from sweep.report.maps import KINDS, LAYERS, Atlas, resolutions
 from sweep.report.ranking import lowest, ranked
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.contexts import Context, contexts_of, described
@@ -185,9 +184,7 @@ def _maps(
     maps: list[dict[str, Any] | None] = [None] * len(table)
     order = [*(i for i in first if i in set(detailed)), *(i for i in detailed if i not in first)]
     native, pixels = _sizes(ds, order)
-    chosen = dict(
-        zip(order, resolutions(native, pixels, len(KINDS), range(len(order))), strict=True)
-    )
+    chosen = dict(zip(order, resolutions(native, pixels, LAYERS, range(len(order))), strict=True))
     atlas, truths, known = Atlas(), [], {}
     with progress.looking(len(order)) as looked:
         for i in sorted(order):

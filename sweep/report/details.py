@@ -20,19 +20,6 @@ from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
 from sweep.types import PARAMETERS
 
-KINDS: dict[str, dict[str, str]] = {
-    "beta_dust": {"title": "beta_dust", "unit": "1", "scale": "viridis"},
-    "temp_dust": {"title": "temp_dust", "unit": "K", "scale": "viridis"},
-    "beta_pl": {"title": "beta_pl", "unit": "1", "scale": "viridis"},
-    "systematic": {"title": "systematic residual, Q", "unit": "uK_CMB", "scale": "diverging"},
-    "statistical": {
-        "title": "statistical residual, rms",
-        "unit": "uK_CMB",
-        "scale": "cividis",
-    },
-}
-"""Maps of an experiment, in the order of the page."""
-
 _REMEDIES = {
     "spectra": "They need two usable realisations, or one and noise.noiseless=true; and "
     "store.spectra=alm, or parameters or maps in the store.",
@@ -146,13 +133,17 @@ def maps_of(ds: xr.Dataset, experiment: int, lacks: Lacks) -> tuple[dict[str, np
 
     def residuals() -> None:
         found = residual_maps(ds, experiment)
-        parts = {"systematic": found.systematic[0]}
+        kind = "mean" if found.noiseless is None else "systematic"
+        parts = {kind: found.systematic[0]}
         if np.isfinite(found.statistical).any():
             parts["statistical"] = np.sqrt(np.mean(found.statistical**2, axis=0))
         layers.update({k: sphere(v, found.pixels, found.nside) for k, v in parts.items()})
         of = f"{found.realisations} realisations"
-        where = f"the mean of {of}" if found.noiseless is None else "of the fit without noise"
-        notes.append(f"systematic residual {where}, statistical residual of {of}")
+        what = {
+            "mean": f"mean residual of {of}, with 1/{found.realisations} of the noise in it",
+            "systematic": "systematic residual of the fit without noise",
+        }
+        notes.append(f"{what[kind]}; statistical residual of {of}")
 
     _tried("Maps of parameters", parameters, lacks)
     _tried("Maps of residuals", residuals, lacks)

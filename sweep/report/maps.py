@@ -9,6 +9,23 @@ import numpy as np
 
 from sweep.report.packing import text
 
+KINDS: dict[str, dict[str, str]] = {
+    "beta_dust": {"title": "beta_dust", "unit": "1", "scale": "viridis"},
+    "temp_dust": {"title": "temp_dust", "unit": "K", "scale": "viridis"},
+    "beta_pl": {"title": "beta_pl", "unit": "1", "scale": "viridis"},
+    "systematic": {"title": "systematic residual, Q", "unit": "uK_CMB", "scale": "diverging"},
+    "mean": {"title": "mean residual, Q", "unit": "uK_CMB", "scale": "diverging"},
+    "statistical": {
+        "title": "statistical residual, rms",
+        "unit": "uK_CMB",
+        "scale": "cividis",
+    },
+}
+"""Maps of an experiment, in the order of the page."""
+
+LAYERS = len(KINDS) - 1
+"""Most maps of one experiment: `systematic` where a fit without noise tells it, else `mean`."""
+
 FINEST = 64
 """The page draws no finer maps: its canvas has 640 x 320 points."""
 
@@ -101,7 +118,7 @@ def _coarse(values: np.ndarray, nside: int) -> np.ndarray:
 def _layer(kind: str, values: np.ndarray) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, [_OUTLIERS, 100 - _OUTLIERS]) if finite.size else (0.0, 0.0)
-    if kind == "systematic":  # colours go both ways from zero
+    if KINDS[kind]["scale"] == "diverging":  # colours go both ways from zero
         high = max(abs(low), abs(high))
         low = -high
     low, high = float(f"{low:.7g}"), float(f"{high:.7g}")

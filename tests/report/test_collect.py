@@ -12,8 +12,8 @@ import xarray as xr
 import sweep
 from sweep.progress import Progress
 from sweep.report.collect import collect
-from sweep.report.details import KINDS
-from sweep.report.maps import Atlas, resolutions
+from sweep.report.details import Lacks, maps_of
+from sweep.report.maps import KINDS, Atlas, resolutions
 from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
 from sweep.statistics import summary
@@ -113,10 +113,24 @@ def test_maps_are_those_of_statistics_within_a_level(ds: xr.Dataset, collected: 
             "statistical": np.sqrt(np.mean(residual.statistical**2, axis=0)),
         }
         expected = {k: sphere(v, residual.pixels, residual.nside) for k, v in parts.items()}
-        check_maps(packed, masks, {**parameter_maps(ds, i, -1), **expected}, list(KINDS))
+        check_maps(
+            packed,
+            masks,
+            {**parameter_maps(ds, i, -1), **expected},
+            [k for k in KINDS if k != "mean"],
+        )
         truth = collected["truths"][packed["truth"]]
         check_maps(truth, masks, {**true_parameter_maps(ds, i)}, list(KINDS)[:3])
     assert [m["nside"] for m in collected["maps"]] == [4] * 4
+
+
+def test_without_a_noise_free_fit_the_mean_is_called_the_mean(ds: xr.Dataset) -> None:
+    noisy = ds.isel(realisation=ds["realisation"].values >= 0)
+    layers, note = maps_of(noisy, 0, Lacks())
+    assert "systematic" not in layers
+    assert "mean residual of 3 realisations, with 1/3 of the noise in it" in note
+    found = residual_maps(noisy, 0)
+    np.testing.assert_array_equal(layers["mean"][found.pixels], found.mean[0])
 
 
 def check_maps(packed: dict, masks: list, expected: dict, kinds: list[str]) -> None:
