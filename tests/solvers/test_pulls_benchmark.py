@@ -18,22 +18,24 @@ def test_wrong_errors_are_found(factor: float, right: bool) -> None:
     mixed = rng.normal(size=(11, 11))
     covariance = mixed @ mixed.T + np.eye(11)
     miss = rng.multivariate_normal(np.zeros(11), covariance, 500)
-    row = pulls._row(miss, np.broadcast_to(factor * covariance, (500, 11, 11)))
+    row = pulls._row(miss, np.broadcast_to(factor * covariance, (500, 11, 11)), means=True)
     assert (row["farthest"] <= pulls.LIMIT) == right
     np.testing.assert_allclose(row["chi-square/n"], 1 / factor, rtol=0.1)
 
 
 def test_a_shift_is_found() -> None:
     miss = np.random.default_rng(3).normal(0.3, 1.0, (500, 2))
-    row = pulls._row(miss, np.broadcast_to(np.eye(2), (500, 2, 2)))
-    assert row["mean off"] > pulls.LIMIT
+    covariance = np.broadcast_to(np.eye(2), (500, 2, 2))
+    row = pulls._row(miss, covariance, means=True)
+    assert row["farthest"] == row["mean off"] > pulls.LIMIT
+    assert pulls._row(miss, covariance, means=False)["farthest"] < pulls.LIMIT
 
 
 def test_the_covariance_is_that_of_the_curvature_and_the_prior() -> None:
     """Against second differences of the likelihood."""
     setup = build(sweep.compose([*pulls.SKY, "sky.nside=4", "mask.expression=ALL"]))
     found = {p: np.array(setup.bounds.start[p][:n])[None] for p, n in setup.counts.items()}
-    maps = pulls._observed(setup, found, np.random.default_rng(0))
+    maps = pulls._observed(setup, found, np.random.default_rng(0), [0], 1)
     seen = observe(setup.problem, maps[0])
     centre = np.concatenate([found[p][0] for p in PARAMETERS])
     ends = np.cumsum(list(setup.counts.values()))[:-1]
