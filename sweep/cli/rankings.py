@@ -18,8 +18,6 @@ _MEANINGS = {
     "r_limit_95": "r_limit_95 is the one-sided 95 % limit with r >= 0",
 }
 
-_ENDED = {"ended": "converged"}
-
 _ESTIMATORS = (
     "the noise-free fit does not see what noise does to a fit on average, and flatters; "
     "see docs/science.md"
@@ -47,8 +45,7 @@ def ranking_table(table: Any, notes: Sequence[str], title: str, width: int) -> T
     by_estimator, headings = _by_estimator(table, metric)
     more = [name for name in ("r_limit_95", "r") if name in table and name != metric]
     figures = [*(by_estimator or [metric]), "behind", "significance", *more]
-    table, counts = _with_counts(table)
-    shown = draw(table, title, counts, figures, width, _ENDED | headings)
+    shown = draw(table, title, _counts(table), figures, width, headings)
     for row, (one, after) in enumerate(pairwise(table["context"])):
         shown.rows[row].end_section = one != after
     add_lines(shown, _compared(table), *notes)
@@ -79,9 +76,8 @@ def halves_table(table: Any, notes: Sequence[str], title: str, width: int) -> Ta
 
 def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width: int) -> Table:
     """What `best_of_zones` found; `table` is its `table`."""
-    table, counts = _with_counts(table)
-    counts = ("tried", *counts)
-    shown = draw(table, title, counts, ["alone", "residual_variance"], width, _ENDED)
+    counts = ("tried", *_counts(table))
+    shown = draw(table, title, counts, ["alone", "residual_variance"], width)
     best, metric = found.best, found.metric
     together = [
         f"together, f_sky {best.residuals.sky_fraction:.3f}, {_said(best.ratio, best.estimator)}",
@@ -108,8 +104,7 @@ def front_table(table: Any, notes: Sequence[str], title: str, width: int) -> Tab
     """What `front` found."""
     figures, headings = _by_estimator(table, "systematic", "uK^2")
     more = ["statistical", "on_front", "residual_variance", "cmb_variance"]
-    table, counts = _with_counts(table)
-    shown = draw(table, title, counts, [*figures, *more], width, _ENDED | headings)
+    shown = draw(table, title, _counts(table), [*figures, *more], width, headings)
     add_lines(shown, _compared(table), *notes)
     _explain(shown, "systematic", figures)
     return shown
@@ -146,20 +141,14 @@ def _by_estimator(table: Any, metric: str, unit: str = "") -> tuple[list[str], d
     return [columns[e] for e in known], headings
 
 
-def _with_counts(table: Any) -> tuple[Any, tuple[str, ...]]:
-    """A table with how fits ended in words, and the columns that say it."""
-    names = []
-    if "converged" in table:
-        ended = zip(table["converged"], table["realisations"], strict=True)
-        table = table.assign(ended=[f"{converged} of {of}" for converged, of in ended])
-        names.append("ended")
-    else:  # an import does not say it
-        names.append("usable")
+def _counts(table: Any) -> tuple[str, ...]:
+    """The columns that say how fits ended."""
+    names = ["converged" if "converged" in table else "usable"]  # an import does not say it
     if table["unusable"].any():
         names.append("unusable")
     if "suspect" in table and (table["suspect"] > 0).any():
         names.append("suspect")
-    return table, tuple(names)
+    return tuple(names)
 
 
 def _explain(shown: Table, metric: str, by_estimator: Sequence[str], *others: str) -> None:

@@ -87,7 +87,8 @@ def add_lines(shown: Table, *lines: str) -> None:
 
 def summary_table(table: Any, title: str, width: int) -> Table:
     """A summary (pandas) as a rich table; settings that do not differ stand below it."""
-    counts = tuple(c for c in STATISTICS if c in table and c not in (*_SHOWN, *_HIDDEN))
+    hidden = _HIDDEN if "converged" in table else _HIDDEN[1:]
+    counts = tuple(c for c in STATISTICS if c in table and c not in (*_SHOWN, *hidden))
     if "suspect" in table and not (table["suspect"] > 0).any():
         counts = tuple(c for c in counts if c != "suspect")
     shown = draw(table, title, counts, list(_SHOWN), width)
@@ -105,17 +106,22 @@ def draw(
 ) -> Table:
     """A table (pandas) as a rich table: what tells its rows apart, counts and figures.
 
-    A narrow terminal gets fewer of the figures, the last ones first, rather than cut ones.
+    A narrow terminal gets fewer of the figures, then of the counts, the last ones first, rather
+    than cut ones.
     """
     settings = [c for c in table.columns if c not in (*STATISTICS, *counts)]
     same = [c for c in settings if table[c].nunique() == 1 and table[c].notna().all()]
     varying = telling(table, settings)
     counts = tuple(c for c in counts if table[c].notna().any())
-    shown = _columns(table, title, [*varying, *counts, *figures], _HEADINGS | dict(headings))
+    columns = [*varying, *counts, *figures]
+    shown = _columns(table, title, columns, _HEADINGS | dict(headings))
     dropped: list[str] = []
-    while len(dropped) < len(figures) - 1 and _needed(shown) > width:
-        shown.columns.pop()
-        dropped.insert(0, figures[-1 - len(dropped)])
+    for spare in (*figures[:0:-1], *counts[::-1]):
+        if _needed(shown) <= width:
+            break
+        del shown.columns[1 + columns.index(spare)]
+        columns.remove(spare)
+        dropped.insert(0, spare)
     if dropped:
         add_lines(shown, f"no room for {', '.join(dropped)}: see a wider terminal, or --json")
     if stated := [f"{c}={_plain(table[c].iloc[0])}" for c in same if table[c].iloc[0] != ""]:
@@ -143,6 +149,7 @@ def _columns(table: Any, title: str, columns: list[str], headings: Mapping[str, 
 
 
 _HIDDEN = (
+    "realisations",  # beside converged; an import does not say how fits ended
     "usable",
     "unusable",
     "suspect_of",
@@ -157,7 +164,7 @@ _HIDDEN = (
 )
 
 
-_SHARES = {"suspect": "suspect_of", "starts_same": "starts_tried"}
+_SHARES = {"converged": "realisations", "suspect": "suspect_of", "starts_same": "starts_tried"}
 """Counts that are shown with what they are of."""
 
 

@@ -67,7 +67,8 @@ def rankable(ds: xr.Dataset, converged: float, left_out: Counter[str]) -> np.nda
 
 def below(converged: float) -> str:
     """Why an experiment is left out of which too few fits converged."""
-    return f"fewer than {100 * converged:g} % of the fits converged; --unconverged ranks them too"
+    share = f"{100 * converged:g} %"
+    return f"fewer than {share} of the fits converged; `best --unconverged` ranks them too"
 
 
 def in_common(has: np.ndarray, needed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -44,7 +44,7 @@ def test_what_did_not_converge_does_not_win(metric: str) -> None:
     assert [str(i)[:8] for i in ds["identity"].values][1:2] == list(table.index)
     assert sorted(table.attrs["left_out"].values()) == [1, 1]
     assert len(best(ds, metric, converged=0)) == 2
-    with pytest.raises(ConfigError, match="fewer than 90 % of the fits converged; --unconverged"):
+    with pytest.raises(ConfigError, match="fewer than 90 % of the fits converged; .best --unconv"):
         best(ds.isel(experiment=[0, 2]), metric)
 
 
