@@ -1,18 +1,45 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share, and what all processes of a run have in common."""
 
 import os
+from pathlib import Path
 
-import jax
-import pytest
+_HERE = Path(__file__).parent
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# a program is compiled once for all tests, the commands that they start, and the next run
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_HERE.parent / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+
+import jax  # noqa: E402, reads the environment
+import pytest  # noqa: E402
+
 jax.config.update("jax_enable_x64", True)
+
+
+_TOGETHER = ("engines/slurm",)
+"""Folders whose tests share something dear, and run in one process."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes (pytest -n), tests of a file run in one, in their order."""
+    for item in items:
+        file = item.path.relative_to(_HERE).as_posix()
+        group = next((folder for folder in _TOGETHER if file.startswith(folder)), file)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
-    """No test reads or fills the user's cache; one cache serves the whole run."""
+    """No test reads or fills the user's cache; one cache serves all of a process."""
     monkeypatch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch):
+    """Tables are as wide as in a pipe, also under pytest -n, which sets a width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(autouse=True, scope="module")

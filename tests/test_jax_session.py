@@ -13,13 +13,15 @@ from sweep.jax_session import jax_session
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where programs are kept; all are, however fast they were compiled."""
+    """Where programs are kept if the caller says nothing, and not those of other tests."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    name = "jax_persistent_cache_min_compile_time_secs"
+    name = "jax_compilation_cache_dir"
     before = getattr(jax.config, name)
-    jax.config.update(name, 0)
+    jax.config.update(name, None)
+    reset_cache()
     yield tmp_path
     jax.config.update(name, before)
+    reset_cache()
 
 
 def compile_and_run(number: int) -> None:
@@ -59,15 +61,11 @@ def test_programs_are_kept_on_disk_within_and_no_longer(folder: Path) -> None:
 def test_a_cache_of_the_caller_is_used_and_stays(folder: Path) -> None:
     own = folder / "own"
     jax.config.update("jax_compilation_cache_dir", str(own))
-    try:
-        with jax_session():
-            compile_and_run(5)
-        assert jax.config.jax_compilation_cache_dir == str(own)  # pyright: ignore[reportAttributeAccessIssue]
-        assert list(folder.iterdir()) == [own]
-        assert list(own.iterdir())
-    finally:
-        jax.config.update("jax_compilation_cache_dir", None)
-        reset_cache()
+    with jax_session():
+        compile_and_run(5)
+    assert jax.config.jax_compilation_cache_dir == str(own)  # pyright: ignore[reportAttributeAccessIssue]
+    assert list(folder.iterdir()) == [own]
+    assert list(own.iterdir())
 
 
 def test_a_program_is_not_compiled_again_within() -> None:

@@ -268,9 +268,8 @@ def test_damage_costs_its_unit_only(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def command(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
+def command(tmp_path: Path) -> Callable[[], Any]:
     """Starts the real command on a store in `tmp_path`, in a folder of its own."""
-    compiled = tmp_path_factory.getbasetemp() / "jax"
     (tmp_path / "cwd").mkdir()
 
     def start(*more: str) -> subprocess.Popen[str]:
@@ -278,11 +277,6 @@ def command(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         return subprocess.Popen(
             [BIN / "sweep", "-m", *words],
             cwd=tmp_path / "cwd",
-            env={
-                **os.environ,
-                "JAX_COMPILATION_CACHE_DIR": str(compiled),
-                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

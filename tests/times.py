@@ -1,0 +1,100 @@
+"""Where a run of the tests spends its time: `pytest -p tests.times --times FILE` writes it as JSON.
+
+A test's seconds are those of its call and of the fixtures made for it, so the first test that needs
+a shared fixture pays for it. Compilation is XLA's own, in the process of the test; what commands
+compile that a test starts counts as theirs.
+"""
+
+import json
+import subprocess
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+PARTS = {"tests/engines/slurm": "SLURM", "tests/report/test_browser.py": "browser"}
+"""Where all seconds count as those of one thing."""
+
+_spent: Counter[str] = Counter()
+"""Seconds of this process since the last test ended."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--times", type=Path, metavar="FILE", help="write where the time went")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    import jax
+
+    jax.monitoring.register_event_duration_secs_listener(_compiled)
+    subprocess.run = _timed(subprocess.run)
+    if config.getoption("--times") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Recorder(config.getoption("--times")))
+
+
+def _compiled(event: str, seconds: float, **_: Any) -> None:
+    if event == COMPILED:
+        _spent["compilation"] += seconds
+
+
+def _timed(run: Any) -> Any:
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return run(*args, **kwargs)
+        finally:
+            _spent["commands"] += time.perf_counter() - start
+
+    return timed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What was spent goes with the report, which may be one of another process."""
+    item.user_properties[:] = [(name, seconds) for name, seconds in _spent.items()]
+    _spent.clear()
+    return (yield)
+
+
+class _Recorder:
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.start = time.perf_counter()
+        self.seconds: Counter[str] = Counter()
+        self.spent: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        name = report.nodeid.partition("@")[0]
+        self.seconds[name] += report.duration
+        self.spent[name].update(dict(report.user_properties))
+
+    def pytest_sessionfinish(self) -> None:
+        whole = Counter({"all": sum(self.seconds.values())})
+        folders: Counter[str] = Counter()
+        for name, seconds in self.seconds.items():
+            file = Path(name.partition("::")[0])
+            folders[str(file.parent if file.parent.name != "tests" else file)] += seconds
+            whole.update(self.spent[name])
+            for place, part in PARTS.items():
+                if name.startswith(place):
+                    whole[part] += seconds
+        self.file.write_text(
+            json.dumps(
+                {
+                    "wall": time.perf_counter() - self.start,
+                    "tests": len(self.seconds),
+                    "seconds": whole,
+                    "folders": dict(folders.most_common()),
+                    "slowest": {
+                        name: {"seconds": seconds, **self.spent[name]}
+                        for name, seconds in self.seconds.most_common(40)
+                    },
+                },
+                indent=2,
+            )
+        )
