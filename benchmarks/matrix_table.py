@@ -6,6 +6,8 @@ from benchmarks.matrix_compare import CELL, GOAL, Row, missed
 from benchmarks.restarts import upper_limit
 from sweep.statistics.estimators import ESTIMATORS, NAMES
 
+LIMIT = "cross upper_68"
+
 
 def tables(rows: list[Row], solver: str = "newton") -> str:
     """All of it, of the rows of one solver; the lowest of a cell is over all solvers.
@@ -15,7 +17,8 @@ def tables(rows: list[Row], solver: str = "newton") -> str:
         solver: whose rows are shown.
     """
     mine = [row for row in rows if row["solver"] == solver]
-    return "\n\n".join(part(mine, solver) for part in (_by_variant, _by_cell, _misses, _restarts))
+    parts = (_by_variant, _by_cell, _by_cell_limit, _misses, _restarts)
+    return "\n\n".join(part(mine, solver) for part in parts)
 
 
 def _by_variant(rows: list[Row], solver: str) -> str:
@@ -25,6 +28,7 @@ def _by_variant(rows: list[Row], solver: str) -> str:
         "cells",
         f"above {GOAL}",
         "largest ratio",
+        "largest ratio of r + sigma",
         *(f"median abs r, {NAMES[how]}" for how in ESTIMATORS),
         "swapped",
         "converged",
@@ -41,6 +45,7 @@ def _by_variant(rows: list[Row], solver: str) -> str:
                 str(len(own)),
                 str(len(missed(own, variant, solver))),
                 _text(max([r["ratio"] for r in own], key=_known), ".3f"),
+                _text(max([r[LIMIT] / _least(rows, r) for r in own], key=_known), ".3f"),
                 *(_text(_median([abs(r[f"{how} r"]) for r in own]), ".2g") for how in ESTIMATORS),
                 str(sum(r["swapped"] for r in own)),
                 f"{100 * np.mean([r['converged'] for r in own]):.1f} %",
@@ -56,11 +61,27 @@ def _by_cell(rows: list[Row], solver: str) -> str:
     """Ratios to the lowest of the cell: bold above the goal, a star where the fit is swapped."""
     variants = _variants(rows)
     lines = _head(*CELL, "lowest, uK^2", *variants)
-    for cell in dict.fromkeys(tuple(row[key] for key in CELL) for row in rows):
-        own = {row["variant"]: row for row in rows if tuple(row[key] for key in CELL) == cell}
+    for cell in dict.fromkeys(_cell(row) for row in rows):
+        own = {row["variant"]: row for row in rows if _cell(row) == cell}
         least = _median([row["residual variance"] / row["ratio"] for row in own.values()])
         texts = [_ratio_text(own[v]) if v in own else "-" for v in variants]
         lines.append(_line(*cell, _text(least, ".4g"), *texts))
+    return "\n".join(lines)
+
+
+def _by_cell_limit(rows: list[Row], solver: str) -> str:
+    """Limits r + sigma by the cross estimate, in 1e-3; the lowest of a cell is bold."""
+    del solver
+    variants = _variants(rows)
+    lines = _head(*CELL, *variants)
+    for cell in dict.fromkeys(_cell(row) for row in rows):
+        own = {row["variant"]: row for row in rows if _cell(row) == cell}
+        texts = []
+        for variant in variants:
+            text = _text(1e3 * own[variant][LIMIT], ".4g") if variant in own else "-"
+            least = variant in own and own[variant][LIMIT] == _least(rows, own[variant])
+            texts.append(f"**{text}**" if least else text)
+        lines.append(_line(*cell, *texts))
     return "\n".join(lines)
 
 
@@ -91,6 +112,16 @@ def _restarts(rows: list[Row], solver: str) -> str:
 
 def _variants(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(row["variant"] for row in rows))
+
+
+def _cell(row: Row) -> tuple[str, ...]:
+    return tuple(row[key] for key in CELL)
+
+
+def _least(rows: list[Row], of: Row) -> float:
+    """The lowest r + sigma of a cell."""
+    known = [r[LIMIT] for r in rows if _cell(r) == _cell(of) and np.isfinite(r[LIMIT])]
+    return min(known, default=np.nan)
 
 
 def _ratio_text(row: Row) -> str:

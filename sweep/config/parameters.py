@@ -11,15 +11,14 @@ def check_parameters(given: ParametersConf) -> None:
     Raises:
         ConfigError: naming the key, its value and what is allowed.
     """
-    usual = ParametersConf()
     for name in PARAMETERS:
         conf: ParameterConf = getattr(given, name)
         if name == "temp_dust" and conf.low <= 0:
             raise ConfigError(f"parameters.temp_dust.low = {conf.low:g} K: must be above 0")
-        _check(f"parameters.{name}", conf, getattr(usual, name).prior.width)
+        _check(f"parameters.{name}", conf)
 
 
-def _check(key: str, conf: ParameterConf, usual_width: float | None) -> None:
+def _check(key: str, conf: ParameterConf) -> None:
     low, high, prior = conf.low, conf.high, conf.prior
     if not low < high:
         raise ConfigError(f"{key}: low {low:g} must be below high {high:g}")
@@ -32,7 +31,7 @@ def _check(key: str, conf: ParameterConf, usual_width: float | None) -> None:
         return
     if not low <= conf.fixed <= high:
         raise ConfigError(f"{key}.fixed = {conf.fixed:g}: must be in the box [{low:g}, {high:g}]")
-    if prior.mean is not None or prior.width not in (None, usual_width):
+    if prior.width is not None:
         raise ConfigError(
             f"{key}.fixed = {conf.fixed:g}: what is fixed has no prior; leave out {key}.prior"
         )

@@ -11,6 +11,7 @@ from sweep.config.build import build, build_clusters, build_mask, build_sky, pad
 from sweep.errors import ConfigError
 from sweep.instrument import Instrument
 from sweep.solvers import SOLVERS
+from sweep.types import Status
 from sweep.worker import fit_experiment
 from tests.small import small, write_templates
 
@@ -135,7 +136,9 @@ def test_maps_in_single_precision_are_fitted_as_well(solver: str) -> None:
     given = ("mask.expression=ALL", "solver.max_steps=500", f"solver={solver}")
     double = fit_experiment(small(*given), (0,))
     single = fit_experiment(small(*given, "fit.precision=float32"), (0,))
-    assert single.status[0] == double.status[0]
+    # TNC's line search may meet the rounding of the maps before its tolerance is met
+    meets_rounding = solver == "scipy_tnc" and single.status[0] == Status.STALLED
+    assert single.status[0] == double.status[0] or meets_rounding
     assert single.params["beta_dust"].dtype == np.float64
     np.testing.assert_allclose(single.nll, double.nll, rtol=1e-6)
     np.testing.assert_allclose(single.params["beta_dust"], double.params["beta_dust"], rtol=1e-4)
