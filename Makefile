@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SLURM := slurm-wlm slurmctld slurmd slurmdbd munge mariadb-server
 
-.PHONY: setup demo test slurm browser smoke bench lint docs clean
+.PHONY: setup demo test times slurm browser smoke bench lint docs clean
 
 setup: $(READY)
 
@@ -24,8 +24,16 @@ demo: setup
 	@echo "store: runs/demo.zarr   picture: runs/demo.png   report for a browser: runs/demo.html"
 	@echo "next: $(BIN)/sweep-store best runs/demo.zarr"
 
+# A process a core, and one for those that mostly wait for SLURM.
+PROCESSES := $(shell n=$$(nproc); [ $$n -lt 8 ] && echo $$((n + 1)) || echo 8)
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+
 test: setup slurm browser
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# Where the tests spend their time: benchmarks/results/tests.json.
+times: setup slurm browser
+	$(PYTEST) -p tests.times --times benchmarks/results/tests.json
 
 # Parts of a SLURM and a browser for the tests, where root can install them; else those tests skip
 # and say why.

@@ -20,14 +20,24 @@ jax.config.update("jax_enable_x64", True)
 _TOGETHER = ("engines/slurm",)
 """Folders whose tests share something dear, and run in one process."""
 
+_LONG = (*_TOGETHER, "test_launch.py", "analysis", "engines/test_mpi.py", "test_faults.py")
+"""Begun first where there are several processes: none is to be busy when the others are done."""
+
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several processes (pytest -n), tests of a file run in one, in their order."""
-    for item in items:
-        file = item.path.relative_to(_HERE).as_posix()
+    if not hasattr(config, "workerinput"):
+        return
+    files = {item: item.path.relative_to(_HERE).as_posix() for item in items}
+    for item, file in files.items():
         group = next((folder for folder in _TOGETHER if file.startswith(folder)), file)
         item.add_marker(pytest.mark.xdist_group(group))
+    places = {
+        item: next((i for i, start in enumerate(_LONG) if file.startswith(start)), len(_LONG))
+        for item, file in files.items()
+    }
+    items.sort(key=places.__getitem__)
 
 
 @pytest.fixture(autouse=True)

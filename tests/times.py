@@ -6,21 +6,25 @@ compile that a test starts counts as theirs.
 """
 
 import json
+import os
+import platform
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sweep.provenance import commit, versions
+
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 PARTS = {"tests/engines/slurm": "SLURM", "tests/report/test_browser.py": "browser"}
 """Where all seconds count as those of one thing."""
 
-_spent: Counter[str] = Counter()
+_spent: defaultdict[str, float] = defaultdict(float)
 """Seconds of this process since the last test ended."""
 
 
@@ -33,13 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
     jax.monitoring.register_event_duration_secs_listener(_compiled)
     subprocess.run = _timed(subprocess.run)
-    if config.getoption("--times") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Recorder(config.getoption("--times")))
+    file: Path | None = config.getoption("--times")
+    if file and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Recorder(file))
 
 
-def _compiled(event: str, seconds: float, **_: Any) -> None:
+def _compiled(event: str, duration_secs: float, **_: str | int) -> None:
     if event == COMPILED:
-        _spent["compilation"] += seconds
+        _spent["compilation"] += duration_secs
 
 
 def _timed(run: Any) -> Any:
@@ -65,36 +70,49 @@ class _Recorder:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.start = time.perf_counter()
-        self.seconds: Counter[str] = Counter()
-        self.spent: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.programs = len(list(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).glob("*")))
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.spent: dict[str, Any] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.partition("@")[0]
         self.seconds[name] += report.duration
-        self.spent[name].update(dict(report.user_properties))
+        for what, seconds in report.user_properties:
+            of_test = self.spent.setdefault(name, defaultdict(float))
+            of_test[what] += seconds
 
     def pytest_sessionfinish(self) -> None:
-        whole = Counter({"all": sum(self.seconds.values())})
-        folders: Counter[str] = Counter()
+        whole = defaultdict(float, {"all": sum(self.seconds.values())})
+        folders: defaultdict[str, float] = defaultdict(float)
         for name, seconds in self.seconds.items():
             file = Path(name.partition("::")[0])
             folders[str(file.parent if file.parent.name != "tests" else file)] += seconds
-            whole.update(self.spent[name])
+            for what, spent in self.spent.get(name, {}).items():
+                whole[what] += spent
             for place, part in PARTS.items():
                 if name.startswith(place):
                     whole[part] += seconds
         self.file.write_text(
             json.dumps(
                 {
+                    "commit": commit(),
+                    "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                    "versions": versions(),
+                    "programs of an earlier run": self.programs,
                     "wall": time.perf_counter() - self.start,
                     "tests": len(self.seconds),
                     "seconds": whole,
-                    "folders": dict(folders.most_common()),
+                    "folders": dict(_most(folders)),
                     "slowest": {
-                        name: {"seconds": seconds, **self.spent[name]}
-                        for name, seconds in self.seconds.most_common(40)
+                        name: {"seconds": seconds, **self.spent.get(name, {})}
+                        for name, seconds in _most(self.seconds)[:40]
                     },
                 },
                 indent=2,
             )
+            + "\n"
         )
+
+
+def _most(seconds: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(seconds.items(), key=lambda item: -item[1])
