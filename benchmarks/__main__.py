@@ -22,6 +22,7 @@ PARTS = (
     "store_scale",
     "published",
     "choice",
+    "priors",
     "matrix",
     "gpu",
 )
