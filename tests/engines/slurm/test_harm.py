@@ -174,7 +174,13 @@ def test_a_node_that_dies_costs_only_time(
             process.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
             continue
+    # the controller would find out by itself, two minutes later
+    told = ["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=died"]
+    assert cluster.command(*told).returncode == 0
     try:
+        waiting = ["squeue", "-h", "-r", "-t", "PD", "-o", "%i"]
+        until(lambda: bool(cluster.command(*waiting).stdout.split()), 60)
+        hurry(cluster, *cluster.command(*waiting).stdout.split())
         check(path, reference, thread, said)
     finally:
         cluster.start_node(int(node[1:]))
