@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SLURM := slurm-wlm slurmctld slurmd slurmdbd munge mariadb-server
 
-.PHONY: setup demo test times slurm browser smoke bench lint docs clean
+.PHONY: setup demo check fast test times slurm browser smoke bench lint docs clean
 
 setup: $(READY)
 
@@ -30,6 +30,16 @@ PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope
 
 test: setup slurm browser
 	$(PYTEST)
+
+# What to run before a commit.
+FAST := tests/test_imports.py tests/test_cache.py tests/test_noise.py tests/grid tests/problem \
+	tests/solvers/test_newton.py tests/store tests/clusters tests/statistics/test_selection.py
+
+check: setup
+	$(MAKE) --no-print-directory -j 2 --output-sync=target lint fast
+
+fast: setup
+	$(PYTEST) -q -m "not slow" $(FAST)
 
 # Where the tests spend their time: benchmarks/results/tests.json.
 times: setup slurm browser
