@@ -50,6 +50,7 @@ def box(beta_dust: str, temp_dust: str, beta_pl: str) -> tuple[str, ...]:
 
 
 PUBLISHED = box("0.5,3", "10,40", "-7,-0.5")
+NARROW = box("1,2.2", "10,40", "-3.5,-2.5")
 
 
 def priors(beta_dust: float, temp_dust: float, beta_pl: float) -> tuple[str, ...]:
@@ -61,11 +62,9 @@ def priors(beta_dust: float, temp_dust: float, beta_pl: float) -> tuple[str, ...
 VARIANTS = {
     "default": (),
     "published": PUBLISHED,
-    "narrow": box("0.5,3", "10,40", "-3.5,-2.5"),
-    "narrowest": box("1,2.2", "12,32", "-3.5,-2.5"),
+    "narrow": NARROW,
     "prior_0.3": (*PUBLISHED, "parameters.beta_pl.prior.width=0.3"),
     "prior_0.1": (*PUBLISHED, "parameters.beta_pl.prior.width=0.1"),
-    "wide_priors": (*PUBLISHED, *priors(0.3, 5, 0.3)),
     "weak": priors(0.3, 5, 0.3),
     "priors": priors(0.2, 3, 0.2),
     "tight": priors(0.1, 3, 0.1),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import sweep
-from benchmarks.cells import PUBLISHED, priors
+from benchmarks.cells import NARROW, PUBLISHED, priors
 from benchmarks.choice import described
 from benchmarks.real import MASKS, check_data
 from benchmarks.record import keep
@@ -28,9 +28,10 @@ CHOICES = {
     "beta_dust 0.2": ("parameters.beta_dust.prior.width=0.2",),
     "temp_dust 3 K": ("parameters.temp_dust.prior.width=3",),
     "beta_pl 0.2": ("parameters.beta_pl.prior.width=0.2",),
+    "narrow": NARROW,
     "published": PUBLISHED,
 }
-"""Priors in the default boxes, and the published boxes without any."""
+"""Priors in the default boxes, and other boxes without any."""
 
 KEYS = ("mask.expression", "clusters.beta_dust", "clusters.temp_dust", "clusters.beta_pl")
 

@@ -164,7 +164,7 @@ class ParameterConf:
 class ParametersConf:
     """Start values, boxes, priors and reference frequencies, the same for every solver."""
 
-    beta_dust: ParameterConf = setting(ParameterConf(1.54, 1.0, 2.2), "dust spectral index")
+    beta_dust: ParameterConf = setting(ParameterConf(1.54, 0.5, 3.0), "dust spectral index")
     temp_dust: ParameterConf = setting(ParameterConf(20.0, 10.0, 40.0), "dust temperature, K")
     beta_pl: ParameterConf = setting(ParameterConf(-3.0, -3.5, -2.5), "synchrotron index")
     dust_nu0: float = setting(150.0, "reference frequency of dust, GHz", positive)

@@ -169,7 +169,7 @@ WRONG = {
     "start outside its box": (
         ["parameters.beta_dust.start=9"],
         "parameters.beta_dust.start = 9",
-        "inside (1, 2.2)",
+        "inside (0.5, 3)",
     ),
     "start on the edge": (
         ["parameters.temp_dust.start=40"],
@@ -184,7 +184,7 @@ WRONG = {
     "box upside down": (
         ["parameters.beta_dust.low=6"],
         "parameters.beta_dust: low 6",
-        "below high 2.2",
+        "below high 3",
     ),
     "prior of no width": (
         ["parameters.beta_pl.prior.width=0"],

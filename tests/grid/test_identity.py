@@ -228,13 +228,16 @@ def test_a_file_that_cannot_be_read_is_named_with_its_key(tmp_path: Path) -> Non
     [
         (
             ["clusters=multires"],
-            "d9a55169cd83bf7d255416a9625a31b77a1bcbeb4b95ffe85c8f92ea3c9cff30",
+            "9fd6b4637b94e4199a95a80de4e700b47849fbdcb5472e12b19d8e36eee13fc5",
         ),
-        ([], "3991b4f2655b8db92e2b8eb23579d541a25b4b73902e89cfd6085ce0348ccce3"),
-        (["parameters=priors"], "d61ab3370b72756abc531b762782f8d7c2858c290fd8029497399b36c5663b58"),
+        ([], "831bf4fc7b00733a1ed3637825083939b0611a5b4b887c5cc1fdeb708e345bb3"),
+        (
+            ["parameters=priors", "parameters.beta_dust.low=1", "parameters.beta_dust.high=2.2"],
+            "d61ab3370b72756abc531b762782f8d7c2858c290fd8029497399b36c5663b58",
+        ),
         (
             ["clusters=multires", "solver=newton"],
-            "7601927b09789e02ed9ede41f521040e3199d8ba0ad1b7b3aa4e9e0b8018e335",
+            "487ccd15654ed612c49a1141c75b092d71302d205d843bc7abc91445b1970dea",
         ),
     ],
 )
