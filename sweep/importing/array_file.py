@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,12 +48,11 @@ def opened(path: Path) -> Iterator[ArrayFile]:
     Raises:
         ConfigError: it cannot be read, or is something else.
     """
-    with _reading(path):
-        arrays = np.load(path, allow_pickle=False)
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise ConfigError(f"{path}: expected an npz file, got a single array")
-    with arrays:
-        yield ArrayFile(path, arrays)
+    with _loaded(path) as arrays:
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ConfigError(f"{path}: expected an npz file, got a single array")
+        with arrays:
+            yield ArrayFile(path, arrays)
 
 
 def read_array(path: Path, *shapes: Shape) -> np.ndarray:
@@ -61,12 +61,22 @@ def read_array(path: Path, *shapes: Shape) -> np.ndarray:
     Raises:
         ConfigError: as `ArrayFile.read`.
     """
+    with _loaded(path) as array:
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ConfigError(f"{path}: expected an npy file, got several arrays")
+        return _numbers(str(path), array, shapes)
+
+
+@contextmanager
+def _loaded(path: Path) -> Iterator[Any]:
+    """What numpy finds in a file, which it would leave open where it is damaged."""
     with _reading(path):
-        array = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise ConfigError(f"{path}: expected an npy file, got several arrays")
-    return _numbers(str(path), array, shapes)
+        file = path.open("rb")
+    with file:
+        with _reading(path):
+            found = np.load(file, allow_pickle=False)
+        yield found
 
 
 @contextmanager

@@ -81,7 +81,8 @@ def check_nside_of(name: str, array: np.ndarray, nside: int) -> None:
 
 
 def _read_npz(path: Path) -> Columns:
-    with np.load(path, allow_pickle=False) as file:
+    # numpy leaves a damaged file open that it opened itself
+    with path.open("rb") as bytes_, np.load(bytes_, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     unit = str(arrays.pop("unit")) if "unit" in arrays else None
     maps = [name for name, array in arrays.items() if array.ndim]

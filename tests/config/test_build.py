@@ -136,9 +136,9 @@ def test_maps_in_single_precision_are_fitted_as_well(solver: str) -> None:
     given = ("mask.expression=ALL", "solver.max_steps=500", f"solver={solver}")
     double = fit_experiment(small(*given), (0,))
     single = fit_experiment(small(*given, "fit.precision=float32"), (0,))
-    # TNC's line search may meet the rounding of the maps before its tolerance is met
-    meets_rounding = solver == "scipy_tnc" and single.status[0] == Status.STALLED
-    assert single.status[0] == double.status[0] or meets_rounding
+    # TNC's line search may meet rounding before its tolerance is met
+    ends = {Status.CONVERGED, Status.STALLED} if solver == "scipy_tnc" else {double.status[0]}
+    assert {single.status[0], double.status[0]} <= ends
     assert single.params["beta_dust"].dtype == np.float64
     np.testing.assert_allclose(single.nll, double.nll, rtol=1e-6)
     np.testing.assert_allclose(single.params["beta_dust"], double.params["beta_dust"], rtol=1e-4)
