@@ -1,6 +1,7 @@
 """Fixtures that many tests share, and what all processes of a run have in common."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -24,20 +25,25 @@ _LONG = (*_TOGETHER, "test_launch.py", "analysis", "engines/test_mpi.py", "test_
 """Begun first where there are several processes: none is to be busy when the others are done."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several processes (pytest -n), tests of a file run in one, in their order."""
-    if not hasattr(config, "workerinput"):
-        return
-    files = {item: item.path.relative_to(_HERE).as_posix() for item in items}
-    for item, file in files.items():
-        group = next((folder for folder in _TOGETHER if file.startswith(folder)), file)
-        item.add_marker(pytest.mark.xdist_group(group))
-    places = {
-        item: next((i for i, start in enumerate(_LONG) if file.startswith(start)), len(_LONG))
-        for item, file in files.items()
-    }
-    items.sort(key=places.__getitem__)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
+    """With several processes (pytest -n), tests of a file run in one, in their order.
+
+    A wrapper, because xdist puts the groups into the names of the tests before any other hook.
+    """
+    if hasattr(config, "workerinput"):
+        files = {item: item.path.relative_to(_HERE).as_posix() for item in items}
+        for item, file in files.items():
+            group = next((folder for folder in _TOGETHER if file.startswith(folder)), file)
+            item.add_marker(pytest.mark.xdist_group(group))
+        places = {
+            item: next((i for i, start in enumerate(_LONG) if file.startswith(start)), len(_LONG))
+            for item, file in files.items()
+        }
+        items.sort(key=places.__getitem__)
+    return (yield)
 
 
 @pytest.fixture(autouse=True)
