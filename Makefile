@@ -26,7 +26,7 @@ demo: setup
 
 # A process a core, and one for those that mostly wait for SLURM.
 PROCESSES := $(shell n=$$(nproc); [ $$n -lt 8 ] && echo $$((n + 1)) || echo 8)
-PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test: setup slurm browser
 	$(PYTEST)

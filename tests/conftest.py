@@ -1,7 +1,6 @@
 """Fixtures that many tests share, and what all processes of a run have in common."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -18,32 +17,26 @@ import pytest  # noqa: E402
 jax.config.update("jax_enable_x64", True)
 
 
-_TOGETHER = ("engines/slurm",)
-"""Folders whose tests share something dear, and run in one process."""
-
-_LONG = (*_TOGETHER, "test_launch.py", "analysis", "engines/test_mpi.py", "test_faults.py")
+_LONG = (
+    "engines/slurm",
+    "test_launch.py",
+    "analysis",
+    "engines/test_mpi.py",
+    "test_faults.py",
+    "solvers/test_newton.py",
+)
 """Begun first where there are several processes: none is to be busy when the others are done."""
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> Iterator[None]:
-    """With several processes (pytest -n), tests of a file run in one, in their order.
-
-    A wrapper, because xdist puts the groups into the names of the tests before any other hook.
-    """
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest files first for the processes of pytest -n, which take a file at a time."""
     if hasattr(config, "workerinput"):
         files = {item: item.path.relative_to(_HERE).as_posix() for item in items}
-        for item, file in files.items():
-            group = next((folder for folder in _TOGETHER if file.startswith(folder)), file)
-            item.add_marker(pytest.mark.xdist_group(group))
         places = {
             item: next((i for i, start in enumerate(_LONG) if file.startswith(start)), len(_LONG))
             for item, file in files.items()
         }
         items.sort(key=places.__getitem__)
-    return (yield)
 
 
 @pytest.fixture(autouse=True)
