@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sweep.errors import ConfigError
+from sweep.npz import loaded
 
 Arrays = dict[str, np.ndarray]
 
@@ -108,7 +109,7 @@ def file_digest(path: str | Path) -> str:
 
 def _read(path: Path) -> Arrays | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with loaded(path) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         return None

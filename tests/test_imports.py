@@ -15,6 +15,7 @@ ORDER = (
     "errors",
     "types",
     "units",
+    "npz",
     "cache",
     "jax_session",
     "draws",

@@ -3,13 +3,14 @@
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sweep.errors import ConfigError
+from sweep.npz import loaded
 
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -70,12 +71,9 @@ def read_array(path: Path, *shapes: Shape) -> np.ndarray:
 
 @contextmanager
 def _loaded(path: Path) -> Iterator[Any]:
-    """What numpy finds in a file, which it would leave open where it is damaged."""
-    with _reading(path):
-        file = path.open("rb")
-    with file:
+    with ExitStack() as stack:
         with _reading(path):
-            found = np.load(file, allow_pickle=False)
+            found = stack.enter_context(loaded(path))
         yield found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from sweep.errors import ConfigError
+from sweep.npz import loaded
 
 _DAMAGED = (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -81,8 +82,7 @@ def check_nside_of(name: str, array: np.ndarray, nside: int) -> None:
 
 
 def _read_npz(path: Path) -> Columns:
-    # numpy leaves a damaged file open that it opened itself
-    with path.open("rb") as bytes_, np.load(bytes_, allow_pickle=False) as file:
+    with loaded(path) as file:
         arrays = {name: file[name] for name in file.files}
     unit = str(arrays.pop("unit")) if "unit" in arrays else None
     maps = [name for name, array in arrays.items() if array.ndim]

@@ -100,7 +100,7 @@ class Cluster:
     folder: Path
     max_array: int = 1001
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
-    guard: socket.socket = field(default_factory=socket.socket)
+    guard: socket.socket | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -138,7 +138,8 @@ class Cluster:
                 process.kill()
                 process.wait()
         self.processes.clear()
-        self.guard.close()
+        if self.guard is not None:
+            self.guard.close()
 
     def start_node(self, number: int) -> None:
         """Start the daemon of a virtual node."""
