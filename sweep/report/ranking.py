@@ -79,7 +79,8 @@ def _first(
     if not known:
         looked()
         return []
-    some = [members[k] for k in lowest(values, min(_LOOKED_AT, known))]
+    # in the order of the store, in which ties are settled
+    some = sorted(members[k] for k in lowest(values, min(_LOOKED_AT, known)))
     try:
         rows = best(ds.isel(experiment=some), metric, 2, estimator=estimator)
     except ConfigError:  # none has the realisations, which the page says of their spectra

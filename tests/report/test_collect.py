@@ -308,6 +308,16 @@ def test_a_store_without_a_usable_fit_is_reported(ds: xr.Dataset, status: Status
     assert {lack["experiments"] for lack in found["lacks"]} == {4}
 
 
+def test_of_tied_experiments_the_first_of_the_store_comes_first(ds: xr.Dataset) -> None:
+    masks = ds["mask.expression"].values
+    pair = [int(i) for i in np.flatnonzero(masks == masks[0])]
+    values = ds["cmb_variance"].values.copy()
+    values[pair[0]] = values[pair[1]] * (1 + 1e-9)  # higher, by rounding only
+    tied = ds.assign(cmb_variance=(ds["cmb_variance"].dims, values))
+    best = [b for b in collect(tied, QUIET)["best"] if b["metric"] == "cmb_variance"]
+    assert [[b["first"], b["second"]] for b in best if b["tied"]] == [pair]
+
+
 def test_what_was_not_kept_is_said_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "bare.zarr"
     run(grid(path, "store.parameters=false", "store.parameters=false noise.ratio=2"))
