@@ -33,7 +33,7 @@ test: setup slurm browser
 
 # What to run before a commit.
 FAST := tests/test_imports.py tests/test_cache.py tests/test_noise.py tests/grid tests/problem \
-	tests/solvers/test_newton.py tests/store tests/clusters tests/statistics/test_selection.py
+	tests/solvers/test_newton.py tests/store/test_writer.py tests/clusters/test_clusters.py
 
 check: setup
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lint fast
