@@ -68,11 +68,17 @@ def searched(name: str, study: str) -> Path:
     """The store of a study on a sky, with whatever was missing."""
     path = STORES / f"{name}-{study}.zarr"
     start = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("sweep")), "-m", f"+experiment={study}"]
-    files = ["sky=templates", f"sky.path='{template_file(name)}'", f"mask.path='{MASKS}'"]
-    subprocess.run([*command, *files, f"store.path='{path}'"], check=True)
+    swept(path, name, f"+experiment={study}")
     print(f"{name} {study}: {time.perf_counter() - start:.0f} s", flush=True)
     return path
+
+
+def swept(path: Path, sky: str, *words: str, quiet: bool = False) -> None:
+    """Run the command on a sky with the published masks."""
+    command = [str(Path(sys.executable).with_name("sweep")), "-m", *words]
+    files = ["sky=templates", f"sky.path='{template_file(sky)}'", f"mask.path='{MASKS}'"]
+    said = subprocess.DEVNULL if quiet else None
+    subprocess.run([*command, *files, f"store.path='{path}'"], check=True, stdout=said)
 
 
 def described(what: str, one: Residuals, estimator: Estimator) -> dict[str, float]:

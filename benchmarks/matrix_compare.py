@@ -63,8 +63,8 @@ def lowest(rows: list[Row]) -> Row | None:
 
 def folded(rows: list[Row]) -> list[Row]:
     """Flat rows for a table, in the order given: every cell against its lowest."""
-    best = {cell: lowest(of_cell) for cell, of_cell in _grouped(rows, *CELL).items()}
-    return [_flat(row, best[tuple(row[key] for key in CELL)]) for row in rows]
+    best = {cell: lowest(of_cell) for cell, of_cell in by_cell(rows).items()}
+    return [_flat(row, best[cell_of(row)]) for row in rows]
 
 
 def _flat(row: Row, best: Row | None) -> Row:
@@ -104,8 +104,14 @@ def missed(rows: list[Row], variant: str, solver: str = "newton") -> list[Row]:
     return [r for r in mine if not r["ratio"] <= GOAL]
 
 
-def _grouped(rows: list[Row], *keys: str) -> dict[tuple[str, ...], list[Row]]:
+def cell_of(row: Row) -> tuple[str, ...]:
+    """Sky, instrument and counts of a row."""
+    return tuple(row[key] for key in CELL)
+
+
+def by_cell(rows: list[Row]) -> dict[tuple[str, ...], list[Row]]:
+    """The rows of every cell, in the order given."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+        groups.setdefault(cell_of(row), []).append(row)
     return groups

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.matrix_compare import CELL, GOAL, Row, missed
+from benchmarks.matrix_compare import CELL, GOAL, Row, by_cell, cell_of, missed
 from benchmarks.restarts import upper_limit
 from sweep.statistics.estimators import ESTIMATORS, NAMES
 
@@ -36,6 +36,7 @@ def _by_variant(rows: list[Row], solver: str) -> str:
         "below, 95 %",
         "seconds a fit",
     )
+    least = _least(rows)
     for variant in _variants(rows):
         own = [row for row in rows if row["variant"] == variant]
         tried, lower = (sum(r[f"restarts {k}"] for r in own) for k in ("tried", "lower"))
@@ -45,7 +46,7 @@ def _by_variant(rows: list[Row], solver: str) -> str:
                 str(len(own)),
                 str(len(missed(own, variant, solver))),
                 _text(max([r["ratio"] for r in own], key=_known), ".3f"),
-                _text(max([r[LIMIT] / _least(rows, r) for r in own], key=_known), ".3f"),
+                _text(max([r[LIMIT] / least[cell_of(r)] for r in own], key=_known), ".3f"),
                 *(_text(_median([abs(r[f"{how} r"]) for r in own]), ".2g") for how in ESTIMATORS),
                 str(sum(r["swapped"] for r in own)),
                 f"{100 * np.mean([r['converged'] for r in own]):.1f} %",
@@ -61,8 +62,8 @@ def _by_cell(rows: list[Row], solver: str) -> str:
     """Ratios to the lowest of the cell: bold above the goal, a star where the fit is swapped."""
     variants = _variants(rows)
     lines = _head(*CELL, "lowest, uK^2", *variants)
-    for cell in dict.fromkeys(_cell(row) for row in rows):
-        own = {row["variant"]: row for row in rows if _cell(row) == cell}
+    for cell, of_cell in by_cell(rows).items():
+        own = {row["variant"]: row for row in of_cell}
         least = _median([row["residual variance"] / row["ratio"] for row in own.values()])
         texts = [_ratio_text(own[v]) if v in own else "-" for v in variants]
         lines.append(_line(*cell, _text(least, ".4g"), *texts))
@@ -72,15 +73,15 @@ def _by_cell(rows: list[Row], solver: str) -> str:
 def _by_cell_limit(rows: list[Row], solver: str) -> str:
     """Limits r + sigma by the cross estimate, in 1e-3; the lowest of a cell is bold."""
     del solver
-    variants = _variants(rows)
+    variants, least = _variants(rows), _least(rows)
     lines = _head(*CELL, *variants)
-    for cell in dict.fromkeys(_cell(row) for row in rows):
-        own = {row["variant"]: row for row in rows if _cell(row) == cell}
+    for cell, of_cell in by_cell(rows).items():
+        limits = {row["variant"]: row[LIMIT] for row in of_cell}
         texts = []
         for variant in variants:
-            text = _text(1e3 * own[variant][LIMIT], ".4g") if variant in own else "-"
-            least = variant in own and own[variant][LIMIT] == _least(rows, own[variant])
-            texts.append(f"**{text}**" if least else text)
+            limit = limits.get(variant, np.nan)
+            text = _text(1e3 * limit, ".4g")
+            texts.append(f"**{text}**" if limit == least[cell] else text)
         lines.append(_line(*cell, *texts))
     return "\n".join(lines)
 
@@ -114,14 +115,12 @@ def _variants(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(row["variant"] for row in rows))
 
 
-def _cell(row: Row) -> tuple[str, ...]:
-    return tuple(row[key] for key in CELL)
-
-
-def _least(rows: list[Row], of: Row) -> float:
-    """The lowest r + sigma of a cell."""
-    known = [r[LIMIT] for r in rows if _cell(r) == _cell(of) and np.isfinite(r[LIMIT])]
-    return min(known, default=np.nan)
+def _least(rows: list[Row]) -> dict[tuple[str, ...], float]:
+    """The lowest r + sigma of every cell; NaN where none is known."""
+    return {
+        cell: min([row[LIMIT] for row in of_cell if np.isfinite(row[LIMIT])], default=np.nan)
+        for cell, of_cell in by_cell(rows).items()
+    }
 
 
 def _ratio_text(row: Row) -> str:

@@ -4,17 +4,15 @@ The residual variance counts noise that r averages away, and hardly sees a bias 
 So the matrix alone, which is about residual variance, cannot say whether a prior is good.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import sweep
 from benchmarks.cells import NARROW, PUBLISHED, priors
-from benchmarks.choice import described
-from benchmarks.real import MASKS, check_data
+from benchmarks.choice import described, swept
+from benchmarks.real import check_data
 from benchmarks.record import keep
-from benchmarks.skies import template_file
 from sweep.statistics.estimators import ESTIMATORS
 from sweep.statistics.zones import read_zones
 
@@ -63,21 +61,9 @@ def main(*skies: str) -> None:
 
 def measured(sky: str, clusters: str, choice: str) -> dict[str, Any]:
     """Residual variance and r of three zones together, with the errors of a bootstrap."""
-    file = f"{sky}-{clusters}-{''.join(c for c in choice if c.isalnum())}.zarr"
-    files = ["sky=templates", f"sky.path='{template_file(sky)}'", f"mask.path='{MASKS}'"]
-    subprocess.run(
-        [
-            str(Path(sys.executable).with_name("sweep")),
-            "-m",
-            *CLUSTERS[clusters],
-            *files,
-            f"store.path='{STORES / file}'",
-            *CHOICES[choice],
-        ],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    ds = sweep.open(STORES / file)
+    path = STORES / f"{sky}-{clusters}-{''.join(c for c in choice if c.isalnum())}.zarr"
+    swept(path, sky, *CLUSTERS[clusters], *CHOICES[choice], quiet=True)
+    ds = sweep.open(path)
     zones = read_zones(ds, range(ds.sizes["experiment"]))
     noisy = ds["realisation"].values >= 0
     row: dict[str, Any] = {

@@ -9,7 +9,6 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # a program is compiled once for all tests, the commands that they start, and the next run
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_HERE.parent / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 import jax  # noqa: E402, reads the environment
 import pytest  # noqa: E402

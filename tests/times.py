@@ -75,10 +75,9 @@ class _Recorder:
         self.spent: dict[str, Any] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        name = report.nodeid.partition("@")[0]
-        self.seconds[name] += report.duration
+        self.seconds[report.nodeid] += report.duration
         for what, seconds in report.user_properties:
-            of_test = self.spent.setdefault(name, defaultdict(float))
+            of_test = self.spent.setdefault(report.nodeid, defaultdict(float))
             of_test[what] += seconds
 
     def pytest_sessionfinish(self) -> None:

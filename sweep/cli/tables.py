@@ -87,8 +87,9 @@ def add_lines(shown: Table, *lines: str) -> None:
 
 def summary_table(table: Any, title: str, width: int) -> Table:
     """A summary (pandas) as a rich table; settings that do not differ stand below it."""
-    hidden = _HIDDEN if "converged" in table else _HIDDEN[1:]
-    counts = tuple(c for c in STATISTICS if c in table and c not in (*_SHOWN, *hidden))
+    totals = [total for count, total in _SHARES.items() if count in table]
+    hidden = (*_SHOWN, *_HIDDEN, *totals)
+    counts = tuple(c for c in STATISTICS if c in table and c not in hidden)
     if "suspect" in table and not (table["suspect"] > 0).any():
         counts = tuple(c for c in counts if c != "suspect")
     shown = draw(table, title, counts, list(_SHOWN), width)
@@ -149,12 +150,9 @@ def _columns(table: Any, title: str, columns: list[str], headings: Mapping[str, 
 
 
 _HIDDEN = (
-    "realisations",  # beside converged; an import does not say how fits ended
     "usable",
     "unusable",
-    "suspect_of",
     "suspect_parameters",
-    "starts_tried",
     "gradient_norm",
     "evaluations",
     "cmb_variance_error",
@@ -165,7 +163,7 @@ _HIDDEN = (
 
 
 _SHARES = {"converged": "realisations", "suspect": "suspect_of", "starts_same": "starts_tried"}
-"""Counts that are shown with what they are of."""
+"""Counts that are shown with what they are of, which then has no column of its own."""
 
 
 def _cell(row: Any, column: str) -> str:
