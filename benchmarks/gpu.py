@@ -14,6 +14,7 @@ from sweep.memory import block_bytes
 from sweep.problem import observe_block
 from sweep.solvers import NewtonSolver
 from sweep.solvers.base import repeated
+from sweep.solvers.newton.box import internal_box, internal_starts
 
 BLOCKS = (1, 4, 16, 64, 256, 512)
 
@@ -50,12 +51,13 @@ def measure(setup: Setup, block: int, speed: float) -> dict[str, Any]:
     total = time.perf_counter() - start
 
     observed = observe_block(setup.problem, setup.maps(tuple(range(block))))
-    starts = repeated(setup.bounds.start, block)
-    ((ended, work),) = solver.pools(setup.problem, observed.rows, setup.bounds)(starts)
+    box = internal_box(setup.bounds, setup.problem.cells.lengths[0])
+    starts = internal_starts(setup.bounds, repeated(setup.bounds.start, block), box)
+    ended, work = solver.pools(setup.problem, observed.rows, box)(starts)
     lanes = solver.lanes(block)
     parts = phases(setup, lanes)
-    ticks = int(work.ticks)
-    times = {"evaluate": ticks, "sums": ticks, "step": int(work.steps), "scan": int(work.scans)}
+    ticks = work.ticks
+    times = {"evaluate": ticks, "sums": ticks, "step": work.steps, "scan": work.scans}
     shares = {k: v * times.get(k, block / lanes) / 1e3 / total for k, v in parts.items()}
     evaluations = float(np.mean(ended.evaluations))
     bound = speed / (pass_bytes(setup) * evaluations)
@@ -68,7 +70,7 @@ def measure(setup: Setup, block: int, speed: float) -> dict[str, Any]:
         "solver share": round(float(result.seconds.sum()) / total, 2),
         "evaluations": round(evaluations, 1),
         "scans": round(float(np.mean(ended.scans)), 1),
-        **{f"{name} of the pool": int(count) for name, count in work._asdict().items()},
+        **{f"{name} of the pool": count for name, count in work._asdict().items()},
         # of the evaluations of all lanes, those of fits that had not ended, or waited
         "busy": round(evaluations * block / (ticks * lanes), 2),
         "bound fits/s": round(bound, 1),

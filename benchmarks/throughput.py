@@ -15,9 +15,11 @@ from sweep.fit import BlockResult, fit_block
 from sweep.lanes import over_realisations
 from sweep.problem import components, observe_block
 from sweep.problem.derivatives import derivatives
+from sweep.solvers.base import repeated
+from sweep.solvers.newton.box import internal_box, internal_starts
 from sweep.solvers.newton.scan import scan
-from sweep.solvers.newton.solver import internal_box
-from sweep.solvers.newton.system import assemble, newton_step
+from sweep.solvers.newton.step import newton_step
+from sweep.solvers.newton.system import assemble
 
 PROBLEMS = {
     "seed": ("GAL060", 1500, 500, 500),
@@ -113,10 +115,10 @@ def phases(setup: Setup, block: int) -> dict[str, float]:
     """Milliseconds of the parts of a fit, each alone, for a block of realisations together."""
     p, maps = setup.problem, setup.maps(tuple(range(block)))
     rows = observe_block(p, maps).rows
-    start, box = internal_box(setup.bounds, p.cells.lengths[0])
+    box = internal_box(setup.bounds, p.cells.lengths[0])
     damping = jnp.float64(1e-5)
-    x = jnp.stack([start] * block)
-    params = {name: jnp.stack([v] * block) for name, v in setup.bounds.start.items()}
+    params = repeated(setup.bounds.start, block)
+    x = internal_starts(setup.bounds, params, box)
 
     def block_of(one: Callable) -> Callable:
         return jax.jit(lambda *given: over_realisations(lambda a: one(*a))(given))

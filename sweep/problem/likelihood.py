@@ -99,7 +99,7 @@ def expand(params: Params, problem: SpectralProblem, observation: Observation) -
         for i, p in enumerate(PARAMETERS)
     }
     slope, curve = ({p: sums[p][k] for p in PARAMETERS} for k in (0, 1))
-    # from coldness to temperature: c = 1/T
+    # from inverse temperature c = 1/T to temperature
     t, g, h = params["temp_dust"], slope["temp_dust"], curve["temp_dust"]
     slope["temp_dust"] = -g / t**2
     curve["temp_dust"] = h / t**4 + 2.0 * g / t**3

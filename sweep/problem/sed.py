@@ -18,7 +18,7 @@ from sweep.units import H_OVER_K_GHZ, rj_to_cmb
 
 Table = Float[Array, "cluster frequency"]
 Spectral = Float[Array, "parameter cluster"]
-"""beta_dust, coldness = 1 / temp_dust (1/K), beta_pl; see `coordinates`."""
+"""beta_dust, inverse temperature 1 / temp_dust (1/K), beta_pl; see `coordinates`."""
 
 
 @jax.tree_util.register_dataclass
@@ -70,7 +70,7 @@ class SpectralProblem:
 class Tables(NamedTuple):
     """Columns of the whitened mixing matrix in factors, and their derivatives.
 
-    Dust is `power` times `planck`. Derivatives of the Planck factor are for the coldness.
+    Dust is `power` times `planck`. Derivatives of the Planck factor are for 1/T.
 
     Attributes:
         cmb: the CMB column, 1/uK_CMB, shape (frequency,).
@@ -94,13 +94,15 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     """Evaluate the columns for every cluster; rows beyond `Cells.lengths` have none."""
     nu, weight = problem.frequency, problem.inverse_sigma
     lengths = problem.cells.lengths
-    beta_dust, coldness, beta_pl = (v[:n, None] for v, n in zip(spectral, lengths, strict=True))
+    beta_dust, inverse_temperature, beta_pl = (
+        v[:n, None] for v, n in zip(spectral, lengths, strict=True)
+    )
     rj = rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
     log_dust = jnp.log(nu / problem.dust_nu0)
     log_synchrotron = jnp.log(nu / problem.synchrotron_nu0)
 
     x, x0 = H_OVER_K_GHZ * nu, H_OVER_K_GHZ * problem.dust_nu0
-    e, e0 = jnp.expm1(x * coldness), jnp.expm1(x0 * coldness)
+    e, e0 = jnp.expm1(x * inverse_temperature), jnp.expm1(x0 * inverse_temperature)
     planck = e0 / e
     # derivatives of ln expm1(x c): s = x / (1 - e^-xc), then s (x - s)
     s, s0 = x + x / e, x0 + x0 / e0
@@ -120,9 +122,9 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
 
 
 def coordinates(params: Params, length: int | None = None, xp: Any = jnp) -> Spectral:
-    """Internal coordinates: all parameters on axes of one length, temperature as coldness.
+    """Internal coordinates: all parameters on axes of one length, temperature as its inverse.
 
-    Warm dust is a power law times a function that is nearly linear in 1/T: in coldness a Newton
+    Warm dust is a power law times a function that is nearly linear in 1/T: there a Newton
     step reaches the hot end of the box at once, in temperature it takes tens.
 
     Args:

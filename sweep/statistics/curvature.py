@@ -125,7 +125,7 @@ def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
     counts = [fit.params[p].shape[0] for p in PARAMETERS]
     total, offset = sum(counts), np.cumsum([0, *counts[:-1]])
     index = np.asarray(fit.problem.cells.flat_index) + offset[:, None]
-    # from coldness 1/T to temperature, as in `sweep.problem.likelihood.expand`
+    # from inverse temperature to temperature, as in `sweep.problem.likelihood.expand`
     temperature = _joined(fit.params)[index[1]]
     factor = np.stack([np.ones_like(temperature), -(temperature**-2.0), np.ones_like(temperature)])
     slope = at.gradient * factor

@@ -217,7 +217,7 @@ def _shifted(
     at = derivatives(problem, rows, coordinates(x))
     length = max(v.shape[0] for v in params.values())
     slope = total(at.gradient, problem.cells.flat_index, length)
-    # from coldness 1/T to temperature
+    # from inverse temperature to temperature
     factor = {p: 1.0 for p in PARAMETERS} | {"temp_dust": -(x["temp_dust"] ** -2.0)}
     of_prior = jax.grad(partial(penalty, prior))(x)
     norms = [

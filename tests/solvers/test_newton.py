@@ -11,6 +11,7 @@ import pytest
 import sweep
 from benchmarks.real import SKY, real_sky
 from sweep.config.build import build
+from sweep.config.schema import SEARCH
 from sweep.fit import fit_block
 from sweep.problem import SpectralProblem, chi_square, observe, observe_block
 from sweep.problem import derivatives as forms
@@ -19,15 +20,17 @@ from sweep.problem.sed import Tables, coordinates
 from sweep.solvers import SOLVERS, Bounds, NewtonSolver, Solver
 from sweep.solvers.base import repeated
 from sweep.solvers.newton import scan as scanning
+from sweep.solvers.newton import step as stepping
 from sweep.solvers.newton import system as systems
+from sweep.solvers.newton.box import internal_box, internal_starts
+from sweep.solvers.newton.constants import CONSTANTS, Constants
 from sweep.solvers.newton.lane import Settings
 from sweep.solvers.newton.pool import fit_pool
-from sweep.solvers.newton.solver import internal_box
 from sweep.types import PARAMETERS, Params, Status
 from tests.problems import BOX, COUNTS, TRUTH, bounds, problem_and_signal
 
 derivatives, row_values = jax.jit(forms.derivatives), jax.jit(forms.row_values)
-assemble, newton_step = jax.jit(systems.assemble), jax.jit(systems.newton_step)
+assemble, newton_step = jax.jit(systems.assemble), jax.jit(stepping.newton_step)
 scan = jax.jit(scanning.scan, static_argnums=5)
 value_of = jax.jit(chi_square)
 
@@ -76,7 +79,8 @@ def _small(request: pytest.FixtureRequest):
     counts = {"beta_dust": 7, "temp_dust": 5, "beta_pl": 3}
     problem = regrouped(problem, counts, request.param)
     rows = observe(problem, noisy(problem, signal, 1)[0]).rows
-    start, ends = internal_box(box(counts), problem.cells.lengths[0])
+    ends = internal_box(box(counts), problem.cells.lengths[0])
+    start = internal_starts(box(counts), repeated(box(counts).start, 1), ends)[0]
     rng = np.random.default_rng(3)
     x = start.at[0, :7].add(rng.normal(0, 0.02, 7)).at[1, :5].add(rng.normal(0, 1e-3, 5))
     x = x.at[2, :3].add(rng.normal(0, 0.05, 3))
@@ -288,38 +292,34 @@ def _pools():
     maps = noisy(problem, signal, 4)
     ours = regrouped(problem, counts)
     rows = observe_block(ours, maps).rows
-    start, ends = internal_box(box(counts), ours.cells.lengths[0])
-    starts = repeated(box(counts).start, 4)
-    one = newton().pools(ours, rows, box(counts))(starts)
-    inner = jnp.stack([start] * 4)
-    lowered = jax.jit(fit_pool, static_argnums=5).lower(ours, rows, inner, ends, SETTINGS, 2)
+    ends = internal_box(box(counts), ours.cells.lengths[0])
+    starts = internal_starts(box(counts), repeated(box(counts).start, 4), ends)
+    one = newton().pools(ours, rows, ends)(starts)
+    lowered = jax.jit(fit_pool, static_argnums=5).lower(ours, rows, starts, ends, SETTINGS, 2)
     quickly: dict[str, str | bool] = {
         "xla_backend_optimization_level": "0"
     }  # compiles in half the time
-    two = lowered.compile(compiler_options=quickly)(ours, rows, inner, ends, SETTINGS)
+    two = lowered.compile(compiler_options=quickly)(ours, rows, starts, ends, SETTINGS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax, "default_backend", lambda: "an accelerator")
         theirs = regrouped(problem, counts)  # rows in a single tile
-        (four,) = newton().pools(theirs, observe_block(theirs, maps).rows, box(counts))(starts)
+        four = newton().pools(theirs, observe_block(theirs, maps).rows, ends)(starts)
     return one, two, four
 
 
 def test_lanes_side_by_side_end_where_a_single_one_does(pools):
-    singles, *wider = pools
+    (one, _), *wider = pools
     for other, _ in wider:
         for name in ("status", "certified"):
-            one = np.concatenate([getattr(ended, name) for ended, _ in singles])
-            np.testing.assert_array_equal(one, getattr(other, name))
-        one = np.concatenate([ended.x for ended, _ in singles])
-        np.testing.assert_allclose(one, other.x, rtol=1e-7)
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_allclose(one.x, other.x, rtol=1e-7)
 
 
 def test_a_pool_counts_its_work(pools):
     """A single lane works for itself; of several, each waits for what another is about."""
-    singles, *wider = pools
-    for ended, work in singles:
-        assert work.ticks == ended.evaluations[0]
-        assert work.scans == ended.scans[0] >= 1
+    (one, alone), *wider = pools
+    assert alone.ticks == sum(one.evaluations)
+    assert alone.scans == sum(one.scans) >= 4
     for width, (ended, work) in zip((2, 4), wider, strict=True):
         assert max(ended.evaluations) <= work.ticks < np.sum(ended.evaluations)
         assert width * work.ticks >= np.sum(ended.evaluations)
@@ -353,11 +353,12 @@ def test_a_certificate_is_about_where_the_fit_ended():
     problem = regrouped(problem, counts)
     rows = observe_block(problem, noisy(problem, 0.01 * signal, 1, seed=3)).rows
     own = jax.tree.map(lambda leaf: leaf[0], rows)
-    _, ends = internal_box(box(counts), problem.cells.lengths[0])
+    ends = internal_box(box(counts), problem.cells.lengths[0])
+
+    starts = internal_starts(box(counts), repeated(box(counts).start, 1), ends)
 
     def capped(steps: int):
-        solver = replace(newton(), max_steps=steps)
-        return solver.pools(problem, rows, box(counts))(repeated(box(counts).start, 1))[0][0]
+        return replace(newton(), max_steps=steps).pools(problem, rows, ends)(starts)[0]
 
     through = capped(1000)
     assert through.certified[0] == 1
@@ -507,3 +508,31 @@ def test_weak_curvatures_are_followed_below_rounding() -> None:
     result = fit_block(setup.solver, setup.objective, setup.problem, maps, setup.bounds)
     assert result.status[0] == Status.CONVERGED
     assert result.gradient_norm[0] < 1e-6
+
+
+def test_other_constants_are_another_search():
+    """They change minima, so a store must not mix them: with one of these raise the version."""
+    assert CONSTANTS.version == SEARCH
+    assert (
+        Constants(
+            version=2,
+            rounding=1e-16,
+            lost_steps=30,
+            enough=1e-4,
+            poor=0.25,
+            good=0.75,
+            very_good=0.9,
+            first_damping=1e-5,
+            least_raised_damping=1e-2,
+            weak_gauss_newton=0.1,
+            weak_box=1e-6,
+            solutions=8,
+            cg_steps=200,
+            loosest_cg=1e-2,
+            tightest_cg=1e-6,
+            most_eliminated=0.9,
+            jump=1e-4,
+            jump_roundings=1e3,
+        )
+        == CONSTANTS
+    )

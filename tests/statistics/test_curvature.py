@@ -49,7 +49,7 @@ def test_errors_are_those_of_the_dense_inverse(counts: dict[str, int], form: str
 
 
 def test_gradient_and_hessian_are_the_dense_ones() -> None:
-    """Away from a minimum: there, temperature is more than a factor away from coldness."""
+    """Away from a minimum: there, temperature is more than a factor away from its inverse."""
     maps, fit = near(*COUNTS[0])
     gradient, hessian = second_order(fit)
     dense = hessian_of(fit, maps)

@@ -12,18 +12,18 @@ from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Rows
 from sweep.problem.sed import Spectral, SpectralProblem
+from sweep.solvers.newton.box import Box
 from sweep.solvers.newton.lane import (
     Lane,
     Settings,
     begin,
-    descend,
     evaluate,
     has_ended,
     is_spent,
     is_waiting,
-    look,
+    scan_or_end,
+    step,
 )
-from sweep.solvers.newton.system import Box
 
 
 class Ended(NamedTuple):
@@ -41,12 +41,13 @@ class Ended(NamedTuple):
     @classmethod
     def of(cls, lane: Lane) -> "Ended":
         """What remains of a lane, or of each of several."""
+        descent = lane.descent
         return cls(
-            lane.x,
-            lane.system.norm,
+            descent.x,
+            descent.system.norm,
             lane.status,
-            lane.steps,
-            lane.evaluations,
+            descent.steps,
+            descent.evaluations,
             lane.scans,
             lane.jumps,
             lane.certified,
@@ -90,20 +91,20 @@ def fit_pool(
     count = rows.total.shape[0]
 
     def tick(lane: Lane, own: Rows) -> Lane:
-        return evaluate(lane, own, problem, box, settings)
+        return evaluate(lane, own, problem, box)
 
     def choose(lanes: Lane, own: Rows, work: Work) -> tuple[Lane, Work]:
         """The next point of every lane; a branch that no lane takes costs nothing."""
         waiting = _each(lambda lane: is_waiting(lane, settings), width)(lanes)
         scanning = waiting & ~_each(lambda lane: is_spent(lane, settings), width)(lanes)
 
-        def looked(lane: Lane, rows: Rows) -> Lane:
-            return look(lane, rows, problem, box, settings)
+        def scanned(lane: Lane, rows: Rows) -> Lane:
+            return scan_or_end(lane, rows, problem, box, settings)
 
         def stepped(lane: Lane) -> Lane:
-            return descend(lane, problem, box)
+            return step(lane, problem, box)
 
-        lanes = _where_any(waiting, looked, lanes, own)
+        lanes = _where_any(waiting, scanned, lanes, own)
         stepping = ~has_ended(lanes) & ~waiting
         done = Work(work.ticks + 1, work.steps + jnp.any(stepping), work.scans + jnp.any(scanning))
         return _where_any(stepping, stepped, lanes), done

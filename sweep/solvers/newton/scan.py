@@ -15,7 +15,8 @@ from jaxtyping import Array, Bool, Float, Int, Scalar
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.derivatives import products, row_values
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
-from sweep.solvers.newton.system import Box, gather, total
+from sweep.solvers.newton.box import Box
+from sweep.solvers.newton.system import gather, total
 
 
 class Scan(NamedTuple):

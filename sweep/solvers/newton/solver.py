@@ -12,14 +12,12 @@ from jaxtyping import Array, Float
 from sweep.lanes import side_by_side
 from sweep.problem import Observation, SpectralProblem
 from sweep.problem.cells import Rows
-from sweep.problem.prior import Penalty
-from sweep.problem.sed import Spectral, coordinates
 from sweep.programs import keeping_programs
 from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver
+from sweep.solvers.newton.box import Box, internal_box, internal_starts, own_parameters
 from sweep.solvers.newton.lane import Settings
 from sweep.solvers.newton.pool import Ended, Work, fit_pool
-from sweep.solvers.newton.system import Box
-from sweep.types import PARAMETERS, Params, Status
+from sweep.types import Params, Status
 
 _MANY = 64
 """From this many realisations on, a pool has a quarter as many lanes."""
@@ -58,18 +56,18 @@ class NewtonSolver(Solver):
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Fit:
         """See `Solver.prepare`. `objective` must be the closed form, whose derivatives it knows."""
-        _, box = internal_box(bounds, problem.cells.lengths[0])
-        run = self.pools(problem, block.rows, bounds)
+        box = internal_box(bounds, problem.cells.lengths[0])
+        run = self.pools(problem, block.rows, box)
 
         def solve(starts: Params) -> Solution:
-            ended, _ = zip(*run(starts), strict=True)
-            return self._solution(jax.tree.map(lambda *x: np.concatenate(x), *ended), bounds, box)
+            ended, _ = run(internal_starts(bounds, starts, box))
+            return self._solution(ended, bounds, box)
 
         return solve
 
     def pools(
-        self, problem: SpectralProblem, rows: Rows, bounds: Bounds
-    ) -> Callable[[Params], list[tuple[Ended, Work]]]:
+        self, problem: SpectralProblem, rows: Rows, box: Box
+    ) -> Callable[[Float[Array, "realisation parameter cluster"]], tuple[Ended, Work]]:
         """Compile; the call fits all realisations of `rows` from starts of theirs.
 
         It says how they ended, and at what cost. Side by side they are one pool, one after another
@@ -77,24 +75,27 @@ class NewtonSolver(Solver):
         """
         count = len(rows.total)
         parts = [range(count)] if side_by_side() else [range(i, i + 1) for i in range(count)]
-        arguments = self._arguments(problem, _taken(rows, parts[0]), bounds)
+        arguments = self._arguments(problem, _taken(rows, parts[0]), box)
         program = self._program(arguments)
-        bare, _, _, box, settings = arguments
+        bare, *_, settings = arguments
 
-        def run(starts: Params) -> list[tuple[Ended, Work]]:
-            inner = _internal_starts(bounds, starts, box)
-            return [
+        def run(starts: Float[Array, "realisation parameter cluster"]) -> tuple[Ended, Work]:
+            pools = [
                 jax.block_until_ready(
-                    program(bare, _taken(rows, part), inner[_slice(part)], box, settings)
+                    program(bare, _taken(rows, part), starts[_slice(part)], box, settings)
                 )
                 for part in parts
             ]
+            ended, work = zip(*pools, strict=True)
+            together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *ended)
+            return together, jax.tree.map(lambda *counts: sum(map(int, counts)), *work)
 
         return run
 
     def compiled(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> jax.stages.Compiled:
         """The program of one pool for all of `rows`, of which shapes are enough."""
-        return self._program(self._arguments(problem, rows, bounds))
+        box = internal_box(bounds, problem.cells.lengths[0])
+        return self._program(self._arguments(problem, rows, box))
 
     def _program(self, arguments: tuple) -> jax.stages.Compiled:
         _, rows, *_ = arguments
@@ -120,10 +121,9 @@ class NewtonSolver(Solver):
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(rows))
         return analysis.temp_size_in_bytes // _SEVERAL if analysis is not None else _LANE * size
 
-    def _arguments(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> tuple:
+    def _arguments(self, problem: SpectralProblem, rows: Rows, box: Box) -> tuple:
         cells = problem.cells
-        start, box = internal_box(bounds, cells.lengths[0])
-        starts = jax.ShapeDtypeStruct((rows.total.shape[0], *start.shape), start.dtype)
+        starts = jax.ShapeDtypeStruct((rows.total.shape[0], *box.low.shape), box.low.dtype)
         # pixels are of no interest here: without them, problems of other masks share the program
         bare = SpectralProblem(
             problem.frequency,
@@ -139,72 +139,13 @@ class NewtonSolver(Solver):
     def _solution(self, ended: Ended, bounds: Bounds, box: Box) -> Solution:
         converged = (ended.status == Status.STALLED) & (ended.norm < self.tolerance)
         return Solution(
-            params=_parameters(ended.x, bounds, box),
+            params=own_parameters(ended.x, bounds, box),
             status=np.where(converged, Status.CONVERGED, ended.status),  # pyright: ignore
             iterations=ended.steps,
             evaluations=ended.evaluations,
             certified=ended.certified,
             jumps=ended.jumps,
         )
-
-
-def internal_box(bounds: Bounds, length: int) -> tuple[Spectral, Box]:
-    """Start and box in internal coordinates, where the warm end of the temperature is the low."""
-    start, low, high = (
-        _internal(bounds.whole(part), length) for part in (bounds.start, bounds.low, bounds.high)
-    )
-    low, high = np.minimum(low, high), np.maximum(low, high)
-    return jnp.asarray(start), Box(jnp.asarray(low), jnp.asarray(high), _penalty(bounds, length))
-
-
-def _internal(params: Params, length: int) -> np.ndarray:
-    return np.asarray(coordinates(jax.tree.map(np.asarray, params), length, np))
-
-
-def _penalty(bounds: Bounds, length: int) -> Penalty | None:
-    if bounds.prior is None:
-        return None
-
-    def stacked(values: Params) -> Array:
-        rows = np.zeros((len(PARAMETERS), length))
-        for i, p in enumerate(PARAMETERS):
-            own = np.asarray(values.get(p, np.zeros(0)))[:length]
-            rows[i, : own.size] = own
-        return jnp.asarray(rows)
-
-    return Penalty(*map(stacked, bounds.prior))
-
-
-def _internal_starts(
-    bounds: Bounds, starts: Params, box: Box
-) -> Float[Array, "realisation parameter cluster"]:
-    """Starts in internal coordinates, exactly inside the box."""
-    count, length = len(next(iter(starts.values()))), box.low.shape[1]
-    inner = [
-        _internal(bounds.whole({p: v[i] for p, v in starts.items()}), length) for i in range(count)
-    ]
-    return jnp.asarray(np.clip(np.stack(inner), box.low, box.high))
-
-
-def _parameters(x: Array, bounds: Bounds, box: Box) -> Params:
-    """Parameters as users know them, exactly at the ends of their box where they are held."""
-    low, high = np.asarray(box.low), np.asarray(box.high)
-    beta_dust, coldness, beta_pl = np.moveaxis(np.asarray(x), 1, 0)
-    counts = {p: v.shape[0] for p, v in bounds.whole(bounds.start).items()}
-    lowest, highest = bounds.whole(bounds.low), bounds.whole(bounds.high)
-    warm, cold = coldness <= low[1], coldness >= high[1]
-    n = min(counts["temp_dust"], x.shape[2])  # axes padded beyond the rows have no clusters there
-    temperature = np.where(
-        warm[:, :n],
-        highest["temp_dust"][:n],
-        np.where(cold[:, :n], lowest["temp_dust"][:n], 1.0 / coldness[:, :n]),
-    )
-    params: dict[str, Any] = {
-        "beta_dust": beta_dust[:, : counts["beta_dust"]],
-        "temp_dust": temperature,
-        "beta_pl": beta_pl[:, : counts["beta_pl"]],
-    }
-    return {p: params[p] for p in bounds.start}
 
 
 def _taken(rows: Rows, part: range) -> Rows:

@@ -1,11 +1,5 @@
-"""The Newton step: beta_dust eliminated exactly, conjugate gradients for the rest.
+"""The likelihood about a point, summed from rows into clusters, with the priors."""
 
-The Hessian is the sum of the 3 x 3 blocks of the rows. Clusters of one parameter share no row, so
-its three diagonal blocks are diagonal: eliminating beta_dust costs a division, and a product with
-what is left (the Schur complement) two gathers and two sums over the rows. Nothing is assembled.
-"""
-
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -13,49 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Cells
-from sweep.problem.derivatives import DIAGONAL, TRIANGLE, Derivatives
+from sweep.problem.derivatives import DIAGONAL, Derivatives
 from sweep.problem.likelihood import held_by_box
-from sweep.problem.prior import Penalty
 from sweep.problem.sed import Spectral
-
-_PAIR = {pair: k for k, pair in enumerate(TRIANGLE)} | {
-    (j, i): k for k, (i, j) in enumerate(TRIANGLE)
-}
-
-_ROUNDS = 8
-"""Cap on the solutions of one step, each with the parameters fixed that left the box before."""
-
-_CG_STEPS = 200
-
-_WEAKEST = 0.1
-"""A curvature below this share of the Gauss-Newton one is raised to it."""
-
-_LEAST = 1e-6
-"""And one below this share of what the width of the box gives, where the data say nothing."""
-
-
-class Box(NamedTuple):
-    """Where parameters may go, and what is known of them before the data.
-
-    Attributes:
-        low, high: ends of the box in internal coordinates, shape (parameter, cluster); a parameter
-            whose ends are the same is fixed.
-        penalty: of the priors; None where there is none.
-    """
-
-    low: Spectral
-    high: Spectral
-    penalty: Penalty | None = None
-
-    @property
-    def least(self) -> Spectral:
-        """Curvature of a parameter whose standard deviation is the width of its box."""
-        width = self.high - self.low
-        return 1.0 / jnp.square(jnp.where(width > 0.0, width, 1.0))
-
-    def rise(self, x: Spectral, to: Spectral) -> Spectral:
-        """Penalty at `to` less that at `x`, cluster by cluster."""
-        return jnp.zeros_like(x) if self.penalty is None else self.penalty.rise(x, to)
+from sweep.solvers.newton.box import Box
 
 
 class System(NamedTuple):
@@ -65,8 +20,6 @@ class System(NamedTuple):
         gradient: shape (parameter, cluster).
         curvature: diagonal of the Hessian.
         gauss_newton: diagonal of the Gauss-Newton matrix.
-        scale: the same, never below what the width of the box gives, which is all that a parameter
-            has that the data do not constrain.
         free: parameters that are not held by an end of their box.
         norm: largest free gradient in units of the root of its own curvature.
     """
@@ -74,16 +27,8 @@ class System(NamedTuple):
     gradient: Spectral
     curvature: Spectral
     gauss_newton: Spectral
-    scale: Spectral
     free: Bool[Array, "parameter cluster"]
     norm: Scalar
-
-
-class Step(NamedTuple):
-    """A step inside the box, with the decrease that its model predicts."""
-
-    change: Spectral
-    predicted: Scalar
 
 
 def gather(values: Spectral, index: Int[Array, "parameter row"]) -> Float[Array, "parameter row"]:
@@ -114,148 +59,4 @@ def assemble(at: Derivatives, x: Spectral, cells: Cells, box: Box) -> System:
     held = held_by_box(x, gradient, box.low, box.high) | (box.high <= box.low)
     slope = jnp.abs(gradient) * jax.lax.rsqrt(jnp.maximum(jnp.abs(curvature), box.least))
     norm = jnp.max(jnp.where(held, 0.0, slope))
-    scale = jnp.maximum(gauss_newton, box.least)
-    return System(gradient, curvature, gauss_newton, scale, ~held, norm)
-
-
-class _Attempt(NamedTuple):
-    """A step in the making: `fixed` parameters move by `change`, the others are solved for."""
-
-    round: Int[Array, ""]
-    convex: Bool[Array, ""]
-    fixed: Bool[Array, "parameter cluster"]
-    change: Spectral
-    more: Bool[Array, ""]
-
-
-def newton_step(
-    at: Derivatives, system: System, x: Spectral, cells: Cells, box: Box, damping: Scalar
-) -> Step:
-    """Minimise the damped quadratic model within the box.
-
-    Parameters that a solution takes out of the box are fixed at its end and the rest is solved for
-    again. Where conjugate gradients meet negative curvature, the Gauss-Newton matrix takes the
-    place of the Hessian.
-    """
-    index = cells.flat_index
-    lowest, highest = box.low - x, box.high - x
-    tolerance = jnp.clip(system.norm, 1e-6, 1e-2)
-    least = jnp.maximum(_WEAKEST * system.gauss_newton, _LEAST * box.least)
-
-    def model(convex: Array) -> tuple[Array, Array]:
-        coupling = jnp.where(convex, at.gauss_newton, at.hessian)
-        return coupling, jnp.where(convex, system.gauss_newton, system.curvature)
-
-    def attempt(a: _Attempt) -> _Attempt:
-        coupling, diagonal = model(a.convex)
-        damped = jnp.maximum(diagonal, least) + damping * system.scale
-        moved = jnp.where(a.fixed & system.free, a.change, 0.0)
-        free = system.free & ~a.fixed
-        force = -system.gradient - total(_couple(coupling, gather(moved, index)), index, x.shape[1])
-        solved, negative = _solve(coupling, damped, force, free, cells, tolerance)
-        negative &= ~a.convex
-        change = jnp.where(free, solved, moved)
-        out = free & ((change < lowest) | (change > highest))
-        return _Attempt(
-            round=a.round + 1,
-            convex=a.convex | negative,
-            fixed=(a.fixed | out) & ~negative,
-            change=jnp.where(negative, 0.0, jnp.clip(change, lowest, highest)),
-            more=negative | jnp.any(out),
-        )
-
-    start = _Attempt(
-        round=jnp.int32(0),
-        convex=jnp.bool_(False),
-        fixed=jnp.zeros_like(system.free),
-        change=jnp.zeros_like(x),
-        more=jnp.bool_(True),
-    )
-    end = jax.lax.while_loop(lambda a: a.more & (a.round < _ROUNDS), attempt, start)
-    coupling, diagonal = model(end.convex)
-    at_rows = gather(end.change, index)
-    of_pairs = 0.5 * jnp.sum(at_rows * _couple(coupling, at_rows))
-    alone = jnp.sum(end.change * (system.gradient + 0.5 * diagonal * end.change))
-    return Step(end.change, -of_pairs - alone)
-
-
-def _couple(coupling: Array, v: Float[Array, "parameter row"]) -> Float[Array, "parameter row"]:
-    """Off-diagonal part of the 3 x 3 blocks times a vector, row by row."""
-    a = {pair: coupling[k] for pair, k in _PAIR.items()}
-    return jnp.stack(
-        [
-            a[1, 0] * v[1] + a[2, 0] * v[2],
-            a[1, 0] * v[0] + a[2, 1] * v[2],
-            a[2, 0] * v[0] + a[2, 1] * v[1],
-        ]
-    )
-
-
-def _solve(
-    coupling: Array,
-    diagonal: Spectral,
-    force: Spectral,
-    free: Array,
-    cells: Cells,
-    rtol: Scalar,
-) -> tuple[Spectral, Bool[Array, ""]]:
-    """Solve H y = force for the free parameters; also whether negative curvature was met."""
-    index, length = cells.flat_index, diagonal.shape[1]
-    short = cells.lengths[1]  # of the axes of temp_dust and beta_pl
-    inverse = jnp.where(free[0], 1.0 / diagonal[0], 0.0)
-    a10, a20, a21 = (coupling[_PAIR[pair]] for pair in ((1, 0), (2, 0), (2, 1)))
-    rest, rest_free, rest_diagonal = index[1:], free[1:, :short], diagonal[1:, :short]
-
-    def from_beta_dust(y: Array) -> Array:
-        at_rows = y[index[0]]
-        return total(jnp.stack([a10 * at_rows, a20 * at_rows]), rest, short)
-
-    def to_beta_dust(at_rows: Array) -> Array:
-        summed = total((a10 * at_rows[0] + a20 * at_rows[1])[None], index[:1], length)
-        return summed[0]
-
-    def schur(z: Array) -> Array:
-        at_rows = gather(z, rest)
-        of_dust = (inverse * to_beta_dust(at_rows))[index[0]]
-        products = jnp.stack([a21 * at_rows[1] - a10 * of_dust, a21 * at_rows[0] - a20 * of_dust])
-        return jnp.where(rest_free, rest_diagonal * z + total(products, rest, short), 0.0)
-
-    eliminated = total(jnp.stack([a10**2, a20**2]) * inverse[index[0]], rest, short)
-    preconditioner = jnp.where(
-        rest_free, rest_diagonal - jnp.minimum(eliminated, 0.9 * rest_diagonal), 1.0
-    )
-    residual = force[1:, :short] - from_beta_dust(force[0] * inverse)
-    z, negative = _conjugate_gradients(
-        schur, jnp.where(rest_free, residual, 0.0), preconditioner, rtol
-    )
-    beta_dust = (force[0] - to_beta_dust(gather(z, rest))) * inverse
-    padded = jnp.pad(z, ((0, 0), (0, length - short)))
-    return jnp.concatenate([beta_dust[None], padded]), negative
-
-
-def _conjugate_gradients(
-    product: Callable[[Array], Array], residual: Array, preconditioner: Array, rtol: Scalar
-) -> tuple[Array, Bool[Array, ""]]:
-    """Solve to a preconditioned residual of rtol; stop where the curvature is not positive."""
-
-    def step(state: tuple) -> tuple:
-        z, r, p, rho, count, _ = state
-        q = product(p)
-        curvature = jnp.vdot(p, q)
-        negative = curvature <= 0
-        alpha = jnp.where(negative, 0.0, rho / jnp.where(negative, 1.0, curvature))
-        z, r = z + alpha * p, r - alpha * q
-        y = r / preconditioner
-        following = jnp.vdot(r, y)
-        return z, r, y + following / rho * p, following, count + 1, negative
-
-    def is_unsolved(state: tuple) -> Bool[Array, ""]:
-        *_, rho, count, negative = state
-        return (rho > enough) & ~negative & (count < _CG_STEPS)
-
-    y = residual / preconditioner
-    rho = jnp.vdot(residual, y)
-    enough = rtol**2 * rho
-    start = (jnp.zeros_like(residual), residual, y, rho, jnp.int32(0), jnp.bool_(False))
-    end = jax.lax.while_loop(is_unsolved, step, start)
-    return end[0], end[5]
+    return System(gradient, curvature, gauss_newton, ~held, norm)
