@@ -24,6 +24,7 @@ PARTS = (
     "choice",
     "priors",
     "matrix",
+    "restarts",
     "gpu",
 )
 

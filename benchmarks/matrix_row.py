@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks.restarts import LOWER, fitted, minima, restarted
+from benchmarks.restarts import fitted, minima, restarted
 from sweep.cache import Cache
 from sweep.config.build import Setup
 from sweep.errors import ConfigError
-from sweep.fit import BlockResult, joined
+from sweep.fit import SAME, BlockResult, joined
 from sweep.spectra import residual_arrays
 from sweep.statistics.estimators import ESTIMATORS
 from sweep.statistics.residuals import Residuals
@@ -64,8 +64,8 @@ def measured(setup: Setup, draws: int, restarts: int, cache: Cache) -> dict[str,
         gap = minima(restarted(setup, tried)) - minima(noisy)[: len(tried)]
         row["restarts"] = {
             "tried": len(tried),
-            "lower": int(np.sum(gap < -LOWER)),
-            "higher": int(np.sum(gap > LOWER)),
+            "lower": int(np.sum(gap < -SAME)),
+            "higher": int(np.sum(gap > SAME)),
             "lowest": float(gap.min()),
             "highest": float(gap.max()),
         }

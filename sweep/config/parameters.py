@@ -33,5 +33,5 @@ def _check(key: str, conf: ParameterConf) -> None:
         raise ConfigError(f"{key}.fixed = {conf.fixed:g}: must be in the box [{low:g}, {high:g}]")
     if prior.width is not None:
         raise ConfigError(
-            f"{key}.fixed = {conf.fixed:g}: what is fixed has no prior; leave out {key}.prior"
+            f"{key}.fixed = {conf.fixed:g}: what is fixed has no prior: add {key}.prior.width=null"
         )

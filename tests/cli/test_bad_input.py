@@ -209,7 +209,7 @@ WRONG = {
     "fixed with a prior": (
         ["parameters.temp_dust.fixed=20", "parameters.temp_dust.prior.width=1"],
         "parameters.temp_dust.fixed = 20",
-        "what is fixed has no prior",
+        "add parameters.temp_dust.prior.width=null",
     ),
     "no start": (["solver.starts=0"], "solver.starts = 0", "must be at least 1"),
     "search of another version": (
