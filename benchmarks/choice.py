@@ -16,8 +16,8 @@ import sweep
 from benchmarks.real import MASKS, check_data
 from benchmarks.record import keep
 from benchmarks.skies import template_file
+from sweep.estimators import ESTIMATORS, Estimator
 from sweep.statistics.combination import best_of_zones
-from sweep.statistics.estimators import ESTIMATORS, Estimator
 from sweep.statistics.halves import halves
 from sweep.statistics.rankings import difference_error, templates_of
 from sweep.statistics.residuals import Residuals

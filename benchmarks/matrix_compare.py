@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sweep.statistics.estimators import ESTIMATORS
+from sweep.estimators import ESTIMATORS
 
 Row = dict[str, Any]
 

@@ -9,9 +9,9 @@ from benchmarks.restarts import fitted, minima, restarted
 from sweep.cache import Cache
 from sweep.config.build import Setup
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS
 from sweep.fit import SAME, BlockResult, joined
 from sweep.spectra import residual_arrays
-from sweep.statistics.estimators import ESTIMATORS
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import bootstrap, spread, templates, tensor_ratio
 from sweep.store import NOISELESS

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.matrix_compare import CELL, GOAL, Row, by_cell, cell_of, missed
 from benchmarks.restarts import upper_limit
-from sweep.statistics.estimators import ESTIMATORS, NAMES
+from sweep.estimators import ESTIMATORS, NAMES
 
 LIMIT = "cross upper_68"
 

@@ -13,7 +13,7 @@ from benchmarks.cells import NARROW, PUBLISHED, priors
 from benchmarks.choice import described, swept
 from benchmarks.real import check_data
 from benchmarks.record import keep
-from sweep.statistics.estimators import ESTIMATORS
+from sweep.estimators import ESTIMATORS
 from sweep.statistics.zones import read_zones
 
 STORES = Path("runs/priors")

@@ -18,9 +18,9 @@ import sweep
 from benchmarks.real import MASKS, SKY, check_data
 from benchmarks.record import keep
 from sweep.cache import Cache
+from sweep.estimators import Estimator
 from sweep.sky.cmb import FURAX_CS, PLANCK_2018
 from sweep.statistics.combination import Combination, Selection, best_of_zones
-from sweep.statistics.estimators import Estimator
 from sweep.statistics.tensor_ratio import Templates, bootstrap, spread, templates, tensor_ratio
 from sweep.statistics.zones import read_zones
 

@@ -14,6 +14,8 @@ ROOT = Path(sweep.__file__).parent
 ORDER = (
     "errors",
     "types",
+    "estimators",
+    "quantities",
     "units",
     "npz",
     "cache",

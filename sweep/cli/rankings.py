@@ -7,16 +7,10 @@ from typing import Any
 from rich.table import Table
 
 from sweep.cli.tables import add_lines, draw, with_error
+from sweep.estimators import ESTIMATORS, NAMES, Estimator
+from sweep.quantities.table import COLUMNS, OF_SPECTRA
 from sweep.statistics.candidates import ROUNDING, ROUNDING_USUAL
-from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
-from sweep.statistics.summary import OF_SPECTRA
 from sweep.statistics.suspects import warnings
-
-_MEANINGS = {
-    "r_upper_68": "r_upper_68 is r + sigma of the upper side, no limit at 68 %",
-    "r_upper_95": "r_upper_95 holds 95 % of the likelihood above the most likely r",
-    "r_limit_95": "r_limit_95 is the one-sided 95 % limit with r >= 0",
-}
 
 _ESTIMATORS = (
     "the noise-free fit does not see what noise does to a fit on average, and flatters; "
@@ -102,7 +96,7 @@ def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width:
 
 def front_table(table: Any, notes: Sequence[str], title: str, width: int) -> Table:
     """What `front` found."""
-    figures, headings = _by_estimator(table, "systematic", "uK^2")
+    figures, headings = _by_estimator(table, "systematic")
     more = ["statistical", "on_front", "residual_variance", "cmb_variance"]
     shown = draw(table, title, _counts(table), [*figures, *more], width, headings)
     add_lines(shown, _compared(table), *notes)
@@ -125,7 +119,7 @@ def _said(ratio: Any, estimator: Any) -> str:
     )
 
 
-def _by_estimator(table: Any, metric: str, unit: str = "") -> tuple[list[str], dict[str, str]]:
+def _by_estimator(table: Any, metric: str) -> tuple[list[str], dict[str, str]]:
     """Columns of a metric by each estimator that is known, that which ranks first, and headings."""
     if "estimator" not in table:
         return [], {}
@@ -134,6 +128,7 @@ def _by_estimator(table: Any, metric: str, unit: str = "") -> tuple[list[str], d
     ranking = set(table["estimator"])
     known.sort(key=lambda e: e not in ranking)
     headings = {}
+    unit = "" if COLUMNS[metric].unit == "1" else COLUMNS[metric].unit
     for each in known:
         heading = metric if each == known[0] else ""
         mark = f"{NAMES[each]}, ranks" if each in ranking else NAMES[each]
@@ -153,8 +148,8 @@ def _counts(table: Any) -> tuple[str, ...]:
 
 def _explain(shown: Table, metric: str, by_estimator: Sequence[str], *others: str) -> None:
     """Say what a limit is, and what the estimators miss, where both are shown."""
-    names = dict.fromkeys(name for name in (metric, *others) if name in _MEANINGS)
-    if names:
-        add_lines(shown, "; ".join(_MEANINGS[name] for name in names))
+    limits = dict.fromkeys(name for name in (metric, *others) if name.startswith("r_"))
+    if limits:
+        add_lines(shown, "; ".join(f"{name} is {COLUMNS[name].about}" for name in limits))
     if len(by_estimator) > 1 and metric in (*OF_SPECTRA, "systematic"):
         add_lines(shown, _ESTIMATORS)

@@ -8,10 +8,10 @@ from typing import Any
 from sweep.cli.rankings import front_table, halves_table, notes_of, ranking_table, zones_table
 from sweep.cli.tables import console, say, show
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.progress import Progress
+from sweep.quantities.table import METRICS, OF_SPECTRA
 from sweep.statistics.candidates import CONVERGED
-from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
-from sweep.statistics.summary import METRICS, OF_SPECTRA
 from sweep.store import open_dataset
 
 Add = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]

@@ -15,32 +15,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from sweep.statistics.summary import STATISTICS, telling
+from sweep.quantities.table import COLUMNS
+from sweep.statistics.summary import telling
 from sweep.statistics.suspects import warnings
-
-_SHOWN = ("cmb_variance", "cmb_variance_variance", "nll", "iterations", "seconds")
-
-_HEADINGS = {
-    "cmb_variance": "cmb_variance ± error\nuK^2",
-    "residual_variance": "residual_variance ± error\nuK^2",
-    "systematic": "systematic\nuK^2",
-    "statistical": "statistical ± error\nuK^2",
-    "certified": "no cluster\nlower",
-    "starts_same": "starts\nthe same",
-    "suspect": "suspect\nfits",
-    "compared": "compared\non",
-    "chosen_by": "chosen\nby",
-    "measured_by": "measured\nby",
-    "runner_up": "runner-\nup",
-    "alone": "best\nalone",
-    "on_front": "on the\nfront",
-    "behind": "behind\nthe first",
-    "significance": "in its\nerrors",
-    "seconds": "seconds\na fit",
-    "cmb_variance_variance": "its variance ± error\nuK^4",
-    "realisations": "reali-\nsations",
-    "iterations": "itera-\ntions",
-}
 
 WIDTH = 1000
 """Where the output is no terminal: tables in a log or a pipe are not cut."""
@@ -87,12 +64,13 @@ def add_lines(shown: Table, *lines: str) -> None:
 
 def summary_table(table: Any, title: str, width: int) -> Table:
     """A summary (pandas) as a rich table; settings that do not differ stand below it."""
-    totals = [total for count, total in _SHARES.items() if count in table]
-    hidden = (*_SHOWN, *_HIDDEN, *totals)
-    counts = tuple(c for c in STATISTICS if c in table and c not in hidden)
+    present = [c for c in COLUMNS.values() if "summary" in c.shown and c.name in table]
+    totals = {c.total for c in present}
+    counts = tuple(c.name for c in present if c.counts and c.name not in totals)
     if "suspect" in table and not (table["suspect"] > 0).any():
         counts = tuple(c for c in counts if c != "suspect")
-    shown = draw(table, title, counts, list(_SHOWN), width)
+    figures = [c.name for c in present if not c.counts]
+    shown = draw(table, title, counts, figures, width)
     add_lines(shown, *warnings(table))
     return shown
 
@@ -110,12 +88,12 @@ def draw(
     A narrow terminal gets fewer of the figures, then of the counts, the last ones first, rather
     than cut ones.
     """
-    settings = [c for c in table.columns if c not in (*STATISTICS, *counts)]
+    settings = table.attrs["settings"]
     same = [c for c in settings if table[c].nunique() == 1 and table[c].notna().all()]
     varying = telling(table, settings)
     counts = tuple(c for c in counts if table[c].notna().any())
     columns = [*varying, *counts, *figures]
-    shown = _columns(table, title, columns, _HEADINGS | dict(headings))
+    shown = _columns(table, title, columns, headings)
     dropped: list[str] = []
     for spare in (*figures[:0:-1], *counts[::-1]):
         if _needed(shown) <= width:
@@ -142,45 +120,37 @@ def _columns(table: Any, title: str, columns: list[str], headings: Mapping[str, 
     shown.add_column("experiment", no_wrap=True)
     for column in columns:
         numeric = pd.api.types.is_numeric_dtype(table[column])
-        heading = str(headings.get(column, column.replace(".", "\n").replace("_", " ")))
+        heading = headings.get(column) or _heading(column)
         shown.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for key, row in table.iterrows():
         shown.add_row(str(key), *(_cell(row, c) for c in columns))
     return shown
 
 
-_HIDDEN = (
-    "usable",
-    "unusable",
-    "suspect_parameters",
-    "gradient_norm",
-    "evaluations",
-    "cmb_variance_error",
-    "cmb_variance_variance_error",
-    "residual_variance",
-    "residual_variance_error",
-)
-
-
-_SHARES = {"converged": "realisations", "suspect": "suspect_of", "starts_same": "starts_tried"}
-"""Counts that are shown with what they are of, which then has no column of its own."""
+def _heading(column: str) -> str:
+    if column in COLUMNS:
+        return COLUMNS[column].heading
+    return column.replace(".", "\n").replace("_", " ")
 
 
 def _cell(row: Any, column: str) -> str:
-    error = row.get(f"{column}_error", math.nan)
+    value, error = row[column], row.get(f"{column}_error", math.nan)
     if not math.isnan(error):
-        return with_error(row[column], error)
-    if column in _SHARES and not math.isnan(row[column]):
-        return f"{int(row[column])} of {int(row[_SHARES[column]])}"
-    if column == "significance" and row["tied"]:
+        return with_error(value, error)
+    known = COLUMNS.get(column)
+    if known and known.format == "errors" and row["tied"]:
         return "tie"
-    if column == "r":
-        return f"{row['r']:.2e} +{row['r_plus']:.1e} -{row['r_minus']:.1e}"
-    if column in ("cmb_variance", "nll") and not math.isnan(row[column]):
-        return f"{row[column]:.6g}" if abs(row[column]) < 1e3 else f"{row[column]:.3f}"
-    if column == "certified" and not math.isnan(row[column]):
-        return f"{math.floor(100 * row[column] + 1e-6)} %"  # 100 % only where it is all of them
-    return _plain(row[column])
+    if not known or pd.isna(value):
+        return _plain(value)
+    if known.total:
+        return f"{int(value)} of {int(row[known.total])}"
+    if known.format == "interval":
+        return f"{value:.2e} +{row[f'{column}_plus']:.1e} -{row[f'{column}_minus']:.1e}"
+    if known.format == "precise":
+        return f"{value:.6g}" if abs(value) < 1e3 else f"{value:.3f}"
+    if known.format == "share":
+        return f"{math.floor(100 * value + 1e-6)} %"  # 100 % only where it is all of them
+    return _plain(value)
 
 
 def with_error(value: float, error: float) -> str:

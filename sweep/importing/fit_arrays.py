@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sweep.importing.furax_cs import Run
+from sweep.quantities.base import FIT
+from sweep.quantities.table import VARIABLES
 from sweep.spectra import residual_arrays
 from sweep.store import NOISELESS
-from sweep.store.schema import FIT, VARIABLES
 from sweep.types import PARAMETERS, Status
 
 

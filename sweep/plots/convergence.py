@@ -9,11 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from sweep.errors import ConfigError
 from sweep.plots.legends import legend
-from sweep.plots.style import COLOURS, UK2, UK4, colours, save, style
+from sweep.plots.names import with_unit
+from sweep.plots.style import COLOURS, colours, save, style
 
 _ERRORS = {"mean": "standard_error", "variance": "variance_error"}
-
-_UNITS = {"uK^2": f"  [{UK2}]", "(uK^2)^2": f"  [{UK4}]", "1": ""}
 
 
 def plot_convergence(found: xr.Dataset, names: Sequence[str], *paths: str | Path) -> Path:
@@ -49,9 +48,7 @@ def plot_convergence(found: xr.Dataset, names: Sequence[str], *paths: str | Path
                     axes.fill_between(count, y - e, y + e, color=colour, alpha=0.2, linewidth=0)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("number of realisations")
-            axes.set_ylabel(
-                about["long_name"] + _UNITS.get(about["units"], f"  [{about['units']}]")
-            )
+            axes.set_ylabel(with_unit(about["long_name"], about["units"]))
         if few and len(names) > 1:
             legend(panels[-1], ("", entries))
         else:

@@ -10,11 +10,12 @@ from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from sweep.estimators import NAMES
 from sweep.plots.legends import MOST_ENTRIES, NOT_CONVERGED, fill_open, sample_of_open
 from sweep.plots.metrics import MASK
-from sweep.plots.names import COUNTS, count_ticks, name_of, value_of
-from sweep.plots.style import COLOURS, DASHES, MARKERS, SEQUENTIAL, UK2, save, style
-from sweep.statistics.estimators import NAMES
+from sweep.plots.names import COUNTS, count_ticks, name_of, value_of, with_unit
+from sweep.plots.style import COLOURS, DASHES, MARKERS, SEQUENTIAL, save, style
+from sweep.quantities.table import COLUMNS
 
 _MOST_DECADES = 1.0
 """Axes of a wider range are logarithmic."""
@@ -63,8 +64,9 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             sample = sample_of_open()
             sample.set_label(f"open: {NOT_CONVERGED}")
             entries.append(sample)
-        axes.set_xlabel(f"variance of the systematic residual, {_estimators(table)}  [{UK2}]")
-        axes.set_ylabel(f"variance of the statistical residual  [{UK2}]")
+        systematic, statistical = COLUMNS["systematic"], COLUMNS["statistical"]
+        axes.set_xlabel(with_unit(f"{systematic.label}, {_estimators(table)}", systematic.unit))
+        axes.set_ylabel(with_unit(statistical.label, statistical.unit))
         if key is not None:
             bar = figure.colorbar(ScalarMappable(norm, SEQUENTIAL), ax=axes, aspect=30)
             bar.set_label(name_of(key, list(table["clusters"])))

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 
 from sweep.errors import ConfigError
-from sweep.plots.names import with_unit
+from sweep.plots.names import parameter_label
 from sweep.plots.style import COLOURS, SEQUENTIAL, save, style
 from sweep.types import Parameter
 
@@ -53,11 +53,11 @@ def plot_histograms(
             true, fitted = truth[parameter][seen], values[parameter][seen]
             edges = np.linspace(*_limits(true, fitted), _BINS + 1)
             entries = _distributions(upper, true, fitted, edges, note)
-            upper.set_xlabel(with_unit(parameter))
+            upper.set_xlabel(parameter_label(parameter))
             upper.set_ylabel("share of the pixels")
             _against(lower, true, fitted, edges, norm)
-            lower.set_xlabel(f"true {with_unit(parameter)}")
-            lower.set_ylabel(f"recovered {with_unit(parameter)}")
+            lower.set_xlabel(f"true {parameter_label(parameter)}")
+            lower.set_ylabel(f"recovered {parameter_label(parameter)}")
         handles, texts = zip(*entries, strict=True)
         figure.legend(handles, texts, loc="outside upper left", ncols=len(entries))
         where: dict[str, Any] = {"ax": list(below), "aspect": 25}

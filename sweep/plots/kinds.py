@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.plots.convergence import plot_convergence
 from sweep.plots.counts import plot_counts
 from sweep.plots.front import plot_front
@@ -21,7 +22,6 @@ from sweep.plots.names import experiment_names
 from sweep.plots.ratio import plot_likelihoods
 from sweep.plots.solvers import plot_solvers, solver_table
 from sweep.plots.spectra import plot_spectra
-from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.front import front
 from sweep.statistics.maps import (
     cluster_maps,

@@ -19,8 +19,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Ellipse, Patch
 from matplotlib.ticker import MaxNLocator
 
-from sweep.plots.names import SYMBOLS, with_unit
-from sweep.plots.style import COLOURS, DIVERGING, GREY, HATCH, SEQUENTIAL, UK, Look, save, style
+from sweep.plots.names import SYMBOLS, parameter_label, with_unit
+from sweep.plots.style import COLOURS, DIVERGING, GREY, HATCH, SEQUENTIAL, Look, save, style
 from sweep.statistics.maps import ResidualMaps, sphere
 from sweep.types import Parameter
 
@@ -92,7 +92,7 @@ def plot_parameters(
                 limits = _range(maps[parameter]) if title == "error of" else like
                 cmap = "cividis" if title == "error of" else SEQUENTIAL
                 image = _mollweide(axes, maps[parameter], cmap, Normalize(*limits))
-                label = f"{title} {with_unit(parameter)}"
+                label = f"{title} {parameter_label(parameter)}"
                 _bar(figure, image, axes, maps[parameter], label)
                 if note and title != "true":
                     _hatch(axes)
@@ -116,7 +116,7 @@ def plot_cmb(maps: np.ndarray, *paths: str | Path, note: str = "") -> Path:
         norm = _symmetric(maps)
         for axes, map_, stokes in zip(figure.subplots(1, 2), maps, _STOKES, strict=True):
             image = _mollweide(axes, map_, DIVERGING, norm)
-            _bar(figure, image, axes, map_, f"recovered CMB, ${stokes}$  [{UK}]")
+            _bar(figure, image, axes, map_, with_unit(f"recovered CMB, ${stokes}$", "uK_CMB"))
             if note:
                 _hatch(axes)
         _say(figure, note, look)
@@ -150,9 +150,10 @@ def plot_residuals(found: ResidualMaps, *paths: str | Path, note: str = "") -> P
             panels, systematic, scatter, _STOKES, strict=True
         ):
             image = _mollweide(left, signed, DIVERGING, _symmetric(systematic))
-            _bar(figure, image, left, signed, f"{signed_text}, ${stokes}$  [{UK}]")
+            _bar(figure, image, left, signed, with_unit(f"{signed_text}, ${stokes}$", "uK_CMB"))
             image = _mollweide(right, size, SEQUENTIAL, Normalize(*_range(scatter)))
-            _bar(figure, image, right, size, f"statistical scatter, ${stokes}$  [{UK}]")
+            scatter_text = with_unit(f"statistical scatter, ${stokes}$", "uK_CMB")
+            _bar(figure, image, right, size, scatter_text)
             for axes in (left, right) if note else ():
                 _hatch(axes)
         _say(figure, note, look)

@@ -7,30 +7,18 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.plots.names import COUNTS
-from sweep.plots.style import UK2
-from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
+from sweep.estimators import ESTIMATORS, NAMES, Estimator
+from sweep.plots.names import COUNTS, with_unit
+from sweep.quantities.table import COLUMNS, OF_SPECTRA
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
-from sweep.statistics.summary import OF_SPECTRA, settings, summary
+from sweep.statistics.summary import settings, summary
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.store import NOISELESS
 from sweep.types import Status
 
 MASK = "mask.expression"
-
-LABELS = {
-    "cmb_variance": f"variance of the recovered CMB  [{UK2}]",
-    "residual_variance": f"variance of the residual CMB  [{UK2}]",
-    "nll": "mean NLL above the lowest",
-    "r": r"$r$ of the residuals, 68 % interval",
-    "bias": r"$|r|$ of the residuals",
-    "r_upper_68": r"$r + \sigma$ of the residuals",
-    "r_upper_95": r"upper end of the 95 % interval of $r$",
-    "r_limit_95": r"95 % limit on $r \geq 0$",
-}
-"""What axes call the metrics."""
 
 _DATA = ("sky", "instrument", "mask", "noise", "parameters", "fit")
 """Groups of settings that change the data, so that likelihoods cannot be compared."""
@@ -159,9 +147,11 @@ def _ratios(ds: xr.Dataset) -> Any:
 
 def label_of(metric: str, table: Any) -> str:
     """What an axis calls a metric, with the estimator where it has one."""
+    row = COLUMNS[metric]
+    label = with_unit(row.label, row.unit)
     if "estimator" not in table:
-        return LABELS[metric]
-    return f"{LABELS[metric]}, {' and '.join(NAMES[e] for e in sorted(set(table['estimator'])))}"
+        return label
+    return f"{label}, {' and '.join(NAMES[e] for e in sorted(set(table['estimator'])))}"
 
 
 def counts_of(table: Any) -> list[str]:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sweep.quantities.base import unit_symbol
+from sweep.quantities.table import VARIABLES
 from sweep.statistics.summary import settings, telling
 from sweep.types import PARAMETERS, Parameter
 
@@ -18,18 +20,21 @@ SYMBOLS: dict[Parameter, str] = {
 }
 """Dust index, dust temperature, synchrotron index."""
 
-UNITS: dict[Parameter, str] = {"beta_dust": "", "temp_dust": "K", "beta_pl": ""}
-
 COUNTS: dict[str, Parameter] = {f"clusters.{p}": p for p in PARAMETERS}
 """Settings that are cluster counts: with multires, nsides."""
 
 _SHORT = {"mask.expression": "mask", "noise.ratio": "noise ratio", "clusters": "clusters"}
 
 
-def with_unit(parameter: Parameter) -> str:
+def with_unit(text: str, unit: str) -> str:
+    """The label of an axis: what is along it, and the unit, "1" where there is none."""
+    symbol = unit_symbol(unit)
+    return f"{text}  [{symbol}]" if symbol else text
+
+
+def parameter_label(parameter: Parameter) -> str:
     """A parameter as the label of an axis."""
-    unit = UNITS[parameter]
-    return f"{SYMBOLS[parameter]}  [{unit}]" if unit else SYMBOLS[parameter]
+    return with_unit(SYMBOLS[parameter], VARIABLES[parameter].unit)
 
 
 def name_of(key: str, rules: Sequence[str] = ("kmeans",)) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import NullLocator
 
+from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.plots.legends import legend
-from sweep.plots.style import COLOURS, MARKERS, UK2, save, style
+from sweep.plots.names import with_unit
+from sweep.plots.style import COLOURS, MARKERS, save, style
 from sweep.spectra import multipoles
-from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import Templates
 
@@ -80,7 +81,7 @@ def plot_spectra(
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(ell[0] * 0.93, ell[-1] * 1.07)
         axes.set_xlabel(r"multipole $\ell$")
-        axes.set_ylabel(rf"$\ell(\ell+1)\,C_\ell^{{BB}}/2\pi$  [{UK2}]")
+        axes.set_ylabel(with_unit(r"$\ell(\ell+1)\,C_\ell^{BB}/2\pi$", "uK_CMB^2"))
         count = len(residuals.realisations)
         axes.set_title(
             f"{name or residuals.label}; {count} realisations, "

@@ -29,11 +29,6 @@ DIVERGING = "RdBu_r"
 GREY = "0.82"
 """Where there is nothing: pixels outside the mask, experiments that were not run."""
 
-UK = "\N{MICRO SIGN}K"
-UK2 = "\N{MICRO SIGN}K\N{SUPERSCRIPT TWO}"
-UK4 = "\N{MICRO SIGN}K\N{SUPERSCRIPT FOUR}"
-"""Units as labels write them, in brackets; of temperatures always thermodynamic, K_CMB."""
-
 HATCH = "////"
 """Over cells and maps of fits that did not converge."""
 

@@ -15,13 +15,14 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import NAMES, Estimator
 from sweep.progress import Progress
 from sweep.report import packing, zones
 from sweep.report.columns import (
     add_front,
     add_ratios,
-    metrics,
     number_columns,
+    places,
     settings_columns,
 )
 from sweep.report.details import (
@@ -38,7 +39,6 @@ from sweep.report.maps import KINDS, LAYERS, Atlas, resolutions
 from sweep.report.ranking import lowest, ranked
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.contexts import Context, contexts_of, described
-from sweep.statistics.estimators import NAMES, Estimator
 from sweep.statistics.progress import store_progress
 from sweep.statistics.summary import settings, summary
 from sweep.statistics.suspects import warnings
@@ -96,8 +96,8 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
             "base": json.loads(ds.attrs["base"]),
             "labels": [str(identity)[:8] for identity in ds["identity"].values],
             "settings": settings_columns(table, names),
-            "columns": number_columns(table, names, ds),
-            "metrics": metrics(table),
+            "columns": number_columns(table),
+            **places(table),
             "contexts": [{"label": c.label, "settings": dict(c.settings)} for c in contexts],
             "context": context,
             "estimators": [NAMES[e] for e in estimators],

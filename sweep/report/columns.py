@@ -1,4 +1,4 @@
-"""Columns of the page: settings, and numbers with their units."""
+"""Columns of the page: settings, and numbers as `sweep.quantities` describes them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,42 +8,14 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, Estimator
+from sweep.quantities.base import unit_symbol
+from sweep.quantities.table import COLUMNS, METRICS
 from sweep.report.details import Lacks, Look
 from sweep.statistics.contexts import Context
-from sweep.statistics.estimators import ESTIMATORS, Estimator
 from sweep.statistics.front import front
-from sweep.statistics.summary import METRICS, telling
+from sweep.statistics.summary import telling
 from sweep.statistics.tensor_ratio import NUMBERS
-from sweep.types import Status
-
-_ABOUT = {
-    "realisations": "noise realisations that are recorded",
-    "usable": "recorded fits that statistics use, of the noise realisations",
-    "unusable": "recorded fits that no statistics use: nonfinite or outside_box",
-    "certified": "share of the usable fits in which no single cluster can go lower",
-    "starts_same": "fits of which all further starts ended in the same minimum",
-    "starts_tried": "fits with further starts",
-    "suspect": "fits with implausible parameters, or parameters stuck at their box",
-    "suspect_of": "fits of which it is known whether they are suspect",
-    "suspect_parameters": "parameters that are implausible or stuck at their box",
-    "cmb_variance_variance": "variance of cmb_variance over realisations",
-    "systematic": "var Q + var U of what stays of recovered minus true CMB in every realisation, "
-    "by the estimator that ranks",
-    "systematic_cross": "the same by what different realisations have in common",
-    "systematic_noise_free": "the same by the fit without noise",
-    "statistical": "what each realisation has more on average",
-    "on_front": "1: none of the same mask is lower in one of the two and not higher in the other",
-    "r": "tensor-to-scalar ratio that lensing and the residuals would be taken for",
-    "r_upper_68": "r + sigma of the upper side: no limit at 68 %",
-    "r_upper_95": "95 % of the likelihood above the most likely r is below",
-    "r_limit_95": "one-sided 95 % limit with a flat prior on r >= 0",
-    "bias": "|r|",
-}
-
-_UNITS = {
-    "cmb_variance_variance": "uK^4",
-    **{n: "uK^2" for n in ("systematic", "statistical", *(f"systematic_{e}" for e in ESTIMATORS))},
-}
 
 
 def settings_columns(table: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -64,39 +36,45 @@ def settings_columns(table: pd.DataFrame, names: Sequence[str]) -> list[dict[str
     return found
 
 
-def metrics(table: Any) -> list[str]:
-    """Numbers that charts can show; lower is better."""
-    more = ("systematic", "statistical", "seconds", "iterations", "evaluations")
-    return [n for n in (*METRICS, *more) if n in table and table[n].notna().any()]
+def places(table: Any) -> dict[str, list[str]]:
+    """Names of the numbers that the page's table, panel and charts show, in their order."""
+    present = [q for q in COLUMNS.values() if q.name in table]
+    charts = (*METRICS, *(q.name for q in present if "charts" in q.shown))
+    return {
+        "shown": [
+            q.name
+            for q in present
+            if "page" in q.shown and (q.format != "warning" or (table[q.name] > 0).any())
+        ],
+        "panel": [q.name for q in present if "panel" in q.shown],
+        "metrics": [n for n in charts if n in table and table[n].notna().any()],
+    }
 
 
-def number_columns(
-    table: pd.DataFrame, names: Sequence[str], ds: xr.Dataset
-) -> list[dict[str, Any]]:
-    """Every number of the table with its unit; errors and intervals name what they are `of`."""
-    columns = []
-    for name in table.columns:
-        if name in names or not pd.api.types.is_numeric_dtype(table[name]):
-            continue
-        of = "r" if name in ("r_minus", "r_plus") else None
-        if name.endswith("_error"):
-            of = name.removesuffix("_error")
-        source = of or name
-        attributes = ds[source].attrs if source in ds else {}
-        columns.append(
-            {
-                "name": name,
-                "unit": _UNITS.get(source, attributes.get("units", "1")),
-                "about": _ABOUT.get(name, attributes.get("long_name", _counted(name))),
-                "of": of,
-                "values": table[name].to_numpy(),
-            }
-        )
-    return columns
+def number_columns(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every number of the table; errors and intervals name what they are `of`."""
+    settings = table.attrs["settings"]
+    names = [n for n in table.columns if n not in settings]
+    numbers = [n for n in names if pd.api.types.is_numeric_dtype(table[n])]
+    return [described(name) | {"values": table[name].to_numpy()} for name in numbers]
 
 
-def _counted(name: str) -> str:
-    return f"fits that ended {name}" if name.upper() in Status.__members__ else name
+def described(name: str) -> dict[str, Any]:
+    """What the page is told of a number beside its values."""
+    of = next((name.removesuffix(s) for s in _BESIDE if name.endswith(s)), None)
+    row = COLUMNS[of or name]
+    return {
+        "name": name,
+        "title": row.title,
+        "unit": unit_symbol(row.unit),
+        "about": row.about,
+        "format": row.format,
+        "total": row.total,
+        "of": of,
+    }
+
+
+_BESIDE = ("_error", "_minus", "_plus")
 
 
 def add_ratios(table: pd.DataFrame, looks: Sequence[Look], estimators: Sequence[Estimator]) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.report import packing
 from sweep.statistics.contexts import Context
-from sweep.statistics.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import Spectra, read_residuals, reason

@@ -7,19 +7,21 @@ from typing import Any
 import healpy as hp
 import numpy as np
 
+from sweep.quantities.base import unit_symbol
+from sweep.quantities.table import VARIABLES
 from sweep.report.packing import text
+from sweep.types import PARAMETERS
+
+_UNIT = unit_symbol(VARIABLES["cmb"].unit)
 
 KINDS: dict[str, dict[str, str]] = {
-    "beta_dust": {"title": "beta_dust", "unit": "1", "scale": "viridis"},
-    "temp_dust": {"title": "temp_dust", "unit": "K", "scale": "viridis"},
-    "beta_pl": {"title": "beta_pl", "unit": "1", "scale": "viridis"},
-    "systematic": {"title": "systematic residual, Q", "unit": "uK_CMB", "scale": "diverging"},
-    "mean": {"title": "mean residual, Q", "unit": "uK_CMB", "scale": "diverging"},
-    "statistical": {
-        "title": "statistical residual, rms",
-        "unit": "uK_CMB",
-        "scale": "cividis",
+    **{
+        p: {"title": p, "unit": unit_symbol(VARIABLES[p].unit), "scale": "viridis"}
+        for p in PARAMETERS
     },
+    "systematic": {"title": "systematic residual, Q", "unit": _UNIT, "scale": "diverging"},
+    "mean": {"title": "mean residual, Q", "unit": _UNIT, "scale": "diverging"},
+    "statistical": {"title": "statistical residual, rms", "unit": _UNIT, "scale": "cividis"},
 }
 """Maps of an experiment, in the order of the page."""
 

@@ -8,9 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import NAMES, Estimator
 from sweep.progress import Progress
 from sweep.statistics.contexts import Context
-from sweep.statistics.estimators import NAMES, Estimator
 from sweep.statistics.selection import best
 
 _MOST_CONTEXTS = 12

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import NAMES
 from sweep.report import packing
 from sweep.statistics.combination import Combination, best_of_zones
-from sweep.statistics.estimators import NAMES
 from sweep.statistics.recovered import kept_pixels
 from sweep.statistics.tensor_ratio import NUMBERS
 

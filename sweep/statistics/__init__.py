@@ -1,6 +1,7 @@
 """Statistics over realisations."""
 
+from sweep.quantities.table import METRICS
 from sweep.statistics.moments import Moments
-from sweep.statistics.summary import METRICS, summary
+from sweep.statistics.summary import summary
 
 __all__ = ["METRICS", "Moments", "summary"]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sweep.estimators import ESTIMATORS, Estimator
 from sweep.statistics.candidates import CONVERGED
-from sweep.statistics.estimators import ESTIMATORS, Estimator
 from sweep.statistics.halves import halves, span
 from sweep.statistics.rankings import difference_error, metric_of
 from sweep.statistics.summary import summary

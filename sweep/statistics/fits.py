@@ -11,6 +11,8 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.quantities.base import unit_symbol
+from sweep.quantities.table import VARIABLES
 from sweep.statistics.curvature import parameter_errors
 from sweep.statistics.maps import (
     cluster_maps,
@@ -22,13 +24,8 @@ from sweep.statistics.maps import (
 )
 from sweep.types import PARAMETERS, Status
 
-_UNITS = {"beta_dust": "", "temp_dust": "K", "beta_pl": ""}
-
-_WORDS = {
-    "beta_dust": "dust spectral index",
-    "temp_dust": "dust temperature",
-    "beta_pl": "synchrotron spectral index",
-}
+_UNITS = {p: unit_symbol(VARIABLES[p].unit) for p in PARAMETERS}
+_WORDS = {p: VARIABLES[p].about for p in PARAMETERS}
 
 Card = tuple[str, Any, str]
 """Keyword, value and comment of a header."""

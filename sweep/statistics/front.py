@@ -10,10 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.statistics.candidates import APART, CONVERGED, imported, in_common, rankable
 from sweep.statistics.common_variance import Shares, residual_covariance, shares
 from sweep.statistics.contexts import contexts_of
-from sweep.statistics.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.statistics.moments import Moments
 from sweep.statistics.residuals import reason
 from sweep.statistics.summary import settings, summary

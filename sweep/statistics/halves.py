@@ -13,8 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import Estimator
 from sweep.statistics.candidates import CONVERGED
-from sweep.statistics.estimators import Estimator
 from sweep.statistics.rankings import Field, Means, Ratios
 from sweep.statistics.selection import checked, contest, gap, in_order, nothing
 

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import NAMES, NEEDED, Estimator
 from sweep.statistics.configurations import configuration
-from sweep.statistics.estimators import NAMES, NEEDED, Estimator
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.residuals import Spectra
 from sweep.statistics.variance import is_usable

@@ -13,8 +13,8 @@ import xarray as xr
 from sweep.cache import Cache
 from sweep.config.compose import compose
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, NAMES, NEEDED, Estimator
 from sweep.statistics.candidates import APART, ROUNDING, ROUNDING_USUAL, imported, in_common
-from sweep.statistics.estimators import ESTIMATORS, NAMES, NEEDED, Estimator
 from sweep.statistics.moments import Moments
 from sweep.statistics.residuals import Residuals, read_residuals, reason
 from sweep.statistics.tensor_ratio import (

@@ -17,9 +17,9 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import NAMES, NEEDED, Estimator
 from sweep.spectra import harmonics, power
 from sweep.statistics.configurations import configuration
-from sweep.statistics.estimators import NAMES, NEEDED, Estimator
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS

@@ -9,11 +9,12 @@ import pandas as pd
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import Estimator
+from sweep.quantities.table import METRICS, OF_FITS
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.contexts import Context, contexts_of
-from sweep.statistics.estimators import Estimator
 from sweep.statistics.rankings import Field, Means, Ratios
-from sweep.statistics.summary import METRICS, OF_FITS, settings, summary
+from sweep.statistics.summary import settings, summary
 
 _NO_SPECTRA = (
     "no experiment has the spectra of residuals: they need two usable realisations, or one and a "

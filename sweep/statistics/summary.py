@@ -6,69 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sweep.statistics.estimators import ESTIMATORS
+from sweep.quantities.base import SUFFIXES
+from sweep.quantities.table import COLUMNS
 from sweep.statistics.moments import Moments
-from sweep.statistics.suspects import SUSPECT, suspects
+from sweep.statistics.suspects import suspects
 from sweep.statistics.variance import is_usable, statistics
 from sweep.types import NOT_ATTEMPTED, Status
-
-OF_FITS = ("cmb_variance", "residual_variance", "nll")
-"""Metrics that every fit has, and an experiment the mean of."""
-
-OF_SPECTRA = ("r", "bias", "r_upper_68", "r_upper_95", "r_limit_95")
-"""Metrics of the residual spectra of an experiment; `bias` is |r|, as residuals have no r."""
-
-METRICS = (*OF_FITS, *OF_SPECTRA)
-"""What experiments are ranked by; lower is better."""
-
-_MEANS = ("nll", "iterations", "evaluations", "gradient_norm", "seconds")
-
-RATIO = ("r", "r_minus", "r_plus", "r_upper_68", "r_upper_95", "r_limit_95", "bias")
-"""What is known of the tensor-to-scalar ratio, see `sweep.statistics.tensor_ratio`."""
-
-_BY_EITHER = tuple(f"{n}_{e}" for n in (*OF_SPECTRA, "systematic") for e in ESTIMATORS)
-
-STATISTICS = (
-    "realisations",
-    "usable",
-    "unusable",
-    *(s.name.lower() for s in Status if s is not Status.PENDING),
-    "certified",
-    "cmb_variance",
-    "cmb_variance_error",
-    "cmb_variance_variance",
-    "cmb_variance_variance_error",
-    "residual_variance",
-    "residual_variance_error",
-    *_MEANS,
-    *(f"{name}_error" for name in _MEANS),
-    *RATIO,
-    *(f"{name}_error" for name in RATIO),
-    *_BY_EITHER,
-    *(f"{name}_error" for name in _BY_EITHER),
-    *(f"{name}_choosing" for name in METRICS),
-    *SUSPECT,
-    "starts_same",
-    "starts_tried",
-    "estimator",
-    "context",
-    "compared",
-    "behind",
-    "behind_error",
-    "significance",
-    "tied",
-    "chosen_by",
-    "measured_by",
-    "runner_up",
-    "systematic",
-    "systematic_error",
-    "statistical",
-    "statistical_error",
-    "on_front",
-    "tried",
-    "alone",
-)
-"""Columns of tables that are not settings; a status has one where it occurs."""
 
 
 def summary(ds: xr.Dataset) -> pd.DataFrame:
@@ -82,11 +25,11 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
         realisations, usable and unusable ones, and every status that occurs (a recorded noise-free
         fit is not counted); the share of the usable fits that are `certified`: no single cluster
         can go lower; of fits with further starts, `starts_tried`, those of which all starts ended
-        in the same minimum, `starts_same`; `sweep.statistics.suspects.SUSPECT`; mean, standard
-        error, variance and its error of `cmb_variance` (uK^2, uK^2, uK^4, uK^4); mean and standard
-        error of `residual_variance` (uK^2); means of `nll`, `iterations`, `evaluations`,
-        `gradient_norm` and `seconds`. NaN where too few fits are usable, see
+        in the same minimum, `starts_same`; what `sweep.statistics.suspects` finds; and what
+        `sweep.quantities` says has `means`: that of `cmb_variance` (uK^2), say, with its standard
+        error, variance and the error of that. NaN where too few fits are usable, see
         `sweep.statistics.variance`, and for `certified` where no fit was scanned.
+        `attrs["settings"]` names the columns that are settings.
     """
     ds = ds.assign(status=ds["status"].compute())  # every statistic asks for it
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
@@ -111,17 +54,12 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
         table["starts_tried"] = np.where(any_tried, np.sum(tried, axis=1), np.nan)
     for name, column in suspects(noisy, usable).items():
         table[name] = column
-    variance = statistics(ds, "cmb_variance")
-    table["cmb_variance"] = variance["mean"].values
-    table["cmb_variance_error"] = variance["standard_error"].values
-    table["cmb_variance_variance"] = variance["variance"].values
-    table["cmb_variance_variance_error"] = variance["variance_error"].values
-    if "residual_variance" in ds:
-        residual = statistics(ds, "residual_variance")
-        table["residual_variance"] = residual["mean"].values
-        table["residual_variance_error"] = residual["standard_error"].values
-    for name in _MEANS:
-        table[name] = statistics(ds, name)["mean"].values
+    for name, column in COLUMNS.items():
+        if column.means and name in ds:
+            found = statistics(ds, name)
+            for mean in column.means:
+                table[f"{name}{SUFFIXES[mean]}"] = found[mean].values
+    table.attrs["settings"] = settings(noisy)
     return table.set_index("experiment")
 
 

@@ -13,15 +13,14 @@ import xarray as xr
 
 from sweep.types import PARAMETERS
 
-SUSPECT = ("suspect", "suspect_of", "suspect_parameters")
-"""Columns of a summary: suspect fits, the fits of which that is known, and the parameters."""
-
 _SHOWN = 5
 """Experiments that are named; more of them are counted."""
 
 
 def suspects(noisy: xr.Dataset, usable: np.ndarray) -> dict[str, Any]:
-    """`SUSPECT` of every experiment; nothing where the store does not say it.
+    """Suspect fits, those of which that is known, and their parameters, of every experiment.
+
+    Nothing where the store does not say it.
 
     Args:
         noisy: fits with noise, `suspect` with a bit for each of `PARAMETERS`, -1 where not known.

@@ -21,9 +21,9 @@ from scipy.optimize import brentq
 
 from sweep.cache import Cache
 from sweep.errors import ConfigError
+from sweep.estimators import Estimator
 from sweep.sky.cmb import PLANCK_2018, Cosmology, cmb_spectra
 from sweep.spectra import multipoles
-from sweep.statistics.estimators import Estimator
 from sweep.statistics.residuals import Residuals
 
 NUMBERS = ("r", "minus", "plus", "upper_68", "upper_95", "limit_95")

@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, NEEDED, Estimator
+from sweep.quantities.table import OF_SPECTRA
 from sweep.statistics.candidates import APART, imported, in_common, rankable
-from sweep.statistics.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.statistics.rankings import metric_of, ratio_error, templates_of
 from sweep.statistics.residuals import Residuals, read_residuals, reason
-from sweep.statistics.summary import OF_SPECTRA
 from sweep.statistics.tensor_ratio import TensorRatio, tensor_ratio
 from sweep.statistics.zones import check_disjoint, check_shared, combine
 from sweep.store import NOISELESS

@@ -14,12 +14,10 @@ from sweep.store.schema import FORMAT as FORMAT
 from sweep.store.schema import NOISELESS as NOISELESS
 from sweep.store.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from sweep.store.schema import STOKES as STOKES
-from sweep.store.schema import VARIABLES as VARIABLES
 from sweep.store.schema import ExperimentEntry as ExperimentEntry
 from sweep.store.schema import Layout as Layout
 from sweep.store.schema import SegmentSpec as SegmentSpec
 from sweep.store.schema import Unit as Unit
-from sweep.store.schema import Variable as Variable
 from sweep.store.schema import fit_axes as fit_axes
 from sweep.store.seal import seal as seal
 from sweep.store.segment import Segment as Segment

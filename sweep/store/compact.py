@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import chunk_name, encode_chunk
 from sweep.store.claim import claimed
 from sweep.store.files import PARTIAL, folder_published, fsync, sidecar, writing
@@ -27,7 +28,7 @@ from sweep.store.records import (
     tag,
     to_line,
 )
-from sweep.store.schema import VARIABLES, Layout, Unit
+from sweep.store.schema import Layout, Unit
 from sweep.store.seal import seal
 from sweep.store.segment import PREFIX, REPLACES, Segment, check_root, read_metadata
 

@@ -9,9 +9,10 @@ import xarray as xr
 from xarray.core import indexing
 
 from sweep.errors import StoreError
+from sweep.quantities.table import VARIABLES
 from sweep.store.columns import ABSENT, distinct
 from sweep.store.reader import Store
-from sweep.store.schema import FORMAT, SCHEMA_VERSION, STOKES, VARIABLES
+from sweep.store.schema import FORMAT, SCHEMA_VERSION, STOKES
 from sweep.store.segment import Segment
 from sweep.store.union import Axes, Union, View, chosen
 

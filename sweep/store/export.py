@@ -9,12 +9,12 @@ import xarray as xr
 import zarr
 
 from sweep.errors import StoreError
+from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import create_array
 from sweep.store.columns import encode
 from sweep.store.compact import LARGEST
 from sweep.store.dataset import open_dataset
 from sweep.store.files import folder_published, writing
-from sweep.store.schema import VARIABLES
 
 
 def export(path: str | Path, output: str | Path, *, nside: int | None = None) -> Path:

@@ -10,17 +10,11 @@ from typing import Any
 import numpy as np
 import zarr
 
+from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import create_array
 from sweep.store.columns import Column, split
 from sweep.store.files import folder_made, folder_published, sidecar, writing
-from sweep.store.schema import (
-    FORMAT,
-    SCHEMA_VERSION,
-    STOKES,
-    VARIABLES,
-    Layout,
-    SegmentSpec,
-)
+from sweep.store.schema import FORMAT, SCHEMA_VERSION, STOKES, Layout, SegmentSpec
 from sweep.store.segment import PREFIX, check_root, segment_names
 
 

@@ -1,18 +1,18 @@
-"""What a store holds: the table of variables, and the description of one segment."""
+"""What a store holds: the description of one segment."""
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from sweep.errors import StoreError
-from sweep.types import PARAMETERS, Parameter, Status
+from sweep.quantities.table import VARIABLES
+from sweep.types import PARAMETERS, Parameter
 
 FORMAT = "skysweep"
 SCHEMA_VERSION = 1
@@ -21,101 +21,6 @@ NOISELESS = -1
 
 STOKES = ("Q", "U")
 
-
-@dataclass(frozen=True)
-class Variable:
-    """One array of a segment; the first two `dims` are always experiment and realisation.
-
-    A segment holds it when it has a size for each of its `dims`. `flags` names its values, `masks`
-    its bits.
-    """
-
-    dims: tuple[str, ...]
-    dtype: str
-    fill: float
-    units: str
-    long_name: str
-    flags: type[IntEnum] | None = None
-    masks: tuple[str, ...] = ()
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """The attributes on disk and in the dataset."""
-        attributes: dict[str, Any] = {"units": self.units, "long_name": self.long_name}
-        if self.flags is not None:
-            attributes["flag_values"] = [int(flag) for flag in self.flags]
-            attributes["flag_meanings"] = " ".join(flag.name.lower() for flag in self.flags)
-        if self.masks:
-            attributes["flag_masks"] = [1 << i for i in range(len(self.masks))]
-            attributes["flag_meanings"] = " ".join(self.masks)
-        return attributes
-
-
-FIT = ("experiment", "realisation")
-NAN = float("nan")
-
-_CL, _ALM = (*FIT, "multipole"), (*FIT, "harmonic")
-_SPECTRUM = "{} spectrum of recovered minus true CMB, zero outside the mask, over the sky fraction"
-_COEFFICIENTS = "{} coefficients of recovered minus true CMB, zero outside the mask"
-
-VARIABLES: dict[str, Variable] = {
-    "status": Variable(FIT, "int8", 0, "1", "how the fit ended", Status),
-    "cmb_variance": Variable(
-        FIT, "float64", NAN, "uK^2", "var Q + var U of the recovered CMB over kept pixels"
-    ),
-    "residual_variance": Variable(
-        FIT, "float64", NAN, "uK^2", "var Q + var U of recovered minus true CMB over kept pixels"
-    ),
-    "sky_fraction": Variable(FIT, "float64", NAN, "1", "kept share of the sphere"),
-    "nll": Variable(FIT, "float64", NAN, "1", "negative log-likelihood -S at the solution"),
-    "penalty": Variable(
-        FIT, "float64", NAN, "1", "what the priors add to nll at the solution: ((x - mean)/width)^2"
-    ),
-    "gradient_norm": Variable(
-        FIT, "float64", NAN, "1", "largest free gradient over the root of its curvature"
-    ),
-    "seconds": Variable(FIT, "float64", NAN, "s", "wall time of the fit"),
-    "iterations": Variable(FIT, "int32", -1, "1", "solver iterations"),
-    "evaluations": Variable(FIT, "int32", -1, "1", "likelihood evaluations"),
-    "scan_certified": Variable(
-        FIT, "int8", -1, "1", "no single-cluster scan goes lower: 1 yes, 0 no, -1 not attempted"
-    ),
-    "jumps": Variable(FIT, "int32", -1, "1", "clusters that a scan brought to a lower minimum"),
-    "starts_elsewhere": Variable(
-        FIT, "int32", -1, "1", "starts that ended higher than the lowest; -1 with a single start"
-    ),
-    "starts_rise": Variable(
-        FIT, "float64", NAN, "1", "nll and penalty of the highest of them above the lowest"
-    ),
-    "suspect": Variable(
-        FIT,
-        "int8",
-        -1,
-        "1",
-        "parameters that are implausible, or stuck at an end of their box, on the whole",
-        masks=PARAMETERS,
-    ),
-    "at_bound": Variable(
-        FIT, "float64", NAN, "1", "share of kept pixels with a cluster at an end of its box"
-    ),
-    "unconstrained": Variable(
-        FIT,
-        "int32",
-        -1,
-        "1",
-        "clusters whose own standard deviation is the width of their box or more",
-    ),
-    "beta_dust": Variable((*FIT, "cluster_beta_dust"), "float64", NAN, "1", "dust spectral index"),
-    "temp_dust": Variable((*FIT, "cluster_temp_dust"), "float64", NAN, "K", "dust temperature"),
-    "beta_pl": Variable(
-        (*FIT, "cluster_beta_pl"), "float64", NAN, "1", "synchrotron spectral index"
-    ),
-    "cmb": Variable((*FIT, "stokes", "pixel"), "float64", NAN, "uK_CMB", "recovered CMB map"),
-    "ee_residual": Variable(_CL, "float64", NAN, "uK_CMB^2", _SPECTRUM.format("EE")),
-    "bb_residual": Variable(_CL, "float64", NAN, "uK_CMB^2", _SPECTRUM.format("BB")),
-    "elm_residual": Variable(_ALM, "complex64", NAN, "uK_CMB", _COEFFICIENTS.format("E")),
-    "blm_residual": Variable(_ALM, "complex64", NAN, "uK_CMB", _COEFFICIENTS.format("B")),
-}
 
 COORDINATES = ("realisation", "identity", "stokes", "healpix_index", "multipole", "recorded")
 """Arrays of a segment beside `VARIABLES` and the swept configuration keys."""

@@ -11,17 +11,10 @@ import numpy as np
 import zarr
 
 from sweep.errors import StoreError
+from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import chunk_name, read_region
 from sweep.store.columns import Column, join
-from sweep.store.schema import (
-    FORMAT,
-    SCHEMA_VERSION,
-    VARIABLES,
-    ExperimentEntry,
-    Layout,
-    SegmentSpec,
-    Unit,
-)
+from sweep.store.schema import FORMAT, SCHEMA_VERSION, ExperimentEntry, Layout, SegmentSpec, Unit
 
 PREFIX = "segment-"
 

@@ -5,8 +5,10 @@ from math import prod
 
 import numpy as np
 
+from sweep.quantities.base import FIT
+from sweep.quantities.table import VARIABLES
 from sweep.store.columns import split
-from sweep.store.schema import FIT, VARIABLES, SegmentSpec
+from sweep.store.schema import SegmentSpec
 
 
 def fit_bytes(axes: Mapping[str, int], maps: str | None) -> int:

@@ -10,10 +10,11 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from sweep.errors import StoreError
+from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import as_slice
 from sweep.store.pairs import Pairs, positions_among, spread
 from sweep.store.reader import Store
-from sweep.store.schema import VARIABLES, Unit
+from sweep.store.schema import Unit
 from sweep.store.segment import Segment
 
 _NOT_RECORDED = -1

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from sweep.errors import StoreError
+from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import encode_chunk
 from sweep.store.files import fsync, write_atomic, writing
 from sweep.store.journal import Journal
 from sweep.store.records import Failure, Record, WorkerInfo, count_statuses, hash_file
-from sweep.store.schema import VARIABLES, Unit
+from sweep.store.schema import Unit
 from sweep.store.segment import Segment, check_root
 from sweep.types import Status
 

@@ -27,7 +27,7 @@ def test_a_value_has_the_digits_of_its_error(value: float, error: float, text: s
 
 def summed_up(**columns: object) -> pd.DataFrame:
     """What `sweep.statistics.summary` gives for two experiments."""
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "solver": ["a", "a"],
             "noise.ratio": [1.0, 2.0],
@@ -47,6 +47,8 @@ def summed_up(**columns: object) -> pd.DataFrame:
         | columns,
         index=pd.Index(["aa", "bb"], name="experiment"),
     )
+    table.attrs["settings"] = ["solver", "noise.ratio"]
+    return table
 
 
 def shown(table: pd.DataFrame, width: int = 160) -> str:

@@ -7,7 +7,7 @@ from sweep.config.checks import at_least, auto_or, healpix_nside, one_of, positi
 from sweep.config.compose import config_dir
 from sweep.config.document import PROSE, allowed, choices, document, keys, schema_of
 from sweep.config.schema import GROUPS
-from sweep.store import VARIABLES
+from sweep.quantities.table import VARIABLES
 
 PAGE = PROSE.with_name("configuration.md")
 CHOICES = [(group, choice) for group in (*GROUPS, "experiment") for choice in choices(group)]
@@ -72,7 +72,7 @@ def test_allowed_is_what_the_error_asks_for(check, text):
 def test_store_page_has_every_variable_with_its_unit(name):
     text = PAGE.with_name("store.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
-    assert f"| {VARIABLES[name].units} |" in row
+    assert f"| {VARIABLES[name].unit} |" in row
 
 
 def help_text() -> str:

@@ -13,13 +13,14 @@ import sweep
 from sweep.cli.store import main
 from sweep.errors import ConfigError, StoreError
 from sweep.importing.importer import Maps, result_folders
+from sweep.quantities.table import VARIABLES
 from sweep.statistics.configurations import configuration
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import tensor_ratio
-from sweep.store import VARIABLES, compact, verify
+from sweep.store import compact, verify
 from sweep.types import Status
 from tests.importing.folders import NAME, SETTINGS, imported, write
 from tests.small import grid, listing, run

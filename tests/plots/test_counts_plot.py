@@ -13,7 +13,7 @@ import sweep
 from sweep.errors import ConfigError
 from sweep.plots import plot_counts
 from sweep.plots.metrics import metric_table
-from sweep.plots.style import COLOURS, UK2
+from sweep.plots.style import COLOURS
 from sweep.statistics import summary
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
@@ -63,7 +63,7 @@ def test_lines_are_the_statistics(ds: xr.Dataset, figures: list[Any]) -> None:
     left, right = figures[0].axes
     assert left.get_xlabel() == r"number of $\beta_\mathrm{d}$ clusters"
     assert right.get_xlabel() == r"number of $\beta_\mathrm{s}$ clusters"
-    assert left.get_ylabel() == f"variance of the recovered CMB  [{UK2}]"
+    assert left.get_ylabel() == "variance of the recovered CMB  [µK²]"
     table: Any = summary(ds)
     lines = bars(left)
     assert len(lines) == 4  # two other counts and two solvers; where only one point was run, too

@@ -4,7 +4,10 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from sweep.quantities.table import COLUMNS
+from sweep.report.columns import number_columns, places
 from sweep.report.maps import KINDS, LAYERS, resolutions
 from sweep.report.packing import text
 
@@ -28,6 +31,7 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
         codes = [i // step % len(values) for i in range(count)]
         settings.append({"name": name, "telling": True, "values": values, "codes": codes})
         step *= len(values)
+    table = columns(count, rng)
     finest = resolutions([NSIDE] * count, [KEPT] * count, LAYERS, range(count))
     return {
         "name": "synthetic.zarr",
@@ -40,8 +44,8 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
         "base": {"sky.name": "synthetic", "sky.nside": NSIDE, "noise.ratio": 1.0},
         "labels": labels,
         "settings": settings,
-        "columns": columns(count, rng),
-        "metrics": ["cmb_variance", "residual_variance", "nll", "r", "r_upper_68", "systematic"],
+        "columns": [c | {"values": c["values"].tolist()} for c in number_columns(table)],
+        **places(table),
         "contexts": [{"label": "", "settings": {}}],
         "context": [0] * count,
         "estimators": ["cross"],
@@ -59,45 +63,31 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
     }
 
 
-def columns(count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
-    def column(name: str, unit: str, values: np.ndarray, of: str | None = None) -> dict[str, Any]:
-        return {"name": name, "unit": unit, "about": name, "of": of, "values": values.tolist()}
-
+def columns(count: int, rng: np.random.Generator) -> pd.DataFrame:
     r = 1e-3 * (1 + rng.random(count))
-    found = [
-        column("realisations", "1", np.full(count, 20)),
-        column("usable", "1", np.full(count, 20)),
-        column("converged", "1", np.full(count, 20)),
-        column("certified", "1", np.ones(count)),
-        column("unusable", "1", np.zeros(count, int)),
-    ]
-    for name, unit, scale in (
-        ("cmb_variance", "uK^2", 0.1),
-        ("cmb_variance_variance", "uK^4", 1e-7),
-        ("residual_variance", "uK^2", 1e-3),
-        ("systematic", "uK^2", 5e-4),
-        ("statistical", "uK^2", 5e-4),
-        ("nll", "1", -1e9),
-        ("iterations", "1", 5),
-        ("evaluations", "1", 8),
-        ("gradient_norm", "1", 1e-7),
-        ("seconds", "s", 2),
+    found: dict[str, Any] = dict.fromkeys(("realisations", "usable", "converged"), 20)
+    found |= {"certified": 1.0, "unusable": 0}
+    for name, scale in (
+        ("cmb_variance", 0.1),
+        ("cmb_variance_variance", 1e-7),
+        ("residual_variance", 1e-3),
+        ("systematic", 5e-4),
+        ("statistical", 5e-4),
+        ("nll", -1e9),
+        ("iterations", 5),
+        ("evaluations", 8),
+        ("gradient_norm", 1e-7),
+        ("seconds", 2),
     ):
-        values = scale * (1 + 0.1 * rng.random(count))
-        found.append(column(name, unit, values))
-        if unit.startswith("uK"):
-            found.append(column(f"{name}_error", unit, np.abs(0.01 * values), name))
-    found += [
-        column("on_front", "1", (np.arange(count) % 100 == 0).astype(int)),
-        column("r", "1", r),
-        column("r_minus", "1", 0.4 * r, "r"),
-        column("r_plus", "1", 0.5 * r, "r"),
-        column("r_upper_68", "1", 1.5 * r),
-        column("r_upper_95", "1", 2 * r),
-        column("r_limit_95", "1", 1.9 * r),
-        column("bias", "1", r),
-    ]
-    return found
+        found[name] = scale * (1 + 0.1 * rng.random(count))
+        if COLUMNS[name].unit.startswith("uK"):
+            found[f"{name}_error"] = np.abs(0.01 * found[name])
+    found |= {"on_front": (np.arange(count) % 100 == 0).astype(int), "r": r}
+    found |= {"r_minus": 0.4 * r, "r_plus": 0.5 * r, "r_upper_68": 1.5 * r}
+    found |= {"r_upper_95": 2 * r, "r_limit_95": 1.9 * r, "bias": r}
+    table = pd.DataFrame(found, index=range(count))
+    table.attrs["settings"] = []
+    return table
 
 
 def status(count: int) -> dict[str, Any]:

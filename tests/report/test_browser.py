@@ -345,6 +345,7 @@ def test_text_of_a_store_stays_text(opened: Open, collected: dict, tmp_path: Pat
 def test_it_lacks_what_was_not_kept_and_says_so(opened: Open, tmp_path: Path) -> None:
     bare = synthetic(1)
     bare |= {"spectra": [None], "likelihoods": [None], "maps": [None], "metrics": [], "best": []}
+    bare |= {"shown": ["usable"], "panel": []}
     bare["columns"] = [c for c in bare["columns"] if c["name"] in ("usable", "realisations")]
     bare["settings"] = []
     why = {"experiments": 1, "why": "nothing was kept", "remedy": "Set store.spectra=alm."}

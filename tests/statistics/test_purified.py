@@ -11,9 +11,9 @@ import xarray as xr
 
 import sweep
 from sweep.errors import ConfigError
+from sweep.estimators import ESTIMATORS, Estimator
 from sweep.sky.cmb import cmb_realisation
 from sweep.statistics import purified
-from sweep.statistics.estimators import ESTIMATORS, Estimator
 from sweep.statistics.purified import purified_power, purified_spectra
 from sweep.statistics.residuals import read_residuals
 from tests.small import run, small

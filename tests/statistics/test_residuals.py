@@ -9,8 +9,8 @@ import xarray as xr
 
 import sweep
 from sweep.errors import ConfigError
+from sweep.estimators import Estimator
 from sweep.spectra import harmonic_count, power
-from sweep.statistics.estimators import Estimator
 from sweep.statistics.recovered import kept_pixels, recovered_cmb
 from sweep.statistics.residuals import Field, Residuals, read_residuals
 from tests.small import run, small

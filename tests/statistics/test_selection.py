@@ -10,11 +10,11 @@ import xarray as xr
 
 import sweep
 from sweep.errors import ConfigError
-from sweep.statistics.estimators import ESTIMATORS
+from sweep.estimators import ESTIMATORS
+from sweep.quantities.table import OF_FITS, OF_SPECTRA
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
-from sweep.statistics.summary import OF_FITS, OF_SPECTRA
 from sweep.statistics.tensor_ratio import bootstrap, tensor_ratio
 from sweep.types import Status
 from tests.small import grid, run

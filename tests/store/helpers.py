@@ -7,16 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.store import (
-    VARIABLES,
-    ExperimentEntry,
-    Segment,
-    SegmentSpec,
-    Store,
-    Unit,
-    UnitWriter,
-    publish,
-)
+from sweep.quantities.table import VARIABLES
+from sweep.store import ExperimentEntry, Segment, SegmentSpec, Store, Unit, UnitWriter, publish
 from sweep.types import Status
 
 CLUSTERS: dict[Any, int] = {"beta_dust": 3, "temp_dust": 2, "beta_pl": 1}

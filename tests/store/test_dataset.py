@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sweep.errors import StoreError
-from sweep.store import VARIABLES, Segment, Store, Unit, UnitWriter, open_dataset, publish
+from sweep.quantities.table import VARIABLES
+from sweep.store import Segment, Store, Unit, UnitWriter, open_dataset, publish
 
 from .helpers import assert_expected, entry, fill, filled, make_spec, write_unit
 

@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 from sweep.errors import StoreError
-from sweep.store import VARIABLES, Store, publish
+from sweep.quantities.table import VARIABLES
+from sweep.store import Store, publish
 
 from .helpers import PIXELS, assert_expected, entry, fill, filled, make_spec, snapshot
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sweep.errors import StoreError
-from sweep.store import VARIABLES, ExperimentEntry, Unit
+from sweep.quantities.table import VARIABLES
+from sweep.store import ExperimentEntry, Unit
 
 from .helpers import PIXELS, entry, make_spec
 
@@ -13,8 +14,8 @@ from .helpers import PIXELS, entry, make_spec
 def test_every_variable_starts_with_experiment_and_realisation_and_has_units() -> None:
     for name, variable in VARIABLES.items():
         assert variable.dims[:2] == ("experiment", "realisation"), name
-        assert variable.units, name
-        assert variable.long_name, name
+        assert variable.unit, name
+        assert variable.about, name
 
 
 def test_a_variable_is_held_when_its_dims_have_sizes() -> None:

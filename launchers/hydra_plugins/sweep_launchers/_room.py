@@ -3,7 +3,8 @@
 from sweep.config.schema import SweepConf
 from sweep.grid import MOST_UNITS, axes_of_fit
 from sweep.grid.plan import MOST_BYTES
-from sweep.store import VARIABLES, fit_bytes
+from sweep.quantities.table import VARIABLES
+from sweep.store import fit_bytes
 from sweep.types import PARAMETERS, Parameter
 
 

@@ -6,7 +6,7 @@ function experimentButton(report, i, opened) {
 
 /** Of a metric, in its own unit, also where it is a difference. */
 function inUnit(report, metric, value, error) {
-  if (isRatio(metric)) {
+  if (isRatio(report.columnsByName.get(metric))) {
     const scaled = error === null ? null : 1000 * error;
     return `${value === null ? ABSENT : withError(1000 * value, scaled)} ×10⁻³`;
   }
@@ -58,7 +58,7 @@ function drawBest(report, opened) {
     const head = [
       named ? ["for"] : null,
       ["best"],
-      [`its ${titleOf(metric)}${marks.length ? ` (${marks.join(", ")})` : ""}`, "number"],
+      [`its ${report.title(metric)}${marks.length ? ` (${marks.join(", ")})` : ""}`, "number"],
       ["runner-up"],
       ["is behind by", "number"],
       ["in its errors"],

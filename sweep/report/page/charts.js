@@ -58,8 +58,7 @@ function axisTitle(name, unit) {
 }
 
 function metricUnit(report, name) {
-  const column = report.columnsByName.get(name);
-  return column ? unitOf(column.unit) : "";
+  return report.columnsByName.get(name).unit;
 }
 
 class Chart {
@@ -127,5 +126,5 @@ function hoverText(report, i, names) {
 
 /** Choices of a metric. */
 function metricOptions(report) {
-  return report.metrics.map((name) => [name, titleOf(name)]);
+  return report.metrics.map((name) => [name, report.title(name)]);
 }

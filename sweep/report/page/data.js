@@ -57,24 +57,38 @@ class Report {
       .join(", ");
   }
 
+  title(name) {
+    return this.columnsByName.get(name).title;
+  }
+
   /** A metric with its error and unit, as text. */
   written(name, i) {
-    const value = this.number(name, i);
-    if (value === null) return ABSENT;
-    if (isRatio(name)) return `${this.ratio(name, i)} ×10⁻³`;
     const column = this.columnsByName.get(name);
-    const error = this.number(`${name}_error`, i);
-    const text = name === "nll" ? fixed3(value) : name === "certified" ? percent(value) : withError(value, error);
-    const unit = unitOf(column.unit);
-    return unit ? `${text} ${unit}` : text;
+    if (!column || column.values[i] === null) return ABSENT;
+    const text = this.text(column, i);
+    if (isRatio(column)) return `${text} ×10⁻³`;
+    return column.unit ? `${text} ${column.unit}` : text;
+  }
+
+  /** A number in the format of its column. */
+  text(column, i) {
+    const value = column.values[i];
+    if (value === null) return ABSENT;
+    if (isRatio(column)) return this.ratio(column, i);
+    if (column.format === "share") return percent(value);
+    const error = this.number(`${column.name}_error`, i);
+    if (column.format === "precise" && error === null) return precise(value);
+    if (!column.total) return withError(value, error);
+    const total = this.number(column.total, i);
+    return total ? `${plain(value)} of ${plain(total)}` : "none yet";
   }
 
   /** r or a limit in units of 10^-3, r with its interval. */
-  ratio(name, i) {
+  ratio(column, i) {
     const plus = this.number("r_plus", i);
     const minus = this.number("r_minus", i);
-    const text = milli(this.number(name, i), plus);
-    return name === "r" && plus !== null ? `${text} +${milli(plus, plus)} ${MINUS}${milli(minus, plus)}` : text;
+    const text = milli(column.values[i], plus);
+    return column.format === "interval" && plus !== null ? `${text} +${milli(plus, plus)} ${MINUS}${milli(minus, plus)}` : text;
   }
 
   /** Spectra of residuals, µK², by name; null where they are not known. */
@@ -100,8 +114,8 @@ function shortSetting(report, setting, value) {
   return `${clear ? last : setting.name} ${value}`;
 }
 
-function isRatio(name) {
-  return name === "bias" || /^r(_|$)/.test(name);
+function isRatio(column) {
+  return column.format === "ratio" || column.format === "interval";
 }
 
 /** Signed logarithms in 16 bits: |x| = 10^((|code| - 1) / 1600 - 16), 0 for nothing. */

@@ -1,27 +1,5 @@
 // One experiment: statistics, spectra, likelihood, maps and settings, in a panel at the side.
 
-const STATISTICS = [
-  "cmb_variance",
-  "cmb_variance_variance",
-  "residual_variance",
-  "systematic",
-  "systematic_cross",
-  "systematic_noise_free",
-  "statistical",
-  "r",
-  "r_cross",
-  "r_noise_free",
-  "r_upper_68",
-  "r_limit_95",
-  "r_limit_95_cross",
-  "r_limit_95_noise_free",
-  "nll",
-  "iterations",
-  "evaluations",
-  "gradient_norm",
-  "seconds",
-];
-
 class Details {
   /** `neighbours()` gives the experiments in the order of the table. */
   constructor(report, neighbours, tick) {
@@ -115,7 +93,7 @@ class Details {
       el("p", { class: "settings" }, report.telling.map((s) => el("span", null, el("small", null, s.name), plain(report.setting(s.name, i))))),
       statusBar(this.statuses(i)),
       this.front(i),
-      pairs(STATISTICS.filter((n) => report.number(n, i) !== null).map((n) => [titleOf(n), report.written(n, i)]), "figures"),
+      pairs(report.panel.filter((n) => report.number(n, i) !== null).map((n) => [report.title(n), report.written(n, i)]), "figures"),
       el("h3", null, `BB spectra of the residuals, ${report.estimators[report.context[i]]} estimate`),
       report.spectra[i] ? el("div", { class: "plot", id: "details-spectra" }) : this.missing("spectra"),
       el("h3", null, `Likelihood of r, ${report.estimators[report.context[i]]} estimate`),

@@ -4,19 +4,6 @@ const MINUS = "\u2212";
 const THIN = "\u202f";
 const ABSENT = "\u2013";
 
-const UNITS = {
-  "1": "",
-  "uK^2": "µK²",
-  "uK^4": "µK⁴",
-  "uK_CMB": "µK",
-  "uK_CMB^2": "µK²",
-};
-
-/** The unit of a column as it is written. */
-function unitOf(text) {
-  return text in UNITS ? UNITS[text] : text;
-}
-
 function superscript(text) {
   const raised = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
   return Array.from(text, (c) => raised[c]).join("");
@@ -55,9 +42,9 @@ function withError(value, error) {
   return `${grouped(value.toFixed(places))} ± ${grouped(error.toFixed(places))}`;
 }
 
-/** -S: differences of 0.001 decide, whatever its size. */
-function fixed3(value) {
-  return value === null ? ABSENT : grouped(value.toFixed(3));
+/** So that 0.001 shows, whatever the size. */
+function precise(value) {
+  return Math.abs(value) < 1e3 ? plain(value, 6) : grouped(value.toFixed(3));
 }
 
 /** A share in per cent; 100 % only where it is all. */

@@ -55,7 +55,7 @@ function heatmapPicture(report, passing, chosen, width) {
   const lowest = Math.min(...values);
   const digits = writtenDigits(values);
   const written = values.length <= MOST_WRITTEN && width / across.length > 44;
-  const text = grid.map((row) => row.map((c) => (c && written ? cellNumber(chosen.metric, c.value, digits) : "")));
+  const text = grid.map((row) => row.map((c) => (c && written ? cellNumber(report.columnsByName.get(chosen.metric), c.value, digits) : "")));
   const hover = grid.map((row) =>
     row.map((c) => {
       if (!c) return "";
@@ -115,7 +115,7 @@ function writtenDigits(values) {
   return range > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(range)), 0), 8) : 4;
 }
 
-function cellNumber(metric, value, digits) {
-  if (isRatio(metric)) return grouped((1000 * value).toFixed(Math.max(digits - 3, 1)));
+function cellNumber(column, value, digits) {
+  if (isRatio(column)) return grouped((1000 * value).toFixed(Math.max(digits - 3, 1)));
   return grouped(value.toFixed(Math.min(digits, 6)));
 }

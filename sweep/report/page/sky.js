@@ -8,7 +8,7 @@ const LEVELS = 254; // codes 0 to 254; 255 is nothing
 function skyFigure(layer, maps, kind, range = [layer.low, layer.high]) {
   const canvas = el("canvas", { width: SKY_WIDTH, height: SKY_HEIGHT, role: "img" });
   const under = el("output", { class: "under" }, "");
-  const unit = unitOf(kind.unit);
+  const unit = kind.unit;
   const label = (value) => (unit ? `${plain(value, 3)} ${unit}` : plain(value, 3));
   canvas.setAttribute("aria-label", `${kind.title}, ${label(layer.low)} to ${label(layer.high)}`);
   drawSky(canvas, layer, maps, kind.scale, range);

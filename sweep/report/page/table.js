@@ -2,34 +2,6 @@
 
 const PAGE_SIZES = [25, 50, 100, 500];
 
-const TITLES = {
-  cmb_variance_variance: "variance of cmb_variance",
-  r: "r, 68 % interval",
-  r_upper_68: "r + sigma",
-  r_upper_95: "r, upper side of 95 %",
-  r_limit_95: "r below, 95 %, r ≥ 0",
-  r_cross: "r, cross",
-  r_noise_free: "r, noise-free",
-  r_limit_95_cross: "r below, 95 %, cross",
-  r_limit_95_noise_free: "r below, 95 %, noise-free",
-  systematic_cross: "systematic, cross",
-  systematic_noise_free: "systematic, noise-free",
-  certified: "no cluster lower",
-  starts_same: "starts the same",
-  suspect: "suspect fits",
-  usable: "usable fits",
-  seconds: "time a fit",
-  systematic: "systematic residual",
-  statistical: "statistical residual",
-};
-
-/** Columns that are shown first, in this order; `unusable` where there is such a fit. */
-const SHOWN = ["usable", "unusable", "cmb_variance", "residual_variance", "r", "r_upper_68", "r_limit_95", "nll", "certified", "suspect", "seconds"];
-
-function titleOf(name) {
-  return TITLES[name] || name;
-}
-
 class Table {
   /** `opened(i)` is called for the experiment of a row, `compared(i, yes)` for its tick. */
   constructor(report, opened, compared) {
@@ -59,29 +31,20 @@ class Table {
       .filter((c) => !c.of)
       .map((c) => ({
         name: c.name,
-        title: titleOf(c.name),
-        unit: isRatio(c.name) ? "10⁻³" : unitOf(c.unit),
+        title: c.title,
+        unit: isRatio(c) ? "10⁻³" : c.unit,
         about: c.about,
         numeric: true,
-        shown: SHOWN.includes(c.name) && (c.name !== "unusable" || c.values.some((v) => v > 0)),
+        shown: report.shown.includes(c.name),
         cell: (i) => this.numberCell(c, i),
       }));
-    const place = (column) => (SHOWN.indexOf(column.name) + SHOWN.length + 1) % (SHOWN.length + 1);
-    return [...settings, ...numbers.sort((a, b) => place(a) - place(b))];
+    const first = report.shown.map((name) => numbers.find((c) => c.name === name));
+    return [...settings, ...first, ...numbers.filter((c) => !c.shown)];
   }
 
   numberCell(column, i) {
-    const report = this.report;
-    const value = column.values[i];
-    if (column.name === "usable" && !report.number("realisations", i)) return "none yet";
-    if (column.name === "usable") return `${value} of ${report.number("realisations", i)}`;
-    if (column.name === "unusable" && value > 0) return el("strong", { class: "warn" }, plain(value));
-    if (value === null) return ABSENT;
-    if (isRatio(column.name)) return report.ratio(column.name, i);
-    if (column.name === "nll") return fixed3(value);
-    if (column.name === "certified") return percent(value);
-    if (column.name === "seconds") return plain(value, 3);
-    return withError(value, report.number(`${column.name}_error`, i));
+    const text = this.report.text(column, i);
+    return column.format === "warning" && column.values[i] > 0 ? el("strong", { class: "warn" }, text) : text;
   }
 
   buildTools() {
