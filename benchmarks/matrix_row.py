@@ -8,9 +8,10 @@ import numpy as np
 from benchmarks.restarts import fitted, minima, restarted
 from sweep.cache import Cache
 from sweep.config.build import Setup
+from sweep.ends import BlockResult, joined
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS
-from sweep.fit import SAME, BlockResult, joined
+from sweep.fit import SAME
 from sweep.spectra import residual_arrays
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import bootstrap, spread, templates, tensor_ratio

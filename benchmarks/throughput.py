@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.real import real_sky
 from benchmarks.record import keep, peak_megabytes
 from sweep.config.build import Setup, build
-from sweep.fit import BlockResult, fit_block
+from sweep.ends import BlockResult
+from sweep.fit import fit_block
 from sweep.lanes import over_realisations
 from sweep.problem import components, observe_block
 from sweep.problem.derivatives import derivatives

@@ -8,8 +8,9 @@ import numpy as np
 
 from sweep.config.build import build, build_mask, build_sky
 from sweep.config.schema import SweepConf
+from sweep.ends import BlockResult, joined
 from sweep.errors import ConfigError, StoreError
-from sweep.fit import BlockResult, fit_block, joined
+from sweep.fit import fit_block
 from sweep.grid import Package, Task, identity
 from sweep.jax_session import jax_session
 from sweep.memory import halving
@@ -18,25 +19,6 @@ from sweep.spectra import residual_arrays
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.store.late import await_segments
 from sweep.types import PARAMETERS
-
-_SCALARS = (
-    "status",
-    "cmb_variance",
-    "nll",
-    "penalty",
-    "gradient_norm",
-    "seconds",
-    "iterations",
-    "evaluations",
-    "scan_certified",
-    "jumps",
-    "starts_elsewhere",
-    "starts_rise",
-    "suspect",
-    "at_bound",
-    "unconstrained",
-)
-
 
 TRIES = 3
 """How often a unit is computed that meets a system error."""
@@ -139,11 +121,11 @@ def experiment_arrays(
         realisations: their numbers.
         spectra: whether spectra of the residuals are wanted; they cost tens of ms a fit.
     """
-    result = fit_experiment(conf, realisations)
-    arrays = {name: getattr(result, name) for name in _SCALARS} | {"cmb": result.cmb}
+    arrays = fit_experiment(conf, realisations)._asdict()
+    params = arrays.pop("params")
     mask = build_mask(conf)
-    residual = result.cmb - build_sky(conf).cmb[:, mask.pixels]
-    return arrays | result.params | residual_arrays(residual, mask, spectra)
+    residual = arrays["cmb"] - build_sky(conf).cmb[:, mask.pixels]
+    return arrays | params | residual_arrays(residual, mask, spectra)
 
 
 @jax_session()

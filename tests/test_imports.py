@@ -31,6 +31,7 @@ ORDER = (
     "lanes",
     "problem",
     "solvers",
+    "ends",
     "fit",
     "memory",
     "provenance",
