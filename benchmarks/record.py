@@ -12,8 +12,11 @@ from sweep.provenance import commit, versions
 RESULTS = Path(__file__).parent / "results"
 
 
-def keep(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print `rows` as a table and write them with versions and machine to results/<name>.json."""
+def keep(name: str, rows: list[dict[str, Any]], **more: Any) -> None:
+    """Print `rows` as a table and write them with versions and machine to results/<name>.json.
+
+    What is in `more` stands before the rows.
+    """
     columns = list(rows[0])
     print(f"\n{name}")
     print("  ".join(f"{c:>18}" for c in columns))
@@ -26,6 +29,7 @@ def keep(name: str, rows: list[dict[str, Any]]) -> None:
         "machine": f"{platform.machine()}, {_cores()}, {_processor()}",
         "versions": versions(),
         "peak_memory_MB": peak_megabytes(),
+        **more,
         "rows": rows,
     }
     RESULTS.mkdir(exist_ok=True)
