@@ -72,9 +72,9 @@ def faults() -> list[Fault]:
     """The table."""
     table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
     return [
-        Fault(file, number, *fault, tests=tuple(of_file["tests"]))
+        Fault(file, number, text, replacement, what, tuple(tests or of_file["tests"]))
         for file, of_file in table.items()
-        for number, fault in enumerate(of_file["faults"], start=1)
+        for number, (text, replacement, what, *tests) in enumerate(of_file["faults"], start=1)
     ]
 
 
