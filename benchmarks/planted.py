@@ -1,4 +1,4 @@
-"""Do the tests see a small fault? Each of planted.toml, one at a time, and the tests beside its file.
+"""Do the tests see a small fault? Those of planted.toml, one at a time, and the tests of the file.
 
 A fault is planted in a copy of the tree, where the tests of its file run up to the first that
 fails; as caught counts as well that they take five times as long as without it, and a minute.
@@ -10,11 +10,11 @@ What was not run keeps the row of an earlier run, so each has its commit.
 
 import argparse
 import json
+import multiprocessing
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,12 +26,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.planted_child import PRELOADED, run_tests
 from benchmarks.record import RESULTS, keep
 from sweep.provenance import commit
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("sweep", "conf", "tests", "launchers", "benchmarks", "pyproject.toml")
 AT_ONCE = 2
+
+_SERVER = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True)
@@ -92,28 +95,20 @@ def _copy() -> Iterator[Path]:
 
 def _run_tests(tree: Path, tests: tuple[str, ...], limit: float | None) -> str | None:
     """The first test that fails, "timeout", or None where all pass."""
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "jax")}
-    path = {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'launchers'}"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", f"--basetemp={tree / 'tmp'}", *tests]
-    with subprocess.Popen(
-        command,
-        cwd=tree,
-        env=os.environ | cache | path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return "timeout"
-    if process.returncode == 0:
+    output = tree / "output.txt"
+    process = _SERVER.Process(target=run_tests, args=(str(tree), tests, str(output)))
+    process.start()
+    process.join(limit)
+    if process.exitcode is None:
+        os.killpg(process.pid or 0, signal.SIGKILL)
+        process.join()
+        return "timeout"
+    if process.exitcode == 0:
         return None
-    found = re.search(r"^(?:FAILED|ERROR) tests/(\S+::\S+)", output, re.MULTILINE)
-    if process.returncode != 1 or found is None:
-        raise RuntimeError(f"pytest {' '.join(tests)}: no test ran: {output[-2000:]}")
+    text = output.read_text()
+    found = re.search(r"^(?:FAILED|ERROR) tests/(\S+::\S+)", text, re.MULTILINE)
+    if process.exitcode != 1 or found is None:
+        raise RuntimeError(f"pytest {' '.join(tests)}: no test ran: {text[-2000:]}")
     return found[1]
 
 
@@ -160,6 +155,10 @@ def main(words: list[str] | None = None) -> None:
     given = parser.parse_args(words)
     chosen = [f for f in faults() if given.file in f.file]
     chosen = [f for f in chosen if not given.only or f.number in given.only]
+    _SERVER.set_forkserver_preload(list(PRELOADED))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PLATFORMS"] = "cpu"
     for fault in chosen:
         fault.planted((ROOT / fault.file).read_text())
     suites = dict.fromkeys(fault.tests for fault in chosen)
