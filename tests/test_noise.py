@@ -15,7 +15,7 @@ from sweep.noise import white_noise, white_noise_at
 
 NSIDE = 16
 NPIX = hp.nside2npix(NSIDE)
-SIGMA = np.array([1.0, 0.5, 3.0])
+SIGMA = np.array([1.0, 0.3, 3.0])
 FIRST, DIGEST = [0.8392307097184645, -0.01201390203404475], "aa3399ae2662c19d"
 """Of the draw with seed 1, realisation 3, sigma 1 in three bands, nside 4: never to be changed."""
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,9 @@ def test_files_enter_by_content(key: str, tmp_path: Path) -> None:
     one.write_bytes(other.read_bytes())
     os.utime(one, ns=(1, 1))  # not even a clock that goes back hides a change
     assert of(one) == of(other) != before
+    one.write_bytes(other.read_bytes() + b"more")
+    os.utime(one, ns=(1, 1))  # nor one that stands still
+    assert of(one) != of(other)
 
 
 def test_an_instrument_file_replaces_the_figures_of_the_group(tmp_path: Path) -> None:
@@ -250,15 +254,16 @@ def test_identities_are_the_same_in_every_version_and_on_every_machine(
 
 
 @pytest.mark.parametrize(
-    ("words", "lloyd", "jax_healpy"),
+    ("words", "lloyd", "package"),
     [
-        ([], True, False),
-        (["clusters.method=jax_healpy"], False, True),
-        (["clusters=multires"], False, False),
+        ([], True, None),
+        (["clusters.method=jax_healpy"], False, "jax-healpy"),
+        (["clusters=multires"], False, None),
+        (["clusters=multires", "sky=pysm"], False, "pysm3"),
     ],
 )
-def test_other_clusters_of_another_version_make_another_experiment(
-    words: list[str], lloyd: bool, jax_healpy: bool, monkeypatch: pytest.MonkeyPatch
+def test_clusters_and_skies_of_another_version_make_another_experiment(
+    words: list[str], lloyd: bool, package: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = importlib.import_module("sweep.grid.identity")
     conf = small(*words)
@@ -266,9 +271,11 @@ def test_other_clusters_of_another_version_make_another_experiment(
     with monkeypatch.context() as patch:
         patch.setattr(module, "LLOYD_VERSION", -1)
         assert (identity(conf) != before) == lloyd
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "version", lambda name: f"another {name}")
-        assert (identity(conf) != before) == jax_healpy
+    installed = {name: module.version(name) for name in ("jax-healpy", "pysm3")}
+    for name in installed:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "version", {**installed, name: "another"}.__getitem__)
+            assert (identity(conf) != before) == (name == package)
     assert identity(conf) == before
 
 
@@ -285,10 +292,18 @@ def test_duplicates_are_one_experiment_that_asks_for_all_realisations() -> None:
     assert confs[0].noise.realisations == 3  # what was given is left as it was
 
 
+def test_a_configuration_is_known_from_one_that_was_at_its_address() -> None:
+    groups, conf = Groups(), small()
+    for ratio in np.linspace(0.1, 1.0, 20):
+        conf = replace(conf, noise=replace(conf.noise, ratio=float(ratio)))
+        assert groups.identity(conf) == identity(conf)
+
+
 def test_the_store_keeps_no_operational_setting() -> None:
     entry = Experiment(small()).entry
     assert entry.identity == identity(small())
     assert entry.config["clusters.beta_dust"] == 2
+    assert entry.config["instrument.source"]
     assert not {k for k in entry.config if k.startswith("store.")} | (
         {"fit.block", "fail_fast", "noise.realisations", "noise.noiseless"} & set(entry.config)
     )

@@ -244,6 +244,14 @@ def test_gauss_newton_is_never_indefinite(case):
     assert np.all(smallest >= -1e-9 * np.trace(blocks, axis1=1, axis2=2))
 
 
+def test_without_a_residual_the_hessian_is_that_of_gauss_and_newton(mixed):
+    dust, synchrotron = mixing(mixed.params, mixed.problem)
+    signal = dust[:, None] + synchrotron[:, None] * jnp.array([[1.0], [-2.0]])
+    of_rows = ours(mixed._replace(maps=signal)).rows
+    atol = 1e-9 * float(jnp.max(jnp.abs(of_rows.hessian)))
+    np.testing.assert_allclose(of_rows.gauss_newton, of_rows.hessian, rtol=1e-6, atol=atol)
+
+
 def test_padded_clusters_have_no_slope():
     case = make_case(CASES["mixed"], "pixels")
     found, plain = ours(alike(case)), ours(case)

@@ -1,5 +1,6 @@
 """r is found where it was put, and its interval means what it says."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,23 @@ def test_a_systematic_residual_is_taken_for_r(spectra: Templates) -> None:
     )
     assert none.r == pytest.approx(0, abs=1e-12)
     assert some.r > some.plus
+
+
+def test_less_sky_leaves_a_wider_interval(spectra: Templates) -> None:
+    """Of the same spectra, as the root of the number of modes."""
+    whole = residuals(1, 10, 1.0)
+    half = replace(whole, sky_fraction=0.3, alms=whole.alms / 2**0.5, noiseless=None)
+    one, other = (tensor_ratio(x, spectra, "cross") for x in (replace(whole, noiseless=None), half))
+    assert other.r == pytest.approx(one.r, rel=1e-6)
+    assert other.plus == pytest.approx(2**0.5 * one.plus, rel=0.05)
+
+
+def test_draws_lie_about_what_is_measured(spectra: Templates) -> None:
+    one = drawn_anew(0, 3, 2.0)[0]
+    measured = vars(tensor_ratio(one, spectra, "noise_free"))
+    draws = bootstrap(one, spectra, "noise_free", 100)
+    for name in ("r", "plus"):
+        assert draws[name].mean() == pytest.approx(measured[name], rel=0.1), name
 
 
 def drawn_anew(seed: int, count: int, level: float) -> tuple[Residuals, Residuals]:

@@ -1,16 +1,17 @@
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweep.errors import StoreError
-from sweep.store import Store, UnitWriter, WorkerInfo, publish
+from sweep.store import Store, UnitWriter, WorkerInfo, publish, seal
 from sweep.store.files import sidecar
 from sweep.store.journal import Journal, LineWriter
 from sweep.store.records import tag
 
-from .helpers import assert_expected, fill, filled, make_spec, write_unit
+from .helpers import assert_expected, chunk, fill, filled, make_spec, write_unit
 
 
 def _journals(path: Path) -> list[Path]:
@@ -90,3 +91,38 @@ def test_a_line_is_one_synced_write(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     writer.append({"a": 1})
     writer.append({"a": 2})
     assert calls == ["write", "fsync", "fsync", "write", "fsync"]
+    assert writer.file.read_text() == '{"a":1}\n{"a":2}\n'
+
+
+def test_a_copied_store_adopts_what_was_sealed_and_is_sound(tmp_path: Path) -> None:
+    path = filled(tmp_path / "a.zarr")
+    seal(path)
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(path, copy)
+    damaged, *sound = Store(path).units()
+    chunk(copy, damaged, "nll").write_bytes(b"torn")
+    Journal(copy, WorkerInfo.create())
+    known, adopted = Store(path).records, Store(copy).records
+    assert adopted.keys() == set(sound)
+    for unit in sound:
+        (was,), (record,) = known[unit], adopted[unit]
+        assert (record.files, record.statuses) == (was.files, was.statuses)
+
+
+def test_a_record_says_how_long_and_how_often(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    publish(path, make_spec())
+    unit = Store(path).units()[0]
+    Journal(path, WorkerInfo.create()).done(unit, {}, {"converged": 4}, 2.5, 3)
+    (record,) = Store(path).records[unit]
+    assert (record.statuses, record.seconds, record.attempt) == ({"converged": 4}, 2.5, 3)
+
+
+def test_an_error_says_whether_it_was_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    publish(path, make_spec())
+    journal = Journal(path, WorkerInfo.create())
+    unit = Store(path).units()[0]
+    for final in (False, True):
+        journal.error(unit, "out of memory", "", 1, final)
+    assert [failure.final for failure in Store(path).errors()] == [False, True]

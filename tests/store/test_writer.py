@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sweep.errors import StoreError
-from sweep.store import Store, UnitWriter, publish, verify
+from sweep.store import Store, UnitWriter, WorkerInfo, publish, verify
 
 from .helpers import (
     assert_expected,
@@ -38,14 +38,15 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_a_record_tells_what_was_done(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     publish(path, make_spec())
-    writer = UnitWriter(path)
+    worker = WorkerInfo.create()
+    writer = UnitWriter(path, worker)
     unit = Store(path).units()[0]
     arrays = unit_arrays(writer.segment(unit.segment), unit)
     arrays["status"][:] = [[1, 2], [1, 5]]
     record = writer.write(unit, arrays, seconds=2.5, attempt=2)
     assert Store(path).records == {unit: (record,)}
     assert record.statuses == {"converged": 2, "max_steps": 1, "stalled": 1}
-    assert (record.seconds, record.attempt, record.worker) == (2.5, 2, writer.worker.id)
+    assert (record.seconds, record.attempt, record.worker) == (2.5, 2, worker.id)
     assert set(record.files) == set(arrays)
 
 
@@ -200,4 +201,26 @@ def test_system_errors_are_logged_and_read_back(tmp_path: Path) -> None:
     assert (failure.unit, failure.attempt) == (unit, 2)
     assert failure.message == "RuntimeError: out of memory"
     assert "Traceback" in failure.traceback
+    assert failure.final
     assert unit in Store(path).pending_units()
+
+
+def test_an_error_without_a_word_has_its_type_for_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    publish(path, make_spec())
+    UnitWriter(path).fail(Store(path).units()[0], MemoryError(), attempt=1, final=False)
+    (failure,) = Store(path).errors()
+    assert failure.message == "MemoryError: MemoryError"
+    assert not failure.final
+
+
+def test_damaged_metadata_are_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    publish(path, make_spec())
+    unit = Store(path).units()[0]
+    writer = UnitWriter(path)
+    arrays = unit_arrays(writer.segment(unit.segment), unit)
+    (path / unit.segment / "nll" / "zarr.json").write_text("{")
+    with pytest.raises(StoreError, match="nll.*damaged"):
+        writer.write(unit, arrays, seconds=1.0)
+    assert Store(path).done_units() == set()
