@@ -20,7 +20,7 @@ import sweep
 from benchmarks.real import MASKS, SKY, check_data
 from benchmarks.record import keep
 from sweep.store import Store
-from tests.engines.slurm.cluster import Cluster, missing
+from sweep.testing.cluster import Cluster, missing
 
 BIN = Path(sys.executable).parent
 

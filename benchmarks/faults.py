@@ -36,7 +36,7 @@ from benchmarks.disturbed import (
 from benchmarks.record import keep
 from benchmarks.store_faults import at_once, chunks, compaction, full_disk, zombie
 from sweep.store import Store
-from tests.engines.slurm.cluster import Cluster, missing
+from sweep.testing.cluster import Cluster, missing
 
 SLURM = (
     "hydra/launcher=slurm",

@@ -17,12 +17,13 @@ jax.config.update("jax_enable_x64", True)
 
 
 _LONG = (
-    "engines/slurm",
+    "engines/slurm/test_slurm.py",
     "test_launch.py",
     "analysis",
+    "engines/slurm",
     "engines/test_mpi.py",
     "test_faults.py",
-    "solvers/test_newton.py",
+    "solvers",
 )
 """Begun first where there are several processes: none is to be busy when the others are done."""
 
@@ -62,7 +63,7 @@ def _few_programs():
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory):
     """Two experiments, two realisations each and the noise-free slot; read it, or copy it."""
-    from tests.small import grid, run
+    from sweep.testing.small import grid, run
 
     path = tmp_path_factory.mktemp("filled") / "small.zarr"
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,7 @@ from sweep.errors import ConfigError, IncompleteError, StoreError
 from sweep.statistics.curvature import parameter_errors
 from sweep.statistics.maps import cluster_maps, residual_maps
 from sweep.statistics.optimum import perturbations
-from tests.small import grid, small
+from sweep.testing.small import grid, small
 
 
 def test_what_is_run_is_what_is_opened(tmp_path: Path) -> None:

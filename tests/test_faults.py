@@ -25,8 +25,8 @@ from sweep import worker
 from sweep.errors import StoreError
 from sweep.store import Store, Unit, UnitWriter, compact, open_dataset, verify
 from sweep.store.files import sidecar
+from sweep.testing.small import COUNTS, NUMBERS, arrays, grid, run
 from sweep.worker import Outcome
-from tests.small import COUNTS, NUMBERS, arrays, grid, run
 
 RATIOS = (1, 2)
 MOST = 6

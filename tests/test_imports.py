@@ -1,6 +1,7 @@
 """Imports go one way: each module only knows those that stand before it in the data path."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,7 @@ ORDER = (
     "report",
     "api",
     "cli",
+    "testing",
 )
 
 # Side branches that no part of the fit is told about, though they stand after it.
@@ -88,6 +90,14 @@ def test_a_module_imports_from_earlier_parts_only(file: Path) -> None:
     later = {name for name in used if ORDER.index(name) > ORDER.index(here)}
     assert not later, f"{here} imports {later}"
     assert not used & APART.get(here, set())
+
+
+def test_tests_and_benchmarks_do_not_import_each_other() -> None:
+    here = Path(__file__).parent
+    for folder, other in ((here.parent / "benchmarks", "tests"), (here, "benchmarks")):
+        for file in folder.rglob("*.py"):
+            if file.parent != here / "benchmarks":  # the tests of benchmarks
+                assert not re.search(rf"^\s*(from|import) {other}\b", file.read_text(), re.M), file
 
 
 @pytest.mark.parametrize("early", ORDER[: ORDER.index("grid")])

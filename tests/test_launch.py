@@ -25,9 +25,10 @@ from sweep.launch import launch
 from sweep.progress import Progress
 from sweep.statistics.failures import failure_lines
 from sweep.store import Store, publish, verify
+from sweep.testing.small import SMALL, arrays, assert_same_results, grid, run, small
 from sweep.types import Status
 from sweep.worker import Outcome
-from tests.small import SMALL, arrays, assert_same_results, grid, run, small, write_templates
+from tests.small import write_templates
 
 BIN = Path(sys.executable).parent
 

@@ -11,8 +11,8 @@ from sweep.config.build import Setup, build
 from sweep.memory import auto_block, block_bytes, halving
 from sweep.problem import observe_block
 from sweep.solvers import NewtonSolver
+from sweep.testing.small import run, small
 from sweep.worker import fit_experiment
-from tests.small import run, small
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ from sweep.planning import Plan, plan
 from sweep.progress import Progress
 from sweep.solvers.newton import solver
 from sweep.store import Store, Unit, UnitWriter, seal
+from sweep.testing.small import grid, run, small
 from sweep.types import PARAMETERS
 from sweep.worker import Outcome, _writer_of
-from tests.small import grid, run, small
 
 POINTS = ("noise.ratio=1", "noise.ratio=2", "noise.ratio=1 clusters.beta_dust=3")
 

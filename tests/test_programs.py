@@ -9,7 +9,7 @@ import pytest
 
 import sweep.programs
 from sweep.programs import forget_surplus_programs, keeping_programs, mappings
-from tests.small import assert_same_results, grid, run
+from sweep.testing.small import assert_same_results, grid, run
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
 

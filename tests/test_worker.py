@@ -8,10 +8,10 @@ import pytest
 
 from sweep.grid import Package
 from sweep.store import Store
+from sweep.testing.contract import packages_of, spoiled
+from sweep.testing.small import arrays, run, small
 from sweep.types import NOT_ATTEMPTED, Status
 from sweep.worker import device, experiment_arrays, fit_experiment, run_package, unit_arrays
-from tests.engines.contract import packages_of, spoiled
-from tests.small import arrays, run, small
 
 
 def test_arrays_are_those_of_the_segment_and_padded_by_nan(tmp_path: Path) -> None:

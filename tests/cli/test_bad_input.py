@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from sweep.cli.run import main
-from tests.small import SMALL, listing, write_templates
+from sweep.testing.small import SMALL
+from tests.small import listing, write_templates
 
 BIN = Path(sys.executable).parent
 

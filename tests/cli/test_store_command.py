@@ -14,7 +14,7 @@ import sweep
 from sweep.cli.store import main
 from sweep.statistics import summary
 from sweep.store import Store
-from tests.small import grid, run
+from sweep.testing.small import grid, run
 
 BIN = Path(sys.executable).parent
 
@@ -203,7 +203,7 @@ def test_what_is_no_store_is_refused(
 def test_a_store_that_is_only_published_can_be_looked_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.engines.contract import packages_of
+    from sweep.testing.contract import packages_of
 
     path = tmp_path / "a.zarr"
     packages_of(path, grid(path, "noise.ratio=1", "noise.ratio=2"))

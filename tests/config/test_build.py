@@ -11,9 +11,10 @@ from sweep.config.build import build, build_clusters, build_mask, build_sky, pad
 from sweep.errors import ConfigError
 from sweep.instrument import Instrument
 from sweep.solvers import SOLVERS
+from sweep.testing.small import small
 from sweep.types import Status
 from sweep.worker import fit_experiment
-from tests.small import small, write_templates
+from tests.small import write_templates
 
 INSTRUMENTS = ("litebird", "planck", "so_sat", "so_lat", "pico")
 

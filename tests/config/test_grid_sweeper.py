@@ -19,7 +19,8 @@ from hydra_plugins.sweep_launchers.grid import GridSweeper
 import sweep
 from sweep.cli.run import main
 from sweep.errors import ConfigError
-from tests.small import SMALL, listing
+from sweep.testing.small import SMALL
+from tests.small import listing
 
 Points = list[list[str]]
 

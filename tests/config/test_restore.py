@@ -4,7 +4,7 @@ import sweep
 from sweep.config.restore import restore
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, identity
-from tests.small import small
+from sweep.testing.small import small
 
 CHOICES = [
     [],

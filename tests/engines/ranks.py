@@ -8,8 +8,9 @@ import pytest
 
 from sweep.engines import Engine
 from sweep.engines.mpi import MpiEngine, rank_count
-from tests.engines.contract import HandingContract
-from tests.engines.workers import describe, die_loudly, jobs
+from sweep.testing.contract import HandingContract
+from sweep.testing.workers import jobs
+from tests.engines.workers import describe, die_loudly
 
 
 class TestRanks(HandingContract):

@@ -17,9 +17,9 @@ from sweep.grid import Package
 from sweep.statistics.progress import store_progress
 from sweep.store import Store, compact, open_dataset, verify
 from sweep.store.late import LATE_SECONDS, await_segments
+from sweep.testing.contract import packages_of
+from sweep.testing.small import assert_same_results, grid, run
 from sweep.worker import failed, run_package
-from tests.engines.contract import packages_of
-from tests.small import assert_same_results, grid, run
 
 HIDDEN = 2.0
 

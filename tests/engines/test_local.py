@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,12 @@ import pytest
 
 from sweep.engines import ATTEMPTS, Engine, LocalEngine
 from sweep.errors import ConfigError
+from sweep.testing.contract import POINTS, HandingContract
+from sweep.testing.small import arrays, grid, run
+from sweep.testing.workers import attempts, jobs, work
 from sweep.worker import Outcome
-from tests.engines.contract import POINTS, HandingContract
-from tests.engines.workers import (
-    FOREVER,
-    attempts,
-    describe,
-    die_always,
-    die_first,
-    jobs,
-    pids,
-    work,
-)
-from tests.small import arrays, grid, run
+from tests.engines.workers import FOREVER, describe, die_always, die_first, pids
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,13 +55,6 @@ def test_a_block_gives_what_its_realisations_give_alone(solver: str, tmp_path: P
     # rounded otherwise, and a path of twenty steps that ends short of the minimum amplifies it
     np.testing.assert_allclose(alone["nll"], together["nll"], rtol=1e-10)
     np.testing.assert_allclose(alone["cmb_variance"], together["cmb_variance"], rtol=1e-6)
-
-
-def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
 
 
 def alive(processes: Collection[int]) -> set[int]:

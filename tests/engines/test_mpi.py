@@ -13,8 +13,8 @@ import pytest
 from sweep.engines import Engine
 from sweep.engines.mpi import MpiEngine
 from sweep.store import Store, verify
-from tests.engines.contract import POINTS, HandingContract
-from tests.small import SMALL, assert_same_results
+from sweep.testing.contract import POINTS, HandingContract
+from sweep.testing.small import SMALL, assert_same_results
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -45,7 +45,7 @@ def sweep_under(ranks: int, folder: Path, *overrides: str) -> subprocess.Complet
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.soak), 4])
 def test_the_ranks_hold_the_contract(ranks: int) -> None:
     done = mpiexec(ranks, sys.executable, "-m", "tests.engines.under_mpi")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]

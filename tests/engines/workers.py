@@ -1,4 +1,4 @@
-"""Packages and workers of tests, light enough that a spawned process starts in no time.
+"""Workers that die or tell about themselves, light enough that a process starts in no time.
 
 `python -m tests.engines.workers FOLDER` is a parent that can be killed.
 """
@@ -7,50 +7,17 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.engines import LocalEngine
+from sweep.testing.workers import jobs, work
 
 FOREVER = 120.0
 
 
-@dataclass(frozen=True)
-class Job:
-    """Stands for a package; every attempt at it leaves a file in `folder`."""
-
-    name: str
-    folder: str
-    seconds: float = 0.0
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    def attempt(self) -> int:
-        """Note an attempt, by this process; returns how many there have been."""
-        Path(self.folder, f"{self.name}.{time.time_ns()}.{os.getpid()}").touch()
-        return len(list(Path(self.folder).glob(f"{self.name}.*")))
-
-
-def jobs(folder: Path, *names: str, seconds: float = 0.0) -> Any:
-    """Packages, as the engines take them."""
-    return [Job(name, str(folder), seconds) for name in names]
-
-
-def attempts(folder: Path, name: str) -> int:
-    return len(list(folder.glob(f"{name}.*")))
-
-
 def pids(folder: Path) -> set[int]:
     return {int(p.name.split(".")[2]) for p in folder.glob("*.*.*")}
-
-
-def work(job: Any) -> list[Any]:
-    job.attempt()
-    time.sleep(job.seconds)
-    return [f"done {job.name}"]
 
 
 def die_first(job: Any) -> list[Any]:

@@ -15,8 +15,9 @@ from sweep.config.schema import SEARCH
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Groups, identity, scientific, unique
 from sweep.grid.identity import NOT_SCIENTIFIC
+from sweep.testing.small import small
 from sweep.types import PARAMETERS
-from tests.small import small, write_templates
+from tests.small import write_templates
 
 NOT_SET = ("fixed", "prior.mean", "prior.width")
 """Settings of a parameter that say nothing where they are null."""

@@ -18,8 +18,8 @@ from sweep.grid import (
 )
 from sweep.store import SegmentSpec, Store, Unit, UnitWriter, publish
 from sweep.store.segment import Segment
+from sweep.testing.small import small
 from sweep.types import PARAMETERS, Parameter, Status
-from tests.small import small
 
 PIXELS = np.arange(192)
 

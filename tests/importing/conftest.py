@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import sweep
+from sweep.testing.small import grid, run
 from tests.importing.folders import NAME, SETTINGS, contents, write
-from tests.small import grid, run
 
 
 @pytest.fixture(scope="session")

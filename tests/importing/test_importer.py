@@ -21,9 +21,10 @@ from sweep.statistics.selection import best
 from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.store import compact, verify
+from sweep.testing.small import grid, run
 from sweep.types import Status
 from tests.importing.folders import NAME, SETTINGS, imported, write
-from tests.small import grid, listing, run
+from tests.small import listing
 
 Files = dict[str, dict[str, Any]]
 

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import sweep
-from tests.small import grid, run
+from sweep.testing.small import grid, run
 
 KEPT = "noise.noiseless=true noise.realisations=3 store.spectra=alm store.maps=float32"
 

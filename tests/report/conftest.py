@@ -10,8 +10,8 @@ import sweep
 from sweep.progress import Progress
 from sweep.report.collect import collect
 from sweep.report.page import page
+from sweep.testing.small import grid, run
 from sweep.types import Status
-from tests.small import grid, run
 
 MASKS = ("GAL040", "GAL080-GAL040")
 COUNTS = (1, 4)

@@ -25,10 +25,10 @@ from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.tensor_ratio import tensor_ratio
+from sweep.testing.small import grid, run
 from sweep.types import Status
 from tests.report.conftest import COUNTS, MASKS
 from tests.report.synthetic import KEPT, NSIDE
-from tests.small import grid, run
 
 QUIET = Progress(None)
 

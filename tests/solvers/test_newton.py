@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 import sweep
-from benchmarks.real import SKY, real_sky
-from sweep.config.build import build
 from sweep.config.schema import SEARCH
 from sweep.fit import fit_block
 from sweep.problem import SpectralProblem, chi_square, observe, observe_block
@@ -497,17 +495,6 @@ def test_what_is_hardly_constrained_converges_as_fast():
     assert result.status[0] == Status.CONVERGED
     assert result.unconstrained[0] > 0
     assert result.iterations[0] < 60
-
-
-@pytest.mark.skipif(not SKY.exists(), reason="needs the real sky")
-def test_weak_curvatures_are_followed_below_rounding() -> None:
-    """One draw of a thousand whose last steps, all below rounding, each gain a tenth."""
-    counts = ("clusters.beta_dust=3000", "clusters.temp_dust=500", "clusters.beta_pl=300")
-    setup = build(real_sky("mask.expression=GAL020", *counts))
-    maps = setup.maps((18,))
-    result = fit_block(setup.solver, setup.objective, setup.problem, maps, setup.bounds)
-    assert result.status[0] == Status.CONVERGED
-    assert result.gradient_norm[0] < 1e-6
 
 
 def test_other_constants_are_another_search():

@@ -15,7 +15,7 @@ from sweep.statistics.rankings import ratio_error, templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.statistics.zones import read_zones
-from tests.small import grid, run
+from sweep.testing.small import grid, run
 
 MASKS = ("GAL040", "GAL080-GAL040")
 

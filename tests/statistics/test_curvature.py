@@ -13,9 +13,10 @@ from sweep.errors import ConfigError
 from sweep.statistics import curvature
 from sweep.statistics.curvature import described, errors_of, parameter_errors, second_order
 from sweep.statistics.fitted import Fitted, fitted
+from sweep.testing.small import run, small
 from sweep.types import PARAMETERS, Status
 from tests.problems import TRUTH, problem_and_signal
-from tests.small import run, small, write_templates
+from tests.small import write_templates
 from tests.statistics.fits import at, box, gradient_of, hessian_of, near
 
 COUNTS = [

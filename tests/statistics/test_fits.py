@@ -15,8 +15,8 @@ from sweep.errors import ConfigError
 from sweep.statistics.curvature import parameter_errors
 from sweep.statistics.fits import write_fits
 from sweep.statistics.maps import cluster_maps, cmb_maps, on_pixels, parameter_maps, residual_maps
+from sweep.testing.small import run, small
 from sweep.types import PARAMETERS
-from tests.small import run, small
 
 
 @pytest.fixture(scope="module")

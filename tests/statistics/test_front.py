@@ -13,8 +13,8 @@ from sweep.errors import ConfigError
 from sweep.statistics.common_variance import shares
 from sweep.statistics.front import front, unbeaten
 from sweep.statistics.recovered import residual_of
+from sweep.testing.small import grid, run
 from sweep.types import Status
-from tests.small import grid, run
 
 S = Status
 

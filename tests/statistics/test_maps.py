@@ -19,8 +19,8 @@ from sweep.statistics.maps import (
     sphere,
     true_parameter_maps,
 )
+from sweep.testing.small import run, small
 from sweep.types import PARAMETERS
-from tests.small import run, small
 
 NSIDE = 8
 

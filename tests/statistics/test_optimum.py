@@ -17,8 +17,9 @@ from sweep.statistics import fitted as module
 from sweep.statistics.configurations import experiment_of
 from sweep.statistics.fitted import Fitted, fitted
 from sweep.statistics.optimum import SHIFTED, Check, about, perturbations, verdict
+from sweep.testing.small import run, small
 from sweep.types import PARAMETERS, Status
-from tests.small import run, small, write_templates
+from tests.small import write_templates
 from tests.statistics.fits import gradient_of, hessian_of, near, value_of
 
 COUNTS = {"beta_dust": 7, "temp_dust": 5, "beta_pl": 3}

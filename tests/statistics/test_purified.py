@@ -16,7 +16,7 @@ from sweep.sky.cmb import cmb_realisation
 from sweep.statistics import purified
 from sweep.statistics.purified import purified_power, purified_spectra
 from sweep.statistics.residuals import read_residuals
-from tests.small import run, small
+from sweep.testing.small import run, small
 
 NSIDE = 32
 

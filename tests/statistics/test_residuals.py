@@ -13,7 +13,7 @@ from sweep.estimators import Estimator
 from sweep.spectra import harmonic_count, power
 from sweep.statistics.recovered import kept_pixels, recovered_cmb
 from sweep.statistics.residuals import Field, Residuals, read_residuals
-from tests.small import run, small
+from sweep.testing.small import run, small
 
 NSIDE = 2
 COUNT = harmonic_count(NSIDE)

@@ -16,8 +16,8 @@ from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.tensor_ratio import bootstrap, tensor_ratio
+from sweep.testing.small import grid, run
 from sweep.types import Status
-from tests.small import grid, run
 from tests.statistics.test_summary import dataset
 
 S = Status

@@ -16,8 +16,8 @@ from sweep.spectra import harmonics, power
 from sweep.statistics.configurations import configuration
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.zones import combine, read_zones
+from sweep.testing.small import grid, run
 from tests.importing.folders import contents, write
-from tests.small import grid, run
 
 GIVEN = "noise.noiseless=true noise.realisations=3 store.spectra=alm store.maps=float64 "
 ZONES = ("mask.expression=GAL040", "mask.expression=GAL060-GAL040 clusters.beta_dust=3")

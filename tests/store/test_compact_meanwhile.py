@@ -20,7 +20,7 @@ from sweep.store import (
 from sweep.store.files import sidecar
 from sweep.store.journal import Journal
 from sweep.store.records import tag
-from tests.small import arrays, grid, run
+from sweep.testing.small import arrays, grid, run
 
 from .compaction import assert_whole, journals, killed_at, started
 from .helpers import (

@@ -11,7 +11,7 @@ import sweep
 from sweep.errors import StoreError
 from sweep.store import publish
 from sweep.store.export import export
-from tests.small import grid, run
+from sweep.testing.small import grid, run
 from tests.store.helpers import make_spec
 
 

@@ -1,11 +1,23 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.engines.slurm.cluster import Cluster, missing
+from sweep.testing.cluster import Cluster, missing
+from sweep.testing.played import PlayedSlurm
+
+MAX_ARRAY = 11
+
+
+@contextmanager
+def _found(environment: dict[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +26,7 @@ def daemons() -> Iterator[Cluster]:
     if reason := missing():
         pytest.skip(reason)
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-    with Cluster(folder, max_array=11) as cluster:
+    with Cluster(folder, MAX_ARRAY) as cluster:
         yield cluster
     shutil.rmtree(folder)
 
@@ -23,8 +35,17 @@ def daemons() -> Iterator[Cluster]:
 def cluster(daemons: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The same, with the clients of this process talking to it."""
     base = tmp_path_factory.getbasetemp()
-    given = daemons.environment | {"SKYSWEEP_CACHE": str(base / "cache")}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
+    with _found(daemons.environment | {"SKYSWEEP_CACHE": str(base / "cache")}):
         yield daemons
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedSlurm]:
+    """A played SLURM that the clients of this process talk to; its minutes have 15 seconds."""
+    base = tmp_path_factory.getbasetemp()
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-") as name,
+        PlayedSlurm(Path(name), MAX_ARRAY, minute=15.0) as slurm,
+        _found(slurm.environment | {"SKYSWEEP_CACHE": str(base / "cache")}),
+    ):
+        yield slurm

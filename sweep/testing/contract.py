@@ -1,6 +1,17 @@
-"""What every engine has to do; a new one adds a class with its `engine` and passes."""
+"""What every engine has to do; a new one subclasses it with its `engine`, and passes.
+
+    class TestMine(HandingContract):
+        @pytest.fixture(scope="class")
+        @classmethod
+        def engine(cls) -> Engine:
+            return MyEngine()
+
+with `reference` imported beside it. `HandingContract` is for engines whose workers hand back what
+they return, `EngineContract` for those that only see it in the store.
+"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,24 +24,28 @@ from sweep.grid import Experiment, Package, missing_tasks, unique
 from sweep.launch import launch
 from sweep.progress import Progress
 from sweep.store import Store, verify
+from sweep.testing.small import assert_same_results, grid, run
+from sweep.testing.workers import attempts, jobs, work
 from sweep.worker import Outcome, run_package
-from tests.engines.workers import attempts, jobs, work
-from tests.small import assert_same_results, grid, run
 
 POINTS = ("noise.ratio=1 noise.realisations=4", "noise.ratio=2 noise.realisations=4")
+"""Two experiments of four units each, which the contract has computed."""
 
 
 class Idle(Engine):
     """Computes nothing, so that a launch only publishes."""
 
     def workers(self) -> int:
+        """See `Engine.workers`."""
         return 1
 
     def run(self, packages: Any, worker: Any) -> Iterator[list[Outcome]]:
+        """See `Engine.run`."""
         yield from ()
 
 
 def packages_of(path: Path, confs: list[SweepConf]) -> list[Package]:
+    """Publish a store and return what there is to compute, a package for each unit."""
     launch(confs, Idle(), Progress(None))
     found = missing_tasks(Store(path), unique([Experiment(c) for c in confs]))
     return [Package(str(path), (task,), "of a test") for task in found]
@@ -44,12 +59,30 @@ def spoiled(package: Package) -> Package:
     return replace(package, tasks=(replace(task, confs=(wrong,)),))
 
 
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the engines have to compute, in this process and with four realisations a block."""
+    path = tmp_path_factory.mktemp("reference") / "a.zarr"
+    with _own_cache(tmp_path_factory):
+        done = run(grid(path, *(f"{point} fit.block=4" for point in POINTS)))
+    assert len(done.outcomes) == 2
+    return path
+
+
+@contextmanager
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
 class EngineContract:
-    """Subclass it with a class-scoped fixture `engine`."""
+    """Of every engine."""
 
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls) -> Engine:
+        """The engine to test."""
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
@@ -59,21 +92,23 @@ class EngineContract:
     ) -> tuple[Path, list[Outcome]]:
         """A store whose fourth unit could not be computed, and what the engine said."""
         path = tmp_path_factory.mktemp("engine") / "a.zarr"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        with _own_cache(tmp_path_factory):
             packages = packages_of(path, grid(path, *POINTS))
             packages[3] = spoiled(packages[3])
             return path, [o for ended in engine.run(packages, run_package) for o in ended]
 
     def test_nothing_to_do_is_nothing_done(self, engine: Engine) -> None:
+        """Not even a worker."""
         assert list(engine.run([], work)) == []
 
     def test_workers_are_counted(self, engine: Engine) -> None:
+        """There is one at least."""
         assert engine.workers() >= 1
 
     def test_an_exception_costs_its_unit_only_and_is_told(
         self, spoiled_run: tuple[Path, list[Outcome]]
     ) -> None:
+        """It is one line, in the outcome and in the store's log; the other seven are recorded."""
         path, outcomes = spoiled_run
         failures = [o for o in outcomes if o.error is not None]
         assert len(failures) == 1, [o.error for o in failures]
@@ -94,6 +129,7 @@ class EngineContract:
     def test_the_results_are_those_of_any_other_engine(
         self, spoiled_run: tuple[Path, list[Outcome]], reference: Path
     ) -> None:
+        """Statuses and counts equal, numbers but for rounding."""
         path, _ = spoiled_run
         done = run(grid(path, *POINTS))  # what is missing, here
         assert [len(done.outcomes), done.total, done.missing] == [1, 8, 0]
@@ -107,11 +143,13 @@ class HandingContract(EngineContract):
     """Of engines whose workers hand their outcomes back, whatever the package."""
 
     def test_every_package_is_computed_once(self, engine: Engine, tmp_path: Path) -> None:
+        """And its outcomes come back."""
         names = [f"p{i}" for i in range(7)]
         ended = list(engine.run(jobs(tmp_path, *names), work))
         assert sorted(ended) == [[f"done {name}"] for name in names]
         assert [attempts(tmp_path, name) for name in names] == [1] * 7
 
     def test_an_engine_can_be_used_again(self, engine: Engine, tmp_path: Path) -> None:
+        """A launch does not wear it out."""
         for name in ("once", "twice"):
             assert list(engine.run(jobs(tmp_path, name), work)) == [[f"done {name}"]]

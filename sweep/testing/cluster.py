@@ -1,15 +1,16 @@
 """A real SLURM of four virtual nodes on this machine, with accounting; needs root and Debian.
 
-`python -m tests.engines.slurm.cluster FOLDER` keeps one up until it is interrupted.
+`python -m sweep.testing.cluster FOLDER` keeps one up until it is interrupted.
 """
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,11 +96,13 @@ class Cluster:
     Attributes:
         folder: everything they write; short, since sockets live there.
         max_array: MaxArraySize.
+        processes, commands: the daemons, by name, and what started them.
     """
 
     folder: Path
     max_array: int = 1001
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     guard: socket.socket | None = None
 
     @property
@@ -112,11 +115,11 @@ class Cluster:
             self._configure()
             self._munge()
             self._database()
-            self.start("slurmdbd", "slurmdbd", "-D")
+            self._start("slurmdbd", "slurmdbd", "-D")
             self._wait(lambda: self.command("sacctmgr", "-i", "add", "cluster", "skysweep"))
-            self.start("slurmctld", "slurmctld", "-D", "-c")
+            self._start("slurmctld", "slurmctld", "-D", "-c")
             for node in range(NODES):
-                self.start_node(node)
+                self._start(f"slurmd-n{node}", "slurmd", "-D", "-N", f"n{node}")
             self._wait(self._idle)
         except BaseException:
             self.__exit__()
@@ -141,12 +144,19 @@ class Cluster:
         if self.guard is not None:
             self.guard.close()
 
-    def start_node(self, number: int) -> None:
-        """Start the daemon of a virtual node."""
-        self.start(f"slurmd-n{number}", "slurmd", "-D", "-N", f"n{number}")
+    def stop(self, name: str) -> None:
+        """Kill a daemon at once: `slurmctld`, `slurmdbd`, `slurmd-n0`, ..."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
 
-    def start(self, name: str, *command: str) -> None:
+    def restart(self, name: str) -> None:
+        """Start again what was stopped."""
+        self._start(name, *self.commands[name])
+
+    def _start(self, name: str, *command: str) -> None:
         """Start a daemon in the foreground, under a name."""
+        self.commands[name] = command
         program = _which(command[0])
         assert program is not None, command[0]
         with open(self.folder / f"{name}.out", "ab") as log:
@@ -157,12 +167,6 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
-
-    def stop(self, name: str) -> None:
-        """Kill a daemon at once."""
-        process = self.processes.pop(name)
-        process.kill()
-        process.wait()
 
     def command(self, *command: str) -> subprocess.CompletedProcess:
         """Run a client of the cluster."""
@@ -212,7 +216,7 @@ class Cluster:
             "seed-file": self.folder / "munge.seed",
         }
         options = [f"--{name}={path}" for name, path in where.items()]
-        self.start("munged", "munged", "--foreground", "--force", *options)
+        self._start("munged", "munged", "--foreground", "--force", *options)
         self._wait((self.folder / "munge.socket").exists)
 
     def _database(self) -> None:
@@ -227,7 +231,7 @@ class Cluster:
             "--auth-root-authentication-method=normal",
         )
         self.folder.chmod(0o777)  # the socket is made by the user mysql
-        self.start(
+        self._start(
             "mariadbd",
             "mariadbd",
             "--no-defaults",
@@ -290,16 +294,16 @@ def _free_ports(count: int) -> tuple[socket.socket, int]:
     raise RuntimeError("no free ports")
 
 
-def main(arguments: Sequence[str]) -> None:
-    with Cluster(Path(arguments[0]).absolute()) as cluster:
-        for name, value in cluster.environment.items():
-            print(f"export {name}={value}", flush=True)
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            pass
+def until_interrupted(environment: dict[str, str]) -> None:
+    """Say how clients find a cluster, and wait until Ctrl-C or SIGTERM."""
+    for name, value in environment.items():
+        print(f"export {name}={value}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with Cluster(Path(sys.argv[1]).absolute()) as cluster:
+        until_interrupted(cluster.environment)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import gpu
 from sweep.config.build import build
-from tests.small import small
+from sweep.testing.small import small
 
 
 def test_it_measures_what_fits_and_says_what_does_not(
