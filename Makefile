@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SLURM := slurm-wlm slurmctld slurmd slurmdbd munge mariadb-server
 
-.PHONY: setup demo check fast test times slurm browser smoke bench lint docs clean
+.PHONY: setup demo check fast test soak times slurm browser smoke bench lint docs clean
 
 setup: $(READY)
 
@@ -39,7 +39,11 @@ check: setup
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lint fast
 
 fast: setup
-	$(PYTEST) -q -m "not slow" $(FAST)
+	$(PYTEST) -q -m "not slow and not soak" $(FAST)
+
+# What is longer than in `test`, but not other: before a release. benchmarks/results/soak.json
+soak: setup slurm
+	$(PYTEST) -m soak -p tests.times --times benchmarks/results/soak.json
 
 # Where the tests spend their time: benchmarks/results/tests.json.
 times: setup slurm browser
@@ -60,7 +64,7 @@ browser:
 
 # Another Python: make smoke PYTHON=python3.13 VENV=.venv-3.13
 smoke: setup
-	$(BIN)/python -m pytest tests/problem tests/test_fit.py tests/test_api.py tests/sky/test_synthetic.py
+	$(PYTEST) tests/problem tests/test_fit.py tests/test_api.py tests/sky/test_synthetic.py
 	$(BIN)/sweep sky.nside=8 clusters.beta_dust=4 clusters.temp_dust=1 clusters.beta_pl=1 \
 	  solver=scipy_tnc noise.realisations=2 store.path=$(VENV)/smoke/first.zarr
 	$(BIN)/sweep-store verify $(VENV)/smoke/first.zarr

@@ -239,8 +239,9 @@ class Mix(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mixes", [6, pytest.param(60, marks=pytest.mark.soak)])
 def test_a_random_mix_ends_as_if_nothing_had_happened(
-    whole: dict[str, np.ndarray], tmp_path: Path
+    mixes: int, whole: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     numbers = itertools.count()
 
@@ -251,12 +252,12 @@ def test_a_random_mix_ends_as_if_nothing_had_happened(
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=6, stateful_step_count=7, deadline=None, database=None, derandomize=True,
-            phases=[Phase.generate],
+            max_examples=mixes, stateful_step_count=7, deadline=None, database=None,
+            derandomize=mixes == 6, phases=[Phase.generate],
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )  # fmt: skip
-    assert next(numbers) >= 6
+    assert next(numbers) >= mixes
 
 
 def zombie(

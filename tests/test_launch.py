@@ -292,8 +292,11 @@ def recorded(path: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "nth", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, 17))]
+)  # 3 kills, and 48
 def test_kill_9_at_any_time_loses_only_what_was_in_flight(
-    command: Callable[..., Any], undisturbed: Path, tmp_path: Path
+    nth: int, command: Callable[..., Any], undisturbed: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.zarr"
     rng = random.Random(int.from_bytes(os.urandom(4), "big"))

@@ -1,4 +1,4 @@
-"""Where a run of the tests spends its time: `pytest -p tests.times --times FILE` writes it as JSON.
+"""How tests ended and where their time went: `pytest -p tests.times --times FILE` writes JSON.
 
 A test's seconds are those of its call and of the fixtures made for it, so the first test that needs
 a shared fixture pays for it. Compilation is XLA's own, in the process of the test; what commands
@@ -10,8 +10,9 @@ import os
 import platform
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,13 @@ class _Recorder:
         self.programs = len(list(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).glob("*")))
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.spent: dict[str, Any] = {}
+        self.outcomes: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
+        # what its fixtures say counts where it is no success
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[report.nodeid] = report.outcome
         for what, seconds in report.user_properties:
             of_test = self.spent.setdefault(report.nodeid, defaultdict(float))
             of_test[what] += seconds
@@ -94,12 +99,13 @@ class _Recorder:
         self.file.write_text(
             json.dumps(
                 {
+                    "measured": datetime.now(UTC).isoformat(timespec="seconds"),
                     "commit": commit(),
                     "machine": f"{platform.machine()}, {os.cpu_count()} cores",
                     "versions": versions(),
                     "programs of an earlier run": self.programs,
                     "wall": time.perf_counter() - self.start,
-                    "tests": len(self.seconds),
+                    "tests": Counter(self.outcomes.values()),
                     "seconds": whole,
                     "folders": dict(_most(folders)),
                     "slowest": {

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import sweep
 from sweep.fit import OBJECTIVES, fit_block
 from sweep.problem import chi_square, observe
 from sweep.solvers import SOLVERS, Bounds
+from sweep.solvers.base import TracedSolver
 from sweep.types import PARAMETERS, Status
 from tests.problems import TRUTH, bounds, problem_and_signal
 
@@ -40,6 +42,13 @@ EXPECTED = {
 }
 
 
+USUAL = {
+    *("newton", "optax_lbfgs", "scipy_tnc", "scipy_cobyqa", "adabk0", "active_set", "adam"),
+    *("optimistix_lbfgs", "optimistix_ncg_pr"),
+}
+"""One of each family. Others are compiled as slowly, and differ in how a library steps."""
+
+
 def make(name, *overrides):
     conf = sweep.compose([f"solver={name}", *overrides]).solver
     return SOLVERS[name](**asdict(conf))
@@ -49,7 +58,9 @@ def test_no_solver_is_left_out():
     assert set(EXPECTED) == set(SOLVERS)
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize(
+    "name", [n if n in USUAL else pytest.param(n, marks=pytest.mark.soak) for n in EXPECTED]
+)
 def test_recovers_the_truth(name):
     """Rows are pixels: without noise chi_square falls to zero, which their residuals resolve.
 
@@ -107,17 +118,35 @@ def test_a_cap_on_steps_is_a_status():
     assert result.iterations[0] == 2
 
 
+@pytest.mark.parametrize("name", sorted(set(EXPECTED) - USUAL))
+def test_every_other_solver_is_at_least_traced(name):
+    """Its name leads to a minimiser that takes an objective in a box: all but the compilation."""
+    solver, ends = make(name), bounds()
+    assert isinstance(solver, TracedSolver)
+
+    def objective(params):
+        return sum(jnp.sum(v**2) for v in params.values())
+
+    scale = {p: jnp.ones_like(v) for p, v in ends.start.items()}
+    solution = jax.eval_shape(lambda *given: solver.minimise(objective, *given), ends, scale)
+    expected = {p: v.shape for p, v in ends.start.items()}
+    assert {p: v.shape for p, v in solution.params.items()} == expected
+
+
 @pytest.mark.parametrize(
     "name", ["newton", "optax_lbfgs", "adabk0", "optimistix_lbfgs", "scipy_tnc", "scipy_cobyqa"]
 )
 def test_a_truth_outside_the_box_ends_at_its_wall(name):
-    problem, signal, _ = problem_and_signal()
+    problem, signal, _ = problem_and_signal(
+        "pixels"
+    )  # as above, so that programs are compiled once
     start, lower, upper, *_ = bounds()
     low, high = 0.35, 1.61
     assert low + (high - low) > high  # rounding alone must not take a fit out of its box
     lower["beta_dust"], upper["beta_dust"] = jnp.full(6, low), jnp.full(6, high)
     box = Bounds(start, lower, upper)
-    result = fit_block(make(name), chi_square, problem, signal[None], box)
+    solver = make(name, f"solver.max_steps={EXPECTED[name][0]}")
+    result = fit_block(solver, chi_square, problem, signal[None], box)
     assert Status(result.status[0]).usable
     for p in PARAMETERS:
         assert np.all(result.params[p] >= lower[p])
