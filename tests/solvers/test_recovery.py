@@ -12,7 +12,7 @@ from sweep.fit import OBJECTIVES, fit_block
 from sweep.problem import chi_square, observe
 from sweep.solvers import SOLVERS, Bounds
 from sweep.solvers.base import TracedSolver
-from sweep.types import PARAMETERS, Status
+from sweep.types import PARAMETERS, Params, Status
 from tests.problems import TRUTH, bounds, problem_and_signal
 
 # (max_steps, largest relative error of a parameter, how it ends). First-order methods need their
@@ -124,8 +124,8 @@ def test_every_other_solver_is_at_least_traced(name):
     solver, ends = make(name), bounds()
     assert isinstance(solver, TracedSolver)
 
-    def objective(params):
-        return sum(jnp.sum(v**2) for v in params.values())
+    def objective(params: Params) -> jax.Array:
+        return jnp.sum(jnp.concatenate([v**2 for v in params.values()]))
 
     scale = {p: jnp.ones_like(v) for p, v in ends.start.items()}
     solution = jax.eval_shape(lambda *given: solver.minimise(objective, *given), ends, scale)
