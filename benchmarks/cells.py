@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from benchmarks.skies import SKIES, WRONG_LAW, sky_setup
-from sweep.config.build import Setup
+from sweep.assemble.setup import Setup
 from sweep.types import PARAMETERS
 
 HELD_OUT = (WRONG_LAW,)

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.record import keep
 from benchmarks.throughput import PROBLEMS, bandwidth, fit, pass_bytes, phases, problem
-from sweep.config.build import Setup
+from sweep.assemble.setup import Setup
 from sweep.memory import block_bytes
 from sweep.problem import observe_block
 from sweep.solvers import NewtonSolver

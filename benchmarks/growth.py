@@ -50,7 +50,7 @@ def _row(against: str, value: int, nside: str, counts: list[str], realisations: 
 def one(overrides: list[str], realisations: int) -> None:
     """Fit a block and print its cost."""
     import sweep
-    from sweep.config.build import build
+    from sweep.assemble.setup import build
     from sweep.fit import fit_block
 
     setup = build(sweep.compose(overrides))

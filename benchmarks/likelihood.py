@@ -6,7 +6,7 @@ import jax
 
 import sweep
 from benchmarks.record import keep
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.problem import SpectralProblem, chi_square, observe
 from sweep.problem.reference import furax_nll
 from sweep.solvers import Objective

@@ -48,7 +48,7 @@ DECISIVE = (
     "benchmarks/skies.py",
     "conf",
     "sweep/clusters",
-    "sweep/config/build.py",
+    "sweep/assemble",
     "sweep/config/schema.py",
     "sweep/fit.py",
     "sweep/noise.py",

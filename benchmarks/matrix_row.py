@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.restarts import fitted, minima, restarted
 from sweep.cache import Cache
-from sweep.config.build import Setup
+from sweep.assemble.setup import Setup
 from sweep.ends import BlockResult, joined
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS

@@ -20,7 +20,7 @@ import numpy as np
 
 import sweep
 from benchmarks.record import keep
-from sweep.config.build import Setup, build
+from sweep.assemble.setup import Setup, build
 from sweep.fit import fit_block
 from sweep.problem import NLL_TO_COVARIANCE, expand, observe
 from sweep.problem.sed import mixing

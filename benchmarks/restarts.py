@@ -12,7 +12,7 @@ from scipy.stats import beta
 
 from benchmarks.cells import Cell, cell_setup
 from benchmarks.record import RESULTS, keep
-from sweep.config.build import Setup
+from sweep.assemble.setup import Setup
 from sweep.ends import BlockResult, joined
 from sweep.fit import SAME, fit_block
 from sweep.solvers.starts import drawn_starts

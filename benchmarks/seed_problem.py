@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.real import SEED_PROBLEM, check_data, real_sky
 from benchmarks.record import keep, peak_megabytes
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.fit import fit_block
 
 RUNS: list[tuple[str, str, int]] = [

@@ -17,9 +17,9 @@ import numpy as np
 
 import sweep
 from benchmarks.real import MASKS, SKY, check_data
+from sweep.assemble.setup import Setup, build
 from sweep.cache import Arrays, digest, file_digest
 from sweep.config import SweepConf
-from sweep.config.build import Setup, build
 from sweep.sky import ParametricForegrounds
 from sweep.units import FloatArray, modified_black_body, power_law, rj_to_cmb
 

@@ -4,7 +4,7 @@ import time
 
 import sweep
 from benchmarks.record import keep
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.fit import fit_block
 
 SOLVERS = ("newton", "optax_lbfgs", "optimistix_lbfgs", "scipy_tnc", "active_set", "adabk0")

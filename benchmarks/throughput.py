@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.real import real_sky
 from benchmarks.record import keep, peak_megabytes
-from sweep.config.build import Setup, build
+from sweep.assemble.setup import Setup, build
 from sweep.ends import BlockResult
 from sweep.fit import fit_block
 from sweep.lanes import over_realisations

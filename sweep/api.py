@@ -6,7 +6,7 @@ from pathlib import Path
 import xarray as xr
 from rich.console import Console
 
-from sweep.config import build as bridge
+from sweep.assemble import setup
 from sweep.config.schema import SweepConf
 from sweep.engines import LocalEngine
 from sweep.errors import ConfigError, IncompleteError
@@ -26,7 +26,7 @@ def open(path: str | Path) -> xr.Dataset:  # noqa: A001
 
 
 @jax_session()
-def build(conf: SweepConf) -> bridge.Setup:
+def build(conf: SweepConf) -> setup.Setup:
     """Make the objects of one experiment; settings of jax are left as they are.
 
     `Setup.maps` gives double precision in any session. What else is computed with the likelihood
@@ -35,7 +35,7 @@ def build(conf: SweepConf) -> bridge.Setup:
     Raises:
         ConfigError: an input cannot be used: what was expected, what was got, how to mend it.
     """
-    return bridge.build(conf)
+    return setup.build(conf)
 
 
 def run(

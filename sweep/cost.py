@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.config.schema import SweepConf
 from sweep.engines import Engine
 from sweep.errors import ConfigError

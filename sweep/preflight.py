@@ -3,14 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from sweep.config.build import (
-    build,
-    build_bounds,
-    build_mask,
-    build_signal,
-    build_solver,
-    count_clusters,
-)
+from sweep.assemble.clusters import count_clusters
+from sweep.assemble.data import build_mask, build_signal
+from sweep.assemble.setup import build
+from sweep.assemble.solver import build_bounds, build_solver
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
 from sweep.memory import auto_block

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from sweep.config.build import build, build_mask, build_sky
+from sweep.assemble.data import build_mask, build_sky
+from sweep.assemble.setup import build
 from sweep.config.schema import SweepConf
 from sweep.ends import BlockResult, joined
 from sweep.errors import ConfigError, StoreError

@@ -37,6 +37,8 @@ ORDER = (
     "memory",
     "provenance",
     "store",
+    "config",
+    "assemble",
     "grid",
     "worker",
     "engines",
@@ -77,16 +79,15 @@ def part(file: Path) -> str:
 
 
 def test_every_part_has_a_place() -> None:
-    assert {part(f) for f in MODULES} - set(ORDER) == {"__init__", "config"}
-    assert set(ORDER) <= {part(f) for f in MODULES}
+    assert {part(f) for f in MODULES} == {*ORDER, "__init__"}
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_a_module_imports_from_earlier_parts_only(file: Path) -> None:
     here = part(file)
-    if here in ("__init__", "config"):  # they see everything that they assemble
+    if here == "__init__":  # the names of the package lead into all of it
         return
-    used = imported(file) - {here, "config"}
+    used = imported(file) - {here}
     later = {name for name in used if ORDER.index(name) > ORDER.index(here)}
     assert not later, f"{here} imports {later}"
     assert not used & APART.get(here, set())
@@ -98,13 +99,6 @@ def test_tests_and_benchmarks_do_not_import_each_other() -> None:
         for file in folder.rglob("*.py"):
             if file.parent != here / "benchmarks":  # the tests of benchmarks
                 assert not re.search(rf"^\s*(from|import) {other}\b", file.read_text(), re.M), file
-
-
-@pytest.mark.parametrize("early", ORDER[: ORDER.index("grid")])
-def test_the_data_path_knows_no_configuration(early: str) -> None:
-    files = [f for f in MODULES if part(f) == early]
-    assert files
-    assert all("config" not in imported(f) for f in files)
 
 
 @pytest.mark.parametrize(

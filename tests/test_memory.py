@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from sweep import worker
-from sweep.config.build import Setup, build
+from sweep.assemble.setup import Setup, build
 from sweep.memory import auto_block, block_bytes, halving
 from sweep.problem import observe_block
 from sweep.solvers import NewtonSolver

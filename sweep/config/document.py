@@ -19,7 +19,7 @@ from omegaconf import MISSING
 from sweep.config.checks import Check, settings
 from sweep.config.compose import compose, config_dir
 from sweep.config.schema import GROUPS, ParameterConf, PriorConf, SweepConf
-from sweep.grid.identity import NOT_SCIENTIFIC
+from sweep.config.scientific import NOT_SCIENTIFIC
 
 PROSE = Path(__file__).resolve().parents[2] / "docs" / "configuration.in.md"
 """In the checkout only: the page is made where it is kept."""

@@ -1,7 +1,7 @@
 """From configurations to the units that are missing."""
 
 from sweep.grid.experiment import Experiment, unique
-from sweep.grid.identity import Groups, identity, scientific
+from sweep.grid.identity import Groups, identity
 from sweep.grid.plan import (
     MOST_UNITS,
     Geometry,
@@ -25,6 +25,5 @@ __all__ = [
     "identity",
     "missing_tasks",
     "plan_segments",
-    "scientific",
     "unique",
 ]

@@ -1,35 +1,15 @@
 """Identity of an experiment: a hash of everything that can change a fitted number, never a path."""
 
-from fnmatch import fnmatch
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from sweep.cache import digest, file_digest
-from sweep.clusters import LLOYD_VERSION
-from sweep.config.checks import is_absent, settings
+from sweep.assemble.clusters import CLUSTERS
+from sweep.assemble.data import SKIES
+from sweep.cache import digest
 from sweep.config.schema import GROUPS, SweepConf
-from sweep.errors import ConfigError
+from sweep.config.scientific import recorded, scientific
 
 IDENTITY_VERSION = 2
 """Raised when the meaning of a setting changes, so that older experiments are not mistaken."""
-
-OPERATIONAL = (
-    "noise.realisations",
-    "noise.noiseless",
-    "store.*",
-    "fit.block",
-    "fit.experiments",
-    "fail_fast",
-    "plan",
-)
-"""Settings that change how much is computed, where or how fast, but no fitted number."""
-
-NOT_SCIENTIFIC = (*OPERATIONAL, "instrument.source")
-"""Settings that are no part of an experiment's identity."""
-
-_REPLACED_BY_FILE = ("instrument.name", "instrument.frequency", "instrument.depth_p")
 
 
 class Groups:
@@ -68,9 +48,7 @@ class Groups:
         if known is None:
             prefix = f"{name}."
             made_by = digest({"made_by": _made_by(name, group), **scientific(group, prefix)})
-            flat = _kept(group, prefix)
-            kept = {key: value for key, value in flat.items() if not matches(key, OPERATIONAL)}
-            known = self._known[id(group)] = (group, made_by, kept)
+            known = self._known[id(group)] = (group, made_by, recorded(group, prefix))
         return known
 
 
@@ -83,65 +61,9 @@ def identity(conf: SweepConf) -> str:
     return Groups().identity(conf)
 
 
+_VERSIONED = {"clusters": CLUSTERS, "sky": SKIES}
+
+
 def _made_by(name: str, group: Any) -> dict[str, Any]:
     """Code whose every version may give other clusters, or another sky: {name: version}."""
-    if name == "clusters" and group.name == "kmeans":
-        lloyd = group.method == "lloyd"
-        return {"lloyd": LLOYD_VERSION} if lloyd else {"jax-healpy": _version("jax-healpy")}
-    if name == "sky" and group.name == "pysm":
-        return {"pysm3": _version("pysm3")}
-    return {}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
-
-
-@lru_cache(maxsize=4096)
-def matches(key: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a dotted key is one of `patterns`."""
-    return any(fnmatch(key, pattern) for pattern in patterns)
-
-
-def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
-    """The settings that can change a fitted number, {dotted key: value}; files by content."""
-    flat = _kept(conf, prefix)
-    if flat.get("instrument.path"):
-        flat = {k: v for k, v in flat.items() if k not in _REPLACED_BY_FILE}
-    return {
-        key: content(key, value) if key.endswith(".path") and value is not None else value
-        for key, value in flat.items()
-        if not matches(key, NOT_SCIENTIFIC)
-    }
-
-
-def _kept(conf: Any, prefix: str) -> dict[str, Any]:
-    """Settings by dotted key, without those that older experiments lack and that say nothing."""
-    found = settings(conf, prefix)
-    return {key: value for key, value, metadata in found if not is_absent(value, metadata)}
-
-
-def content(key: str, path: str) -> str:
-    """Hash of the file at `path`; hashed again only when its size or time changes.
-
-    Raises:
-        ConfigError: there is no such file, or it cannot be read.
-    """
-    try:
-        state = Path(path).stat()
-        return _content(path, state.st_size, state.st_mtime_ns)
-    except FileNotFoundError:
-        raise ConfigError(f"{key} = {path}: there is no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{key} = {path}: cannot be read: {error.strerror}") from None
-    except ConfigError as error:
-        raise ConfigError(f"{key} = {error}") from None
-
-
-@lru_cache(maxsize=256)
-def _content(path: str, size: int, mtime_ns: int) -> str:
-    del size, mtime_ns  # part of the cache key only
-    return file_digest(path)
+    return _VERSIONED[name][type(group)].versions(group) if name in _VERSIONED else {}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
 from sweep.problem import Prior, SpectralProblem, observe

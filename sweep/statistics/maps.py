@@ -75,7 +75,7 @@ def cluster_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]:
     Raises:
         ConfigError: a file that the experiment was made from is gone or has changed.
     """
-    from sweep.config.build import build_clusters  # imports jax
+    from sweep.assemble.clusters import build_clusters  # imports jax
 
     clusters = build_clusters(configuration(ds, experiment))
     labels: dict[Parameter, np.ndarray] = {
@@ -92,7 +92,8 @@ def on_pixels(
     Raises:
         ConfigError: as `cluster_maps`.
     """
-    from sweep.config.build import build_clusters, build_mask  # imports jax
+    from sweep.assemble.clusters import build_clusters  # imports jax
+    from sweep.assemble.data import build_mask  # imports jax
 
     conf = configuration(ds, experiment)
     mask, clusters = build_mask(conf), build_clusters(conf)
@@ -120,7 +121,7 @@ def true_parameter_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]
     Raises:
         ConfigError: as `cluster_maps`.
     """
-    from sweep.config.build import build_mask, build_sky  # imports jax
+    from sweep.assemble.data import build_mask, build_sky  # imports jax
 
     conf = configuration(ds, experiment)
     truth, mask = build_sky(conf).truth, build_mask(conf)

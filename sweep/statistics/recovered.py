@@ -32,7 +32,7 @@ def kept_pixels(ds: xr.Dataset, experiment: int) -> np.ndarray:
         there = np.isfinite(ds["cmb"].isel(experiment=experiment).values).any(axis=(0, 1))
         if there.any():
             return ds["healpix_index"].values[there]
-    from sweep.config.build import build_mask  # imports jax
+    from sweep.assemble.data import build_mask  # imports jax
 
     return build_mask(configuration(ds, experiment)).pixels
 
@@ -64,7 +64,7 @@ def residual_of(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) ->
     Raises:
         ConfigError: as `recovered_cmb`; the true sky is needed in any case.
     """
-    from sweep.config.build import build_sky  # imports jax
+    from sweep.assemble.data import build_sky  # imports jax
 
     sky = build_sky(configuration(ds, experiment))
     truth = sky.cmb[:, kept_pixels(ds, experiment)]
@@ -92,7 +92,7 @@ def _again(ds: xr.Dataset, experiment: int, one: xr.Dataset) -> np.ndarray:
             f"experiment {label}: neither maps nor parameters were kept; run it into another store "
             "with store.parameters=true or store.maps=float32"
         )
-    from sweep.config.build import build  # imports jax
+    from sweep.assemble.setup import build  # imports jax
 
     setup = build(configuration(ds, experiment))
     numbers = [int(n) for n in one["realisation"].values]

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from benchmarks import gpu
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.testing.small import small
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import cells, matrix
 from benchmarks.matrix_compare import folded, missed, ratio
 from benchmarks.matrix_table import tables
-from sweep.config.build import Setup
+from sweep.assemble.setup import Setup
 
 SWAPPED = (
     "parameters.beta_pl.low=-1.5",

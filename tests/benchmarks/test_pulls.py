@@ -7,7 +7,7 @@ import pytest
 
 import sweep
 from benchmarks import pulls
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.problem import chi_square, observe
 from sweep.types import PARAMETERS, Params
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.real import SKY, real_sky
-from sweep.config.build import build
+from sweep.assemble.setup import build
 from sweep.fit import fit_block
 from sweep.types import Status
 

@@ -1,6 +1,5 @@
 """The identity changes with what can change a fitted number, and with nothing else."""
 
-import importlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +8,13 @@ import numpy as np
 import pytest
 
 import sweep
+from sweep.assemble import shared
 from sweep.config.checks import flatten
 from sweep.config.restore import restore
 from sweep.config.schema import SEARCH
+from sweep.config.scientific import NOT_SCIENTIFIC, scientific
 from sweep.errors import ConfigError
-from sweep.grid import Experiment, Groups, identity, scientific, unique
-from sweep.grid.identity import NOT_SCIENTIFIC
+from sweep.grid import Experiment, Groups, identity, unique
 from sweep.testing.small import small
 from sweep.types import PARAMETERS
 from tests.small import write_templates
@@ -266,16 +266,15 @@ def test_identities_are_the_same_in_every_version_and_on_every_machine(
 def test_clusters_and_skies_of_another_version_make_another_experiment(
     words: list[str], lloyd: bool, package: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module("sweep.grid.identity")
     conf = small(*words)
     before = identity(conf)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "LLOYD_VERSION", -1)
+        patch.setattr("sweep.assemble.clusters.LLOYD_VERSION", -1)
         assert (identity(conf) != before) == lloyd
-    installed = {name: module.version(name) for name in ("jax-healpy", "pysm3")}
+    installed = {name: shared.version(name) for name in ("jax-healpy", "pysm3")}
     for name in installed:
         with monkeypatch.context() as patch:
-            patch.setattr(module, "version", {**installed, name: "another"}.__getitem__)
+            patch.setattr(shared, "version", {**installed, name: "another"}.__getitem__)
             assert (identity(conf) != before) == (name == package)
     assert identity(conf) == before
 

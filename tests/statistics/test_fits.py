@@ -10,7 +10,7 @@ import xarray as xr
 from astropy.io import fits
 
 import sweep
-from sweep.config.build import build_clusters
+from sweep.assemble.clusters import build_clusters
 from sweep.errors import ConfigError
 from sweep.statistics.curvature import parameter_errors
 from sweep.statistics.fits import write_fits

@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 import sweep
-from sweep.config.build import build, build_sky
+from sweep.assemble.data import build_sky
+from sweep.assemble.setup import build
 from sweep.errors import ConfigError
 from sweep.statistics.configurations import configuration
 from sweep.statistics.maps import (

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import sweep
+from sweep.assemble.setup import build
 from sweep.cli.store import main
-from sweep.config.build import build
 from sweep.errors import ConfigError
 from sweep.statistics import fitted as module
 from sweep.statistics.configurations import experiment_of

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import sweep
-from sweep.config.build import build_mask, build_sky
+from sweep.assemble.data import build_mask, build_sky
 from sweep.errors import ConfigError
 from sweep.importing.importer import import_folders
 from sweep.progress import Progress

@@ -7,7 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from sweep.config.build import build, build_clusters, build_mask, build_sky, padded
+from sweep.assemble.clusters import CLUSTERS, build_clusters
+from sweep.assemble.data import INSTRUMENTS, MASKS, NOISES, SKIES, build_mask, build_sky
+from sweep.assemble.setup import build, padded
+from sweep.config.schema import GROUPS
 from sweep.errors import ConfigError
 from sweep.instrument import Instrument
 from sweep.solvers import SOLVERS
@@ -16,10 +19,24 @@ from sweep.types import Status
 from sweep.worker import fit_experiment
 from tests.small import write_templates
 
-INSTRUMENTS = ("litebird", "planck", "so_sat", "so_lat", "pico")
+TABLES = {
+    "sky": SKIES,
+    "instrument": INSTRUMENTS,
+    "mask": MASKS,
+    "clusters": CLUSTERS,
+    "noise": NOISES,
+}
 
 
-@pytest.mark.parametrize("name", INSTRUMENTS)
+@pytest.mark.parametrize("group", TABLES)
+def test_every_choice_has_a_row_in_the_table_of_its_group(group: str) -> None:
+    assert set(TABLES[group]) == set(GROUPS[group].values())
+
+
+BANDS = ("litebird", "planck", "so_sat", "so_lat", "pico")
+
+
+@pytest.mark.parametrize("name", BANDS)
 def test_every_instrument_builds(name: str) -> None:
     setup = build(small(f"instrument={name}"))
     assert setup.instrument.name == name

@@ -1,0 +1,103 @@
+"""Which pixels share a value of a spectral parameter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.assemble.data import build_mask, cache_of
+from sweep.assemble.shared import Versions, installed, shared, unversioned
+from sweep.cache import Cache
+from sweep.clusters import (
+    LLOYD_VERSION,
+    Clusters,
+    binned_clusters,
+    file_clusters,
+    kmeans_clusters,
+    kmeans_counts,
+    multires_clusters,
+)
+from sweep.config.schema import (
+    BinnedConf,
+    ClusterFileConf,
+    KmeansConf,
+    MultiresConf,
+    SweepConf,
+)
+from sweep.mask import Mask
+from sweep.types import PARAMETERS, Parameter
+
+
+@dataclass(frozen=True)
+class ClusterChoice:
+    """What makes clusters of its settings.
+
+    Attributes:
+        make: from the settings, the kept pixels and a cache.
+        versions: see `Versions`.
+        count: number of clusters of every parameter without making them; None where they are
+            made for it. At most so many, where some may turn out empty.
+    """
+
+    make: Callable[[Any, Mask, Cache], Clusters]
+    versions: Versions = unversioned
+    count: Callable[[Any, Mask], dict[Parameter, int]] | None = None
+
+
+def _kmeans(conf: KmeansConf, mask: Mask, cache: Cache) -> Clusters:
+    method: Any = conf.method
+    return kmeans_clusters(mask, _values(conf), conf.seed, cache, conf.clip, method)
+
+
+def _kmeans_counts(conf: KmeansConf, mask: Mask) -> dict[Parameter, int]:
+    return kmeans_counts(mask, _values(conf), conf.clip)
+
+
+def _kmeans_versions(conf: KmeansConf) -> dict[str, Any]:
+    if conf.method == "lloyd":
+        return {"lloyd": LLOYD_VERSION}
+    return {"jax-healpy": installed("jax-healpy")}
+
+
+def _multires(conf: MultiresConf, mask: Mask, cache: Cache) -> Clusters:
+    del cache
+    return multires_clusters(mask, _values(conf))
+
+
+def _file(conf: ClusterFileConf, mask: Mask, cache: Cache) -> Clusters:
+    del cache
+    return file_clusters(mask, conf.path)
+
+
+def _binned(conf: BinnedConf, mask: Mask, cache: Cache) -> Clusters:
+    del cache
+    return binned_clusters(mask, conf.path, _values(conf))
+
+
+def _values(conf: Any) -> dict[Parameter, int]:
+    return {p: getattr(conf, p) for p in PARAMETERS}
+
+
+CLUSTERS = {
+    KmeansConf: ClusterChoice(_kmeans, _kmeans_versions, _kmeans_counts),
+    MultiresConf: ClusterChoice(_multires),
+    ClusterFileConf: ClusterChoice(_file),
+    BinnedConf: ClusterChoice(_binned),
+}
+"""Cluster rules, by the dataclass of their settings."""
+
+
+@shared("sky", "mask", "clusters", most=64)
+def build_clusters(conf: SweepConf) -> Clusters:
+    """Clusters of the three parameters on the kept pixels."""
+    return CLUSTERS[type(conf.clusters)].make(conf.clusters, build_mask(conf), cache_of(conf))
+
+
+def count_clusters(conf: SweepConf, mask: Mask) -> dict[Parameter, int]:
+    """Number of clusters of every parameter on the kept pixels, see `ClusterChoice.count`."""
+    count = CLUSTERS[type(conf.clusters)].count
+    return count(conf.clusters, mask) if count else counts_of(build_clusters(conf))
+
+
+def counts_of(clusters: Clusters) -> dict[Parameter, int]:
+    """Number of clusters of every parameter."""
+    return {p: getattr(clusters, p).count for p in PARAMETERS}

@@ -1,0 +1,155 @@
+"""What is observed: instrument, sky, mask and noise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweep.assemble.shared import Versions, installed, shared, unversioned
+from sweep.cache import Cache
+from sweep.config.schema import (
+    InstrumentConf,
+    MaskConf,
+    PysmSkyConf,
+    SweepConf,
+    SyntheticSkyConf,
+    TemplatesSkyConf,
+    WhiteNoiseConf,
+)
+from sweep.errors import ConfigError
+from sweep.instrument import Instrument, read_instrument
+from sweep.mask import GalacticMasks, Mask, parse_mask, read_masks
+from sweep.noise import white_noise_at
+from sweep.sky import Sky, check_finite, pysm_sky, synthetic_sky, template_sky
+from sweep.types import FrequencyMaps
+
+LEAST_BANDS = 4
+"""With three, amplitudes of three components leave nothing that spectra could be fitted to."""
+
+Draw = Callable[[int], FrequencyMaps]
+"""Noise of a realisation, by its number: uK_CMB, shape (frequency, stokes, pixel)."""
+
+
+@dataclass(frozen=True)
+class SkyChoice:
+    """What makes a sky of its settings.
+
+    Attributes:
+        make: from the settings and a cache.
+        versions: see `Versions`.
+    """
+
+    make: Callable[[Any, Cache], Sky]
+    versions: Versions = unversioned
+
+
+def _synthetic(conf: SyntheticSkyConf, cache: Cache) -> Sky:
+    return synthetic_sky(conf.nside, conf.seed, conf.r, conf.cmb_seed, cache)
+
+
+def _templates(conf: TemplatesSkyConf, cache: Cache) -> Sky:
+    del cache
+    return template_sky(conf.path, conf.nside)
+
+
+def _pysm(conf: PysmSkyConf, cache: Cache) -> Sky:
+    return pysm_sky(conf.tag, conf.nside, conf.cmb_seed, cache)
+
+
+SKIES = {
+    SyntheticSkyConf: SkyChoice(_synthetic),
+    TemplatesSkyConf: SkyChoice(_templates),
+    PysmSkyConf: SkyChoice(_pysm, lambda conf: {"pysm3": installed("pysm3")}),
+}
+"""Skies, by the dataclass of their settings."""
+
+
+def _instrument(conf: InstrumentConf) -> Instrument:
+    if conf.path is not None:
+        return read_instrument(conf.path)
+    frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
+    return Instrument(conf.name, frequency, depth_p, conf.source)
+
+
+INSTRUMENTS: dict[type, Callable[[Any], Instrument]] = {InstrumentConf: _instrument}
+"""Instruments, by the dataclass of their settings."""
+
+
+def _mask(conf: MaskConf, sky: Sky) -> Mask:
+    path = conf.path
+    named = read_masks(path, sky.nside) if path else GalacticMasks(sky.dust_intensity())
+    return parse_mask(conf.expression, sky.nside, named)
+
+
+MASKS: dict[type, Callable[[Any, Sky], Mask]] = {MaskConf: _mask}
+"""Masks of a sky, by the dataclass of their settings."""
+
+
+def _white(conf: WhiteNoiseConf, instrument: Instrument, mask: Mask) -> Draw | None:
+    if conf.ratio == 0:
+        return None
+    sigma = conf.ratio * instrument.noise_sigma(mask.nside)
+    return partial(white_noise_at, conf.seed, sigma=sigma, nside=mask.nside, pixels=mask.pixels)
+
+
+NOISES: dict[type, Callable[[Any, Instrument, Mask], Draw | None]] = {WhiteNoiseConf: _white}
+"""Noise in kept pixels, or None for none, by the dataclass of its settings."""
+
+
+def build_instrument(conf: SweepConf) -> Instrument:
+    """Bands and depths.
+
+    Raises:
+        ConfigError: there are too few different bands, or the file cannot be used.
+    """
+    made = INSTRUMENTS[type(conf.instrument)](conf.instrument)
+    bands = np.unique(made.frequency).size
+    if bands < LEAST_BANDS:
+        raise ConfigError(
+            f"instrument `{made.name}`: {bands} different frequencies, expected at least "
+            f"{LEAST_BANDS}: CMB, dust and synchrotron alone fit any three"
+        )
+    return made
+
+
+@shared("sky", most=4)
+def build_sky(conf: SweepConf) -> Sky:
+    """The true sky."""
+    return SKIES[type(conf.sky)].make(conf.sky, cache_of(conf))
+
+
+@shared("sky", "mask", most=16)
+def build_mask(conf: SweepConf) -> Mask:
+    """The kept pixels; every map of the sky is finite there."""
+    sky = build_sky(conf)
+    mask = MASKS[type(conf.mask)](conf.mask, sky)
+    check_finite(sky, mask.keep)
+    return mask
+
+
+@shared("sky", "instrument", "mask", most=4)
+def build_signal(conf: SweepConf) -> np.ndarray:
+    """Noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel)."""
+    sky, mask, frequency = build_sky(conf), build_mask(conf), build_instrument(conf).frequency
+    signal = sky.maps(frequency)[..., mask.pixels]
+    bad = np.argwhere(~np.isfinite(signal))
+    if bad.size:
+        band, _, pixel = bad[0]
+        raise ConfigError(
+            f"the sky is not finite at {len(np.unique(bad[:, 2]))} kept pixels, first pixel "
+            f"{mask.pixels[pixel]} at {frequency[band]:g} GHz: check its parameter maps"
+        )
+    return signal
+
+
+def build_noise(conf: SweepConf) -> Draw | None:
+    """The noise of a realisation in the kept pixels; None where there is none."""
+    return NOISES[type(conf.noise)](conf.noise, build_instrument(conf), build_mask(conf))
+
+
+def cache_of(conf: SweepConf) -> Cache:
+    """Where expensive inputs are kept on disk."""
+    return Cache(Path(str(conf.store.cache)))

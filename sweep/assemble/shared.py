@@ -1,0 +1,61 @@
+"""What experiments of a grid have in common is made once."""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeVar
+
+from sweep.cache import canonical_json
+from sweep.config.schema import SweepConf
+from sweep.config.scientific import scientific
+
+Made = TypeVar("Made")
+
+
+def shared(
+    *groups: str, most: int
+) -> Callable[[Callable[[SweepConf], Made]], Callable[[SweepConf], Made]]:
+    """A function of a configuration that keeps what it makes, by the settings of some groups.
+
+    Args:
+        groups: all that the function depends on.
+        most: so many results are kept, those used last.
+    """
+
+    def decorate(make: Callable[[SweepConf], Made]) -> Callable[[SweepConf], Made]:
+        kept = lru_cache(maxsize=most)(lambda key: make(key.conf))
+        return wraps(make)(lambda conf: kept(_Key(conf, groups)))
+
+    return decorate
+
+
+class _Key:
+    """A configuration that hashes by the groups it is used for."""
+
+    def __init__(self, conf: SweepConf, groups: tuple[str, ...]) -> None:
+        self.conf = conf
+        self.text = canonical_json([scientific(getattr(conf, g), f"{g}.") for g in groups])
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.text == other.text
+
+
+Versions = Callable[[Any], dict[str, Any]]
+"""Code that a choice calls, whose every version may give something else: {name: version}."""
+
+
+def unversioned(conf: Any) -> dict[str, Any]:
+    """The `Versions` of a choice that gives the same with every version of every package."""
+    del conf
+    return {}
+
+
+def installed(package: str) -> str:
+    """The version of a package, or `absent`."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
