@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from benchmarks.restarts import fitted, minima, restarted
-from sweep.cache import Cache
 from sweep.assemble.setup import Setup
+from sweep.cache import Cache
 from sweep.ends import BlockResult, joined
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS

@@ -11,8 +11,8 @@ from sweep.config.schema import SweepConf
 from sweep.engines import LocalEngine
 from sweep.errors import ConfigError, IncompleteError
 from sweep.jax_session import jax_session
-from sweep.launch import launch
 from sweep.progress import Progress
+from sweep.session import Request, launch
 from sweep.store import open_dataset
 
 
@@ -62,7 +62,7 @@ def run(
     if any(conf.plan for conf in asked):
         raise ConfigError("plan=true is of the command `sweep`; here it would compute nothing")
     shown = Progress(Console(stderr=True) if progress else None)
-    done = launch(asked, LocalEngine(processes), shown)
+    done = launch(Request(asked, LocalEngine(processes)), shown)
     if done.failed:
         first = done.failed[0]
         raise IncompleteError(f"{len(done.failed)} of {done.total} units failed: {first.error}")

@@ -21,8 +21,8 @@ from sweep.cli.run import main
 from sweep.cli.session import run_session
 from sweep.engines import Engine, LocalEngine
 from sweep.errors import ConfigError, IncompleteError
-from sweep.launch import launch
 from sweep.progress import Progress
+from sweep.session import Request, launch
 from sweep.statistics.failures import failure_lines
 from sweep.store import Store, publish, verify
 from sweep.testing.small import SMALL, arrays, assert_same_results, grid, run, small
@@ -131,7 +131,7 @@ def test_a_noise_free_slot_can_be_added_later(tmp_path: Path) -> None:
 def test_duplicates_are_dropped_with_a_line(undisturbed: Path) -> None:
     console = Console(record=True, file=io.StringIO(), width=160)
     points = [ALL[0], ALL[0], ALL[1], f"{ALL[0]} fit.block=2"]
-    done = launch(grid(undisturbed, *points), LocalEngine(0), Progress(console))
+    done = launch(Request(grid(undisturbed, *points), LocalEngine(0)), Progress(console))
     assert "2 duplicate experiments dropped" in console.export_text()
     assert len(done.identities) == 4
     assert len(set(done.identities)) == 2
@@ -239,7 +239,7 @@ def test_a_launch_says_every_kind_of_failure(
                 yield [Outcome(task, {}, said, died=True) for task in package.tasks]
 
     with pytest.raises(IncompleteError, match="3 units failed, of 3 missing: 2 kinds of errors; "):
-        run_session(grid(tmp_path / "a.zarr", "noise.realisations=3"), Broken())
+        run_session(Request(grid(tmp_path / "a.zarr", "noise.realisations=3"), Broken()))
     err = capsys.readouterr().err.splitlines()
     assert err[-2:] == ["failed: 2 units: disk # is full", "failed: 1 units: no memory"]
     kinds = failure_lines(Store(tmp_path / "a.zarr"))
@@ -346,7 +346,7 @@ def test_two_launches_at_once_share_a_new_store(
 def test_a_launch_killed_before_it_sealed_is_sealed_by_the_next(tmp_path, monkeypatch):
     path = tmp_path / "a.zarr"
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.launch.seal", lambda path: None)
+        patch.setattr("sweep.session.launching.seal", lambda path: None)
         run([small(store=path)])
     assert sealed_units(path) == 0
     run([small(store=path)])
@@ -356,10 +356,10 @@ def test_a_launch_killed_before_it_sealed_is_sealed_by_the_next(tmp_path, monkey
 def test_maps_asked_for_after_the_fits_are_missed_aloud(tmp_path):
     said = io.StringIO()
     progress = Progress(Console(file=said, width=200))
-    launch([small(store=tmp_path / "a.zarr")], LocalEngine(0), progress)
+    launch(Request([small(store=tmp_path / "a.zarr")], LocalEngine(0)), progress)
     assert "is asked for" not in said.getvalue()
     again = small("store.maps=float32", store=tmp_path / "a.zarr")
-    launch([again], LocalEngine(0), progress)
+    launch(Request([again], LocalEngine(0)), progress)
     assert said.getvalue().count("`cmb` is asked for") == 1
 
 
@@ -389,7 +389,7 @@ def test_a_file_that_changes_during_the_launch_fails_its_unit(tmp_path, monkeypa
         real(store, spec)
         write_templates(templates, dust_nu0=300.0)
 
-    monkeypatch.setattr("sweep.launch.publish", publish_then_edit)
+    monkeypatch.setattr("sweep.session.launching.publish", publish_then_edit)
     done = run([wider])
     assert [o.error for o in done.failed] == [
         "ConfigError: an input file changed since the launch: run the same command again"

@@ -9,25 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweep import cost
 from sweep.config import SweepConf
-from sweep.cost import CostModel, Pilot, Timing, Trial, pilot, recorded, try_out
-from sweep.engines import LocalEngine
+from sweep.engines import LocalEngine, Lost
 from sweep.errors import ConfigError
-from sweep.grid import Experiment, Geometry, Groups, Package, Task, unique
-from sweep.planning import Plan, plan
+from sweep.grid import Experiment, Geometry, Groups, unique
 from sweep.progress import Progress
+from sweep.session import Plan, Request, cost, plan
+from sweep.session.cost import CostModel, Pilot, Timing, Trial, pilot, recorded, try_out
 from sweep.solvers.newton import solver
-from sweep.store import Store, Unit, UnitWriter, seal
+from sweep.store import Store, UnitWriter, seal
 from sweep.testing.small import grid, run, small
 from sweep.types import PARAMETERS
-from sweep.worker import Outcome, _writer_of
+from sweep.worker import _writer_of
 
 POINTS = ("noise.ratio=1", "noise.ratio=2", "noise.ratio=1 clusters.beta_dust=3")
 
 
 def planned(confs: list[SweepConf]) -> Plan:
-    return plan(confs, LocalEngine(0), Progress(None))
+    return plan(Request(confs, LocalEngine(0)), Progress(None))
 
 
 def files(path: Path) -> int:
@@ -158,21 +157,14 @@ def test_the_first_trial_of_a_shape_tells_how_long_its_programs_load(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cost, "_loading", {})
-    tasks = [
-        Task(Unit("pilot", i, 0), (small("solver=newton", f"noise.seed={i}"),), (0,))
-        for i in range(2)
-    ]
-    first, second = try_out(Package("", tuple(tasks), ""))
+    first, second = (try_out((small("solver=newton", f"noise.seed={i}"), (0,))) for i in range(2))
     programs = solver._compile.cache_info()  # pyright: ignore[reportFunctionMemberAccess]
     assert (programs.misses, programs.hits) == (1, 3)  # since they were forgotten, once
-    assert isinstance(first, Trial)
-    assert isinstance(second, Trial)
     assert first.loading == second.loading > first.warm
 
 
 def trial(shape: int, loading: float) -> Trial:
-    task = Task(Unit("pilot", 0, 0), (), ())
-    return Trial(task, {}, shape=(shape,), fits=1, cold=loading + 2.0, loading=loading, warm=1.0)
+    return Trial((shape,), "cpu", fits=1, cold=loading + 2.0, loading=loading, warm=1.0)
 
 
 def test_programs_are_loaded_by_every_worker_that_needs_them() -> None:
@@ -187,7 +179,7 @@ def test_programs_are_loaded_by_every_worker_that_needs_them() -> None:
 def test_workers_of_the_engine_are_timed(tmp_path: Path) -> None:
     confs = grid(tmp_path / "a.zarr", *POINTS)
     engine = LocalEngine(2)
-    said = plan(confs, engine, Progress(None))
+    said = plan(Request(confs, engine), Progress(None))
     assert said.cost.timed == 3
     assert said.workers == 2
     assert list(tmp_path.iterdir()) == []
@@ -195,8 +187,8 @@ def test_workers_of_the_engine_are_timed(tmp_path: Path) -> None:
 
 def test_a_pilot_that_fails_says_why() -> None:
     class Broken(LocalEngine):
-        def run(self, packages, worker):  # noqa: ANN001, ANN202
-            yield [Outcome(packages[0].tasks[0], {}, "OSError: gone", died=True)]
+        def map(self, function, items):  # noqa: ANN001, ANN202
+            yield 0, Lost("OSError: gone")
 
     asked = [Experiment(small())]
     with pytest.raises(ConfigError, match="were to be timed failed: OSError: gone"):

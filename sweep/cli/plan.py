@@ -5,7 +5,7 @@ import math
 from rich.filesize import decimal
 from rich.table import Table
 
-from sweep.planning import Plan
+from sweep.session import Plan
 
 
 def plan_table(plan: Plan) -> Table:

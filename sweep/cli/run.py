@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -10,7 +11,11 @@ from rich.console import Console
 
 from sweep.config.compose import config_dir, to_conf
 from sweep.config.explain import explain, from_composition
+from sweep.engines.settings import chosen_engine
 from sweep.errors import ConfigError, SweepError
+
+if TYPE_CHECKING:
+    from sweep.session import Request
 
 INTERRUPTED = 130
 
@@ -59,23 +64,32 @@ def _compose_and_run() -> None:
     caught: list[SweepError] = []
 
     @hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="sweep")
-    def single(composed: DictConfig) -> None:
-        """One experiment, where there is no `--multirun`; else the launcher runs them all."""
+    def task(given: Any) -> Any:
+        """A session: of what Hydra composed, or of all that the launcher did for `--multirun`."""
         from sweep.cli.session import run_session
+        from sweep.session import Request
 
-        run = HydraConfig.get()
+        if isinstance(given, Request):
+            return run_session(given)
         try:
-            if run.sweeper.params:
-                keys = ", ".join(run.sweeper.params)
-                raise ConfigError(f"this experiment sweeps {keys}: run it with `sweep -m`")
-            engine = hydra.utils.instantiate(run.launcher).engine()
-            run_session([to_conf(composed)], engine, overrides=[run.overrides.task])
+            run_session(_single(given))
         except SweepError as error:  # Hydra would print lines of its own about it
             caught.append(error)
+        return None
 
-    single()
+    task()
     if caught:
         raise caught[0]
+
+
+def _single(composed: DictConfig) -> "Request":
+    from sweep.session import Request
+
+    run = HydraConfig.get()
+    if run.sweeper.params:
+        keys = ", ".join(run.sweeper.params)
+        raise ConfigError(f"this experiment sweeps {keys}: run it with `sweep -m`")
+    return Request([to_conf(composed)], chosen_engine(run), [run.overrides.task])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The contract of an engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from sweep.grid.plan import Package
@@ -14,9 +16,26 @@ Worker = Callable[["Package"], "list[Outcome]"]
 ATTEMPTS = 3
 """How often a package is tried whose worker dies."""
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Stands for a result that does not come, because its worker died over it.
+
+    Attributes:
+        reason: in one line.
+    """
+
+    reason: str
+
 
 class Engine(ABC):
-    """Carries packages to workers. Results travel through the store, only outcomes come back.
+    """Carries work to workers: `map` hands back what they find, `run` leaves it in a store.
+
+    An engine has one of the two of its own. Without `map` it does in this process what is to be
+    handed back.
 
     Attributes:
         name: what records call it, as in `hydra/launcher=...`.
@@ -32,10 +51,6 @@ class Engine(ABC):
         """What computes so many packages, in a few words."""
         return f"{min(self.workers(), packages)} workers"
 
-    def rehearsal(self) -> "Engine":
-        """An engine at hand, with workers like those of this one, to time a few fits with."""
-        return self
-
     def left_behind(self, store: str) -> "Iterator[str]":
         """Clear away what launches into `store` that died have left; a line for each.
 
@@ -45,13 +60,31 @@ class Engine(ABC):
         del store
         yield from ()
 
-    @abstractmethod
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> "Generator[tuple[int, Result | Lost]]":
+        """Call a function of every item, in any order; yields (position, result) as each ends.
+
+        An item whose worker dies is tried again, three times in all, then it is lost. Closing the
+        generator stops the workers.
+        """
+        yield from enumerate(map(function, items))
+
     def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
         """Compute every package, in any order; yields the outcomes of each as it ends.
 
         A package whose worker dies is tried again, three times in all, then its units come back
         with an error. Closing the iterator stops the workers.
         """
+        from sweep.worker import Outcome
+
+        with closing(self.map(worker, packages)) as running:
+            for position, ended in running:
+                if isinstance(ended, Lost):
+                    tasks = packages[position].tasks
+                    yield [Outcome(task, {}, ended.reason, died=True) for task in tasks]
+                else:
+                    yield ended
 
     @property
     def detached(self) -> tuple[str, ...]:

@@ -5,20 +5,16 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sweep.engines.base import ATTEMPTS, Engine, Worker
+from sweep.engines.base import ATTEMPTS, Engine, Item, Lost, Result
 from sweep.engines.devices import Slot, slots
 from sweep.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sweep.grid.plan import Package
-    from sweep.worker import Outcome
 
 
 class LocalEngine(Engine):
@@ -47,21 +43,24 @@ class LocalEngine(Engine):
         count = min(len(self._slots), packages)
         return f"local, {count} worker processes" if count else "local, in this process"
 
-    def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
-        """See `Engine.run`."""
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> "Generator[tuple[int, Result | Lost]]":
+        """See `Engine.map`."""
         if not self._slots:
-            yield from map(worker, packages)
+            yield from super().map(function, items)
             return
-        todo = deque((package, 1) for package in packages)
+        todo = deque((position, 1) for position in range(len(items)))
         while todo:
-            yield from self._run_pool(todo, worker)
+            yield from self._map_pool(todo, function, items)
 
-    def _run_pool(
-        self, todo: "deque[tuple[Package, int]]", worker: Worker
-    ) -> "Iterator[list[Outcome]]":
-        """Work through `todo` until it is empty or a worker dies; the lost packages go back."""
-        from sweep.worker import Outcome
-
+    def _map_pool(
+        self,
+        todo: deque[tuple[int, int]],
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+    ) -> "Generator[tuple[int, Result | Lost]]":
+        """Work through `todo` until it is empty or a worker dies; the lost items go back."""
         context = multiprocessing.get_context("spawn")
         queue: SimpleQueue[Slot] = context.SimpleQueue()
         count = min(len(self._slots), len(todo))
@@ -70,33 +69,33 @@ class LocalEngine(Engine):
         pool = ProcessPoolExecutor(
             count, mp_context=context, initializer=_start_worker, initargs=(queue,)
         )
-        running: dict[Future, tuple[Package, int]] = {}
+        running: dict[Future, tuple[int, int]] = {}
         broken = False
         try:
             while running or (todo and not broken):
-                # no more than one package a worker is handed over, so that a death costs few
+                # no more than one item a worker is handed over, so that a death costs few
                 while todo and not broken and len(running) < count:
                     # a death ends all workers: the last attempt is alone, to tell whose fault it is
                     alone = any(n == ATTEMPTS for _, n in (todo[0], *running.values()))
                     if alone and running:
                         break
                     try:
-                        future = pool.submit(worker, todo[0][0])
+                        future = pool.submit(function, items[todo[0][0]])
                     except BrokenProcessPool:  # a worker died since we last looked
                         broken = True
                         break
                     running[future] = todo.popleft()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    package, attempt = running.pop(future)
+                    position, attempt = running.pop(future)
                     try:
-                        yield future.result()
+                        yield position, future.result()
                     except BrokenProcessPool:
                         broken = True
                         if attempt < ATTEMPTS:
-                            todo.append((package, attempt + 1))
+                            todo.append((position, attempt + 1))
                         else:
                             died = f"its worker died {ATTEMPTS} times (out of memory, or killed)"
-                            yield [Outcome(t, {}, died, died=True) for t in package.tasks]
+                            yield position, Lost(died)
         finally:
             # workers hold nothing that a kill could lose: what is recorded is on disk
             for process in list((pool._processes or {}).values()):

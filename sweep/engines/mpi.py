@@ -7,19 +7,15 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sweep.engines.base import Engine, Worker
+from sweep.engines.base import Engine, Item, Lost, Result
 from sweep.engines.devices import share
 from sweep.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sweep.grid.plan import Package
-    from sweep.worker import Outcome
 
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 """Variables by which launchers of MPI ranks tell how many there are."""
@@ -102,28 +98,27 @@ class MpiEngine(Engine):
         """See `Engine.started`."""
         return f"mpi, {min(self.workers(), packages)} ranks that compute"
 
-    def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
-        """See `Engine.run`. MPI ends the job where a rank dies, so nothing is tried again here."""
-        from sweep.worker import Outcome
-
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> "Generator[tuple[int, Result | Lost]]":
+        """See `Engine.map`. MPI ends the job where a rank dies, so nothing is tried again here."""
         if _pool is None:
-            yield from map(worker, packages)
+            yield from super().map(function, items)
             return
-        todo = iter(packages)
-        running: dict[Future, Package] = {}
+        todo = iter(range(len(items)))
+        running: dict[Future, int] = {}
         while True:
-            # one package more than workers, so that none waits for rank 0
-            for package in todo:
-                running[_pool.submit(worker, package)] = package
+            # one item more than workers, so that none waits for rank 0
+            for position in todo:
+                running[_pool.submit(function, items[position])] = position
                 if len(running) > self.workers():
                     break
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                package = running.pop(future)
+                position = running.pop(future)
                 try:
-                    ended = future.result()
+                    found = future.result()
                 except Exception as error:
-                    message = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                    ended = [Outcome(task, {}, message, died=True) for task in package.tasks]
-                yield ended
+                    found = Lost(f"{type(error).__name__}: {' '.join(str(error).split())}")
+                yield position, found

@@ -1,10 +1,46 @@
-"""What is asked of SLURM, and what of it cannot be asked for."""
+"""The engines that there are, each with its settings: what `hydra/launcher` chooses from.
+
+Imported at every start of Hydra, so an engine itself is imported only where it is made.
+"""
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
 
 from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sweep.engines.base import Engine
+
+
+@dataclass
+class LocalSettings:
+    """Processes on this machine.
+
+    Attributes:
+        processes: workers; auto is one per accelerator, else one per core; 0 is this process.
+    """
+
+    processes: Any = "auto"
+
+    def engine(self) -> "Engine":
+        """What computes."""
+        from sweep.engines.local import LocalEngine
+
+        return LocalEngine(self.processes)
+
+
+@dataclass
+class MpiSettings:
+    """The ranks of an MPI job: `mpiexec -n 5 sweep ...` has four that compute."""
+
+    def engine(self) -> "Engine":
+        """What computes."""
+        from sweep.engines.mpi import MpiEngine
+
+        return MpiEngine()
 
 
 @dataclass
@@ -52,6 +88,12 @@ class SlurmSettings:
     wait: bool = True
     poll_s: float = 5.0
 
+    def engine(self) -> "Engine":
+        """What computes."""
+        from sweep.engines.slurm import SlurmEngine
+
+        return SlurmEngine(self)
+
     def check(self) -> None:
         """Look at what SLURM would refuse, or take for something else, before anything is made.
 
@@ -87,3 +129,23 @@ _LEAST: dict[str, float] = {
     "signal_delay_s": 1,
     "array_parallelism": 1,
 }
+
+ENGINES = {"local": LocalSettings, "mpi": MpiSettings, "slurm": SlurmSettings}
+"""Settings of every engine, by the name that `hydra/launcher` chooses it by."""
+
+
+def chosen_engine(hydra: Any) -> "Engine":
+    """The engine that `hydra/launcher` chose.
+
+    Args:
+        hydra: the node `hydra` of a composed configuration.
+
+    Raises:
+        ConfigError: it chose none of ours, or a setting cannot be used.
+    """
+    name = hydra.runtime.choices["hydra/launcher"]
+    if name not in ENGINES:
+        raise ConfigError(f"hydra/launcher = {name}: must be one of {', '.join(ENGINES)}")
+    given: Any = OmegaConf.to_container(hydra.launcher, resolve=True)
+    del given["_target_"]
+    return ENGINES[name](**given).engine()

@@ -6,13 +6,13 @@ what it left undone goes into another one.
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sweep.engines import queue
-from sweep.engines.base import ATTEMPTS, Engine, Worker
+from sweep.engines.base import ATTEMPTS, Engine, Item, Lost, Result, Worker
 from sweep.engines.devices import accelerators, cores
 from sweep.engines.local import LocalEngine
 from sweep.engines.settings import SlurmSettings
@@ -64,11 +64,12 @@ class SlurmEngine(Engine):
         tasks = self.settings.nodes * self.settings.tasks_per_node
         return f"slurm, {jobs} jobs of {tasks} workers in {arrays} arrays"
 
-    def rehearsal(self) -> Engine:
-        """See `Engine.rehearsal`: processes here, with as many cores each as a worker's."""
-        if accelerators():
-            return LocalEngine("auto")
-        return LocalEngine(max(1, len(cores()) // (self.settings.cpus_per_task or 1)))
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> "Generator[tuple[int, Result | Lost]]":
+        """See `Engine.map`: by processes here, with as many cores each as a worker's."""
+        few = max(1, len(cores()) // (self.settings.cpus_per_task or 1))
+        yield from LocalEngine("auto" if accelerators() else few).map(function, items)
 
     def left_behind(self, store: str) -> Iterator[str]:
         """See `Engine.left_behind`."""

@@ -21,8 +21,8 @@ import pytest
 from sweep.config import SweepConf
 from sweep.engines import Engine
 from sweep.grid import Experiment, Package, missing_tasks, unique
-from sweep.launch import launch
 from sweep.progress import Progress
+from sweep.session import Request, launch
 from sweep.store import Store, verify
 from sweep.testing.small import assert_same_results, grid, run
 from sweep.testing.workers import attempts, jobs, work
@@ -46,7 +46,7 @@ class Idle(Engine):
 
 def packages_of(path: Path, confs: list[SweepConf]) -> list[Package]:
     """Publish a store and return what there is to compute, a package for each unit."""
-    launch(confs, Idle(), Progress(None))
+    launch(Request(confs, Idle()), Progress(None))
     found = missing_tasks(Store(path), unique([Experiment(c) for c in confs]))
     return [Package(str(path), (task,), "of a test") for task in found]
 

@@ -7,8 +7,8 @@ import numpy as np
 import sweep
 from sweep.config import SweepConf
 from sweep.engines import Engine, LocalEngine
-from sweep.launch import Launch, launch
 from sweep.progress import Progress
+from sweep.session import Launch, Request, launch
 from sweep.store import open_dataset
 
 SMALL = (
@@ -39,7 +39,7 @@ def grid(store: Path | str, *points: str) -> list[SweepConf]:
 
 def run(confs: list[SweepConf], engine: Engine | None = None) -> Launch:
     """Launch without a word, in this process by default."""
-    return launch(confs, engine or LocalEngine(0), Progress(None))
+    return launch(Request(confs, engine or LocalEngine(0)), Progress(None))
 
 
 def arrays(path: Path | str) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra_plugins.sweep_launchers._launch import SweepLauncher
+from hydra.core.plugins import Plugins
 from hydra_plugins.sweep_launchers.config import GridSweeperConf
 from hydra_plugins.sweep_launchers.grid import GridSweeper
 
@@ -53,7 +53,10 @@ def command(
         launched.append(job_overrides)
         return []
 
-    monkeypatch.setattr(SweepLauncher, "launch", launch)
+    # the class that Hydra took from its own import of the plugin
+    plugins = Plugins.instance().class_name_to_class
+    launcher = plugins["hydra_plugins.sweep_launchers.launcher.SweepLauncher"]
+    monkeypatch.setattr(launcher, "launch", launch)
 
     def run(*arguments: str) -> tuple[Points, int, str]:
         monkeypatch.setattr(sys, "argv", ["sweep", "-m", *arguments])

@@ -52,7 +52,7 @@ def test_the_wheel_holds_configuration_plugins_and_page(installed: Path) -> None
     assert page == {p.name for p in (ROOT / "sweep/report/page").iterdir()}
     assert {"index.html", "style.css", "main.js"} <= page
     plugins = {p.name for p in (installed / "hydra_plugins/sweep_launchers").iterdir()}
-    assert {"__init__.py", "config.py", "grid.py", "local.py", "_launch.py"} <= plugins
+    assert {"__init__.py", "config.py", "grid.py", "launcher.py"} <= plugins
     assert not (installed / "hydra_plugins/__init__.py").exists()  # a namespace, shared with others
     top = {p.name for p in installed.iterdir() if not p.name.endswith(".dist-info")}
     assert top == {"sweep", "hydra_plugins"}

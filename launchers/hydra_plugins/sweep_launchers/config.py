@@ -1,39 +1,13 @@
 """Settings of the plugins. Imported at every start of Hydra, so nothing heavy here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from sweep.engines.settings import SlurmSettings
+from sweep.engines.settings import ENGINES
 
 _PLUGINS = "hydra_plugins.sweep_launchers"
-
-
-@dataclass
-class LocalLauncherConf:
-    """Processes on this machine.
-
-    Attributes:
-        processes: workers; auto is one per accelerator, else one per core; 0 is this process.
-    """
-
-    _target_: str = f"{_PLUGINS}.local.LocalLauncher"
-    processes: Any = "auto"
-
-
-@dataclass
-class MpiLauncherConf:
-    """The ranks of an MPI job: `mpiexec -n 5 sweep ...` has four that compute."""
-
-    _target_: str = f"{_PLUGINS}.mpi.MpiLauncher"
-
-
-@dataclass
-class SlurmLauncherConf(SlurmSettings):
-    """See `SlurmSettings`."""
-
-    _target_: str = f"{_PLUGINS}.slurm.SlurmLauncher"
 
 
 @dataclass
@@ -59,10 +33,13 @@ class GridSweeperConf:
     max_points: int = 1_000_000
 
 
-_LAUNCHERS = {"local": LocalLauncherConf, "mpi": MpiLauncherConf, "slurm": SlurmLauncherConf}
-for _name, _node in _LAUNCHERS.items():
+_TARGET = ("_target_", str, field(default=f"{_PLUGINS}.launcher.SweepLauncher"))
+for _name, _settings in ENGINES.items():
     ConfigStore.instance().store(
-        group="hydra/launcher", name=_name, node=_node, provider="skysweep"
+        group="hydra/launcher",
+        name=_name,
+        node=make_dataclass(f"{_settings.__name__}OfLauncher", [_TARGET], bases=(_settings,)),
+        provider="skysweep",
     )
 ConfigStore.instance().store(
     group="hydra/sweeper", name="grid", node=GridSweeperConf, provider="skysweep"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import jax
@@ -10,14 +11,14 @@ import numpy as np
 
 from sweep.assemble.setup import build
 from sweep.config.schema import SweepConf
-from sweep.engines import Engine
+from sweep.engines import Engine, Lost
 from sweep.errors import ConfigError
-from sweep.grid import Experiment, Geometry, Package, Task
+from sweep.grid import Experiment, Geometry
 from sweep.jax_session import jax_session
 from sweep.programs import forget_programs
-from sweep.store import Store, Unit
+from sweep.store import Store
 from sweep.types import PARAMETERS
-from sweep.worker import Outcome, device, experiment_arrays
+from sweep.worker import device, experiment_arrays
 
 PILOT_SECONDS = 60.0
 """A pilot ends after so long."""
@@ -47,7 +48,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Trial(Outcome):
+class Trial:
     """Some fits of one experiment that a worker made to be timed; nothing is recorded of them.
 
     Attributes:
@@ -59,12 +60,12 @@ class Trial(Outcome):
         warm: seconds of the last time.
     """
 
-    shape: tuple = ()
-    device: str = ""
-    fits: int = 0
-    cold: float = 0.0
-    loading: float = 0.0
-    warm: float = 0.0
+    shape: tuple
+    device: str
+    fits: int
+    cold: float
+    loading: float
+    warm: float
 
 
 @dataclass(frozen=True)
@@ -120,57 +121,35 @@ def pilot(
         ConfigError: fits of an experiment could not be made.
     """
     drawn, needed = _drawn(experiments)
-    packages = [
-        Package("", (Task(Unit("pilot", i, 0), (e.conf,), realisations(e)),), "")
-        for i, e in enumerate(drawn)
-    ]
     trials: dict[int, Trial] = {}
     start = time.perf_counter()
-    running = engine.run(packages, try_out)
-    try:
-        for ended in running:
-            for trial in ended:
-                if not isinstance(trial, Trial):
-                    raise ConfigError(f"the fits that were to be timed failed: {trial.error}")
-                trials[trial.task.unit.experiment_block] = trial
-                tried()
+    with closing(engine.map(try_out, [(e.conf, realisations(e)) for e in drawn])) as running:
+        for i, trial in running:
+            if isinstance(trial, Lost):
+                raise ConfigError(f"the fits that were to be timed failed: {trial.reason}")
+            trials[i] = trial
+            tried()
             if time.perf_counter() - start > seconds and needed <= trials.keys():
                 break
-    finally:
-        running.close()  # pyright: ignore[reportAttributeAccessIssue]
     timings = [Timing(drawn[i], trial.warm / trial.fits) for i, trial in sorted(trials.items())]
     return Pilot(tuple(trial for _, trial in sorted(trials.items())), tuple(timings))
 
 
 @jax_session()
-def try_out(package: Package) -> list[Outcome]:
-    """Fit what a package holds twice, or thrice where its program is yet to be loaded."""
-    trials: list[Outcome] = []
-    for task in package.tasks:
-        (conf,) = task.confs
-        few = jax.default_backend() == "cpu"
-        numbers = task.realisations[:PILOT_FITS] if few else task.realisations
-        shape = _shape(conf)
-        cold = _seconds(conf, numbers)
-        if shape in _loading:
-            warm = _seconds(conf, numbers)
-        else:
-            forget_programs()
-            loaded, warm = _seconds(conf, numbers), _seconds(conf, numbers)
-            _loading[shape] = max(0.0, loaded - warm)
-        trials.append(
-            Trial(
-                task,
-                {},
-                shape=shape,
-                device=device(),
-                fits=len(numbers),
-                cold=cold,
-                loading=_loading[shape],
-                warm=warm,
-            )
-        )
-    return trials
+def try_out(asked: tuple[SweepConf, tuple[int, ...]]) -> Trial:
+    """Fit realisations of an experiment twice, or thrice where its program is yet to be loaded."""
+    conf, numbers = asked
+    if jax.default_backend() == "cpu":
+        numbers = numbers[:PILOT_FITS]
+    shape = _shape(conf)
+    cold = _seconds(conf, numbers)
+    if shape in _loading:
+        warm = _seconds(conf, numbers)
+    else:
+        forget_programs()
+        loaded, warm = _seconds(conf, numbers), _seconds(conf, numbers)
+        _loading[shape] = max(0.0, loaded - warm)
+    return Trial(shape, device(), len(numbers), cold, _loading[shape], warm)
 
 
 def _drawn(experiments: Sequence[Experiment]) -> tuple[list[Experiment], set[int]]:

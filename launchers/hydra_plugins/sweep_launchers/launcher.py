@@ -1,6 +1,5 @@
-"""What every launcher does: compose the jobs, launch them together, answer Hydra."""
+"""The launcher: it composes the experiments, and gives them to the command all at once."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,32 +8,37 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from sweep.engines import Engine
+from sweep.engines.settings import chosen_engine
+
+from .config import ENGINES  # noqa: F401 (registers their settings)
 
 
 class SweepLauncher(Launcher):
-    """All experiments of a multirun as one launch of an engine."""
+    """All experiments of a multirun as one session, on whichever engine `hydra/launcher` names.
 
-    @abstractmethod
-    def engine(self) -> Engine:
-        """What computes; imported here, since Hydra imports every plugin at its start."""
+    Its settings are those of the engine.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        del settings  # read where the engine is made, as for a single run
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Remember what composes the experiments."""
+        """Remember what composes the experiments, and what runs a session of them."""
         self.hydra_context = hydra_context
+        self.task_function = task_function
         self.config = config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Compose every experiment, check all of them, then run what is missing.
+        """Compose every experiment and run a session of all.
 
         Each job's return value is the identity of its experiment.
         """
-        from sweep.cli.session import run_session
         from sweep.config.points import Points
+        from sweep.session import Request
 
         loader: Any = self.hydra_context.config_loader
 
@@ -46,7 +50,9 @@ class SweepLauncher(Launcher):
 
         point = Points(load, loader.repository.group_exists)
         confs = [point(overrides) for overrides in job_overrides]
-        identities = run_session(confs, self.engine(), overrides=job_overrides)
+        identities = self.task_function(
+            Request(confs, chosen_engine(self.config.hydra), job_overrides)
+        )
         return [
             JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=identity)
             for overrides, identity in zip(job_overrides, identities, strict=True)

@@ -1,15 +1,13 @@
 """What a launch would do, cost and leave on disk; nothing is created."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from sweep.config.schema import SweepConf
-from sweep.cost import CostModel, pilot, recorded
 from sweep.engines import Engine
 from sweep.grid import Task, axes_of_fit, identity, missing_tasks
-from sweep.launch import Prepared, prepare
 from sweep.progress import Progress
+from sweep.session.cost import CostModel, pilot, recorded
+from sweep.session.preparation import Prepared, Request, prepare
 from sweep.store import fit_bytes, segment_files
 
 ENOUGH = 12
@@ -77,19 +75,14 @@ class Plan:
         return self.cost.seconds / max(self.units, 1) * rounds
 
 
-def plan(
-    confs: Sequence[SweepConf],
-    engine: Engine,
-    progress: Progress,
-    overrides: Sequence[Sequence[str]] = (),
-) -> Plan:
+def plan(request: Request, progress: Progress) -> Plan:
     """Work out what `launch` would do with the same arguments.
 
     Raises:
         ConfigError: as `launch`.
         StoreError: as `launch`.
     """
-    ready = prepare(confs, engine.workers(), progress, overrides)
+    ready, engine = prepare(request, progress), request.engine
     pending = missing_tasks(ready.store, ready.experiments) if ready.store is not None else []
     missing = _missing(ready, pending)
     units = len(pending) + sum(prod(spec.layout.blocks) for spec in ready.segments)
@@ -147,7 +140,7 @@ def _cost(
             made = pilot(
                 todo,
                 lambda e: tuple(missing[e.identity][: block[e.identity]]),
-                engine.rehearsal(),
+                engine,
                 tried,
             )
         timings = [*timings, *made.timings]

@@ -1,0 +1,38 @@
+"""What is to be said of a launch that has come to its end."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sweep.session.launching import Launch
+from sweep.statistics.failures import by_kind
+from sweep.statistics.summary import summary
+from sweep.store import open_dataset
+from sweep.worker import Outcome
+
+
+@dataclass(frozen=True)
+class Report:
+    """A launch and what it has left in the store.
+
+    Attributes:
+        launch: what it did.
+        summary: of its experiments, as `sweep.statistics.summary.summary`.
+        failures: of its units, like ones together: a message and the units that it is of.
+    """
+
+    launch: Launch
+    summary: pd.DataFrame
+    failures: list[tuple[str, list[Outcome]]]
+
+
+def report(done: Launch) -> Report:
+    """Read the summary of a launch whose work is done.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    ds = open_dataset(done.store)
+    asked = [i for i, key in enumerate(ds["identity"].values) if key in set(done.identities)]
+    failures = by_kind(done.failed, lambda outcome: outcome.error or "")
+    return Report(done, summary(ds.isel(experiment=asked)), failures)
