@@ -45,6 +45,7 @@ ORDER = (
     "progress",
     "importing",
     "statistics",
+    "results",
     "session",
     "plots",
     "report",

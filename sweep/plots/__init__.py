@@ -24,9 +24,10 @@ from sweep.plots.heatmap import plot_heatmap
 from sweep.plots.histograms import plot_histograms
 from sweep.plots.kinds import KINDS, Kind
 from sweep.plots.maps import plot_clusters, plot_cmb, plot_parameters, plot_residuals
+from sweep.plots.names import experiment_names
 from sweep.plots.optimum import plot_optimum
 from sweep.plots.ratio import plot_likelihoods
-from sweep.plots.solvers import plot_solvers
+from sweep.plots.solvers import plot_solvers, solver_table
 from sweep.plots.spectra import plot_spectra
 from sweep.plots.style import STYLES, style
 
@@ -34,6 +35,7 @@ __all__ = [
     "KINDS",
     "STYLES",
     "Kind",
+    "experiment_names",
     "plot_clusters",
     "plot_cmb",
     "plot_convergence",
@@ -47,5 +49,6 @@ __all__ = [
     "plot_residuals",
     "plot_solvers",
     "plot_spectra",
+    "solver_table",
     "style",
 ]
