@@ -38,14 +38,14 @@ def ranking_table(table: Any, notes: Sequence[str], title: str, width: int) -> T
     metric = table.attrs["metric"]
     by_estimator, headings = _by_estimator(table, metric)
     more = [name for name in ("r_limit_95", "r") if name in table and name != metric]
-    figures = [*(by_estimator or [metric]), "behind", "significance", *more]
+    figures = [*(by_estimator or [metric]), "delta_to_best", "significance", *more]
     shown = draw(table, title, _counts(table), figures, width, headings)
-    for row, (one, after) in enumerate(pairwise(table["context"])):
+    for row, (one, after) in enumerate(pairwise(table["comparison_group"])):
         shown.rows[row].end_section = one != after
     add_lines(shown, _compared(table), *notes)
     if table["tied"].any():
         level = ROUNDING.get(metric, ROUNDING_USUAL)
-        add_lines(shown, f"tie: behind the first by less than {level:g} of its value, by rounding")
+        add_lines(shown, f"tie: delta to best below {level:g} of the value, which is rounding")
     _explain(shown, metric, by_estimator, *more)
     return shown
 
@@ -55,8 +55,8 @@ def halves_table(table: Any, notes: Sequence[str], title: str, width: int) -> Ta
     metric = table.attrs["metric"]
     headings = {f"{metric}_choosing": f"{metric}\nas they see it", metric: f"{metric}\nmeasured"}
     figures = ["chosen_by", "measured_by", metric, f"{metric}_choosing"]
-    figures += [name for name in ("runner_up", "behind", "significance") if name in table]
-    headings["behind"] = "behind by\nthe measure"
+    figures += [name for name in ("runner_up", "delta_to_best", "significance") if name in table]
+    headings["delta_to_best"] = "delta to best\nas measured"
     suspect = "suspect" in table and (table["suspect"] > 0).any()
     shown = draw(table, title, ("suspect",) if suspect else (), figures, width, headings)
     by = f" by the {NAMES[table['estimator'].iloc[0]]} estimate" if "estimator" in table else ""
@@ -74,11 +74,12 @@ def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width:
     shown = draw(table, title, counts, ["alone", "residual_variance"], width)
     best, metric = found.best, found.metric
     together = [
-        f"together, f_sky {best.residuals.sky_fraction:.3f}, {_said(best.ratio, best.estimator)}",
+        f"together, f_sky {best.residuals.sky_fraction:.3f}, "
+        f"{_ratio_text(best.ratio, best.estimator)}",
     ]
     if best.other is not None:
         other: Estimator = "cross" if best.estimator == "noise_free" else "noise_free"
-        together.append(f"beside it, {_said(best.other, other)}")
+        together.append(f"beside it, {_ratio_text(best.other, other)}")
     together.append(
         f"{metric} {with_error(found.value, best.error)} from "
         f"{len(best.residuals.realisations)} realisations that all have; "
@@ -86,7 +87,7 @@ def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width:
         + (
             "the same"
             if found.best.experiments == found.alone.experiments
-            else f"behind by {with_error(found.behind, found.behind_error)}"
+            else f"not: delta to best {with_error(found.delta_to_best, found.delta_to_best_error)}"
         )
     )
     add_lines(shown, *together, *notes)
@@ -107,11 +108,11 @@ def front_table(table: Any, notes: Sequence[str], title: str, width: int) -> Tab
 def _compared(table: Any) -> str:
     counts = sorted(set(table["compared"]))
     each = " or ".join(map(str, counts))
-    of = " of their context" if len(counts) > 1 else ""
+    of = " of their group" if len(counts) > 1 else ""
     return f"compared on the {each} realisations that all{of} have"
 
 
-def _said(ratio: Any, estimator: Any) -> str:
+def _ratio_text(ratio: Any, estimator: Any) -> str:
     return (
         f"by the {NAMES[estimator]} estimate: r = {ratio.r:.3e} +{ratio.plus:.1e} "
         f"-{ratio.minus:.1e}, r + sigma {ratio.upper_68:.3e}, "

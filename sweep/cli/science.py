@@ -38,7 +38,7 @@ def add_commands(add: Add) -> None:
     )
     _add_rules(ranked)
     ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
-    parts = add("front", _front, "systematic against statistical residual: what nothing else beats")
+    parts = add("front", _front, "Pareto front of systematic and statistical residual")
     parts.add_argument("--all", action="store_true", help="the others too")
     _add_rules(parts)
     parts.add_argument("--json", action="store_true", help="all columns, one object a row")

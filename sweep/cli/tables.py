@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.quantities.table import COLUMNS
-from sweep.statistics.summary import telling
+from sweep.statistics.summary import varying
 from sweep.statistics.suspects import warnings
 
 WIDTH = 1000
@@ -90,9 +90,9 @@ def draw(
     """
     settings = table.attrs["settings"]
     same = [c for c in settings if table[c].nunique() == 1 and table[c].notna().all()]
-    varying = telling(table, settings)
+    differing = varying(table, settings)
     counts = tuple(c for c in counts if table[c].notna().any())
-    columns = [*varying, *counts, *figures]
+    columns = [*differing, *counts, *figures]
     shown = _columns(table, title, columns, headings)
     dropped: list[str] = []
     for spare in (*figures[:0:-1], *counts[::-1]):

@@ -29,13 +29,13 @@ class Groups:
         Raises:
             ConfigError: a file that the configuration names does not exist.
         """
-        return self._look(getattr(conf, name), name)[1]
+        return self._evaluated(getattr(conf, name), name)[1]
 
     def entry(self, conf: SweepConf) -> dict[str, Any]:
         """What a store keeps of a configuration: {dotted key: value}."""
         kept: dict[str, Any] = {}
         for name in GROUPS:
-            kept |= self._look(getattr(conf, name), name)[2]
+            kept |= self._evaluated(getattr(conf, name), name)[2]
         return kept
 
     def identity(self, conf: SweepConf) -> str:
@@ -43,7 +43,7 @@ class Groups:
         parts = {name: self.digest(conf, name) for name in GROUPS}
         return digest({"version": IDENTITY_VERSION, **parts})
 
-    def _look(self, group: Any, name: str) -> tuple[Any, str, dict[str, Any]]:
+    def _evaluated(self, group: Any, name: str) -> tuple[Any, str, dict[str, Any]]:
         known = self._known.get(id(group))
         if known is None:
             prefix = f"{name}."

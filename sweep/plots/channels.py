@@ -63,7 +63,7 @@ class Channels:
         values = self.values[self.colour]
         return len(values) > MOST_ENTRIES and _numbers(values)
 
-    def look(self, line: dict[str, Any]) -> dict[str, Any]:
+    def line_style(self, line: dict[str, Any]) -> dict[str, Any]:
         """Keywords of a line with these settings."""
         return {
             "color": self._colour(line[self.colour]) if self.colour else COLOURS[0],
@@ -86,8 +86,8 @@ class Channels:
                 sections.append(("" if key == "solver" else name_of(key, self.rules), entries))
         left = [k for k in self.keys if k not in (self.colour, self.dash, self.marker)]
         if left:
-            said = ", ".join(name_of(key, self.rules) for key in left)
-            sections.append((f"not told apart:\n{said}", []))
+            names = ", ".join(name_of(key, self.rules) for key in left)
+            sections.append((f"not told apart:\n{names}", []))
         if notes:
             sections.append(("", list(notes)))
         if sections:
@@ -106,14 +106,14 @@ class Channels:
 
     def _sample(self, key: str, value: Any) -> Line2D:
         """What stands for one value in the legend: what the channel of its setting changes."""
-        look: dict[str, Any] = {"color": _GREY, "linestyle": "-", "marker": ""}
+        shown: dict[str, Any] = {"color": _GREY, "linestyle": "-", "marker": ""}
         if key == self.colour:
-            look["color"] = self._colour(value)
+            shown["color"] = self._colour(value)
         if key == self.dash:
-            look["linestyle"] = DASHES[self._place(key, {key: value})]
+            shown["linestyle"] = DASHES[self._place(key, {key: value})]
         if key == self.marker:
-            look["marker"] = MARKERS[self._place(key, {key: value}) % len(MARKERS)]
-        return Line2D([], [], **look)
+            shown["marker"] = MARKERS[self._place(key, {key: value}) % len(MARKERS)]
+        return Line2D([], [], **shown)
 
     def _add_bar(self, axes: Axes) -> None:
         """Colour bar with a step for every value."""
@@ -126,8 +126,8 @@ class Channels:
         bar = axes.figure.colorbar(steps, ax=axes, location="bottom", aspect=40)
         figure = axes.get_figure(root=True)
         assert figure is not None
-        with style() as look:
-            look.grow(figure, 0.45)
+        with style() as layout:
+            layout.grow(figure, 0.45)
         bar.set_ticks(list(some), labels=[value_of(values[i]) for i in some])
         bar.minorticks_off()
         bar.set_label(name_of(self.colour, self.rules))

@@ -32,8 +32,8 @@ def plot_convergence(found: xr.Dataset, names: Sequence[str], *paths: str | Path
         )
     few = len(names) <= len(COLOURS)
     count = found["count"].values
-    with style() as look:
-        figure, grid = look.stack(1, 2, (9.6, 3.8), 2.0)
+    with style() as layout:
+        figure, grid = layout.stack(1, 2, (9.6, 3.8), 2.0)
         panels = grid[0]
         entries: list[tuple[Any, str]] = []
         for axes, (what, error) in zip(panels, _ERRORS.items(), strict=True):
@@ -41,7 +41,7 @@ def plot_convergence(found: xr.Dataset, names: Sequence[str], *paths: str | Path
             entries = []
             for i, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
                 y = found[what].values[i]
-                (line,) = axes.plot(count, y, color=colour, marker="o", markersize=3 * look.size)
+                (line,) = axes.plot(count, y, color=colour, marker="o", markersize=3 * layout.size)
                 entries.append((line, name))
                 if few:
                     e = found[error].values[i]

@@ -11,7 +11,7 @@ from sweep.plots.legends import NOT_CONVERGED, sample_of_open
 from sweep.plots.metrics import MASK, by_mask, counts_of, label_of, metric_table
 from sweep.plots.names import count_ticks, name_of, value_of
 from sweep.plots.style import save, style
-from sweep.statistics.summary import settings, telling
+from sweep.statistics.summary import settings, varying
 
 
 def plot_counts(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance") -> Path:
@@ -33,11 +33,11 @@ def plot_counts(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance"
     counts = counts_of(table)
     keys = [key for key in counts if table[key].nunique() > 1] or counts[:1]
     masks, rules = by_mask(table), list(table["clusters"])
-    told = [k for k in telling(table, settings(ds)) if k != MASK or len(masks) == 1]
+    told = [k for k in varying(table, settings(ds)) if k != MASK or len(masks) == 1]
     notes = [(sample_of_open(), f"open: {NOT_CONVERGED}")] if table["unconverged"].any() else []
-    with style() as look:
+    with style() as layout:
         size = (5.6 * len(keys), 3.8 * len(masks) + 0.2)
-        figure, panels = look.stack(len(masks), len(keys), size, 2.5)
+        figure, panels = layout.stack(len(masks), len(keys), size, 2.5)
         for column, key in zip(panels.T, keys, strict=True):
             channels = Channels.of(table, [t for t in told if t != key], rules)
             for axes, (mask, part) in zip(column, masks.items(), strict=True):
@@ -56,17 +56,17 @@ def _lines(axes: Axes, table: Any, key: str, channels: Channels) -> None:
     for names, group in groups:
         line = dict(zip(keys, names, strict=True))
         group = group.sort_values(key)
-        shift, look = channels.shift(line), channels.look(line)
+        shift, shown = channels.shift(line), channels.line_style(line)
         axes.errorbar(
             group[key] * shift,
             group["value"],
             yerr=group[["low", "high"]].to_numpy().T,
-            **look,
+            **shown,
         )
         early = group[group["unconverged"]]
         if len(early):
             open_ = {"markerfacecolor": "white", "linestyle": "none", "zorder": 2.5}
-            axes.plot(early[key] * shift, early["value"], **look | open_)
+            axes.plot(early[key] * shift, early["value"], **shown | open_)
     if table[key].nunique() > 1:
         axes.set_xscale("symlog", linthresh=1)  # multires has nside 0: one cluster for all
     ticks = count_ticks(table[key])

@@ -1,4 +1,4 @@
-"""Bias against variance: systematic against statistical residual, with the front."""
+"""Bias against variance: systematic against statistical residual, with the Pareto front."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ _MOST_DECADES = 1.0
 
 
 def plot_front(table: Any, *paths: str | Path) -> Path:
-    """Draw every experiment by its two parts of the residual variance, and join the fronts.
+    """Draw every experiment by its two parts of the residual variance, and join the Pareto fronts.
 
     Colours are the cluster count with most values, markers and dashes the masks, each of which has
     its own front. Markers are open where fits did not converge, if the table has `unconverged`.
@@ -37,8 +37,8 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
     """
     counts = [key for key in COUNTS if key in table and table[key].nunique() > 1]
     key = max(counts, key=lambda k: table[k].nunique(), default=None)
-    with style() as look:
-        figure = look.blank((6.4, 4.8), 3.2)
+    with style() as layout:
+        figure = layout.blank((6.4, 4.8), 3.2)
         axes = figure.subplots()
         norm = None
         if key is not None:  # multires has nside 0: one cluster for all
@@ -47,10 +47,10 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
         for i, (mask, part) in enumerate(table.groupby(MASK, sort=True)):
             line: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)]}
             colours = COLOURS[0] if key is None else part[key].clip(lower=0.5)
-            _points(axes, part, line["marker"], colours, norm, 38 * look.size**2)
+            _points(axes, part, line["marker"], colours, norm, 38 * layout.size**2)
             line["linestyle"] = DASHES[i % len(DASHES)]
             _front(axes, part[part["on_front"]], line["linestyle"])
-            named = f"front of mask {mask}" if table[MASK].nunique() > 1 else "front"
+            named = f"Pareto front of mask {mask}" if table[MASK].nunique() > 1 else "Pareto front"
             entries.append(
                 Line2D([], [], color="black", markerfacecolor="0.6", label=named, **line)
             )
@@ -73,9 +73,9 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             ticks = count_ticks(table[key])
             bar.set_ticks([max(t, 0.5) for t in ticks], labels=[value_of(t) for t in ticks])
             bar.minorticks_off()
-        columns = 2 if look.narrow else 3
+        columns = 2 if layout.narrow else 3
         figure.legend(handles=entries, loc="outside upper left", ncols=columns)
-        look.grow(figure, 0.14 * (len(entries) // columns))
+        layout.grow(figure, 0.14 * (len(entries) // columns))
         return save(figure, *paths)
 
 

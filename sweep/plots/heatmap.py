@@ -16,7 +16,7 @@ from sweep.plots.legends import NOT_CONVERGED, fill_open, sample_of_open
 from sweep.plots.metrics import MASK, by_mask, counts_of, label_of, metric_table
 from sweep.plots.names import COUNTS, count_ticks, name_of, value_of
 from sweep.plots.style import COLOURS, GREY, HATCH, SEQUENTIAL, save, style
-from sweep.statistics.summary import settings, telling
+from sweep.statistics.summary import settings, varying
 
 _MOST_NUMBERS = 80
 """A heat map of more cells does not write their values."""
@@ -56,18 +56,18 @@ def plot_heatmap(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance
             f"{', '.join(COUNTS)}"
         )
     masks, rules = by_mask(table), list(table["clusters"])
-    others = [k for k in telling(table, settings(ds)) if k not in swept]
+    others = [k for k in varying(table, settings(ds)) if k not in swept]
     others = [k for k in others if k != MASK or len(masks) == 1]
     early = bool(table["unconverged"].any())
     word = "lowest converged over" if early else "lowest over"
     best_of = f"{word} {', '.join(name_of(k, rules) for k in others)}" if others else ""
-    with style() as look:
+    with style() as layout:
         size = [table[key].nunique() for key in swept]
         width, height = (max(3.6, 0.78 * size[0]), max(2.8, 0.42 * size[1]))
         whole = ((min(width, 8) + 1.8) * len(masks), min(height, 6) + 1.0)
-        figure, panels = look.stack(1, len(masks), whole, 2.4)
+        figure, panels = layout.stack(1, len(masks), whole, 2.4)
         hatched = dense = False
-        room = _COLUMN_CELLS if look.narrow else min(width, 8)
+        room = _COLUMN_CELLS if layout.narrow else min(width, 8)
         for axes, (mask, part) in zip(panels[0], masks.items(), strict=True):
             lowest = part.sort_values(["unconverged", "value"], kind="stable").groupby(
                 [swept[1], swept[0]]
@@ -90,7 +90,7 @@ def plot_heatmap(ds: xr.Dataset, *paths: str | Path, metric: str = "cmb_variance
                 loc="outside lower left",
                 borderaxespad=0.2,
             )
-            look.grow(figure, 0.2)
+            layout.grow(figure, 0.2)
         return save(figure, *paths)
 
 
@@ -114,8 +114,8 @@ def _cells(axes: Axes, cells: Any, early: np.ndarray, room: float) -> ScalarMapp
     axes.set_facecolor(GREY)
     mesh = axes.pcolormesh(values, cmap=SEQUENTIAL, edgecolors="white", linewidth=0.5)
     row, column = np.unravel_index(_lowest(values, early), values.shape)
-    look = {"fill": False, "edgecolor": COLOURS[1], "linewidth": 2.5, "clip_on": False}
-    axes.add_patch(Rectangle((float(column), float(row)), 1, 1, **look))
+    frame = {"fill": False, "edgecolor": COLOURS[1], "linewidth": 2.5, "clip_on": False}
+    axes.add_patch(Rectangle((float(column), float(row)), 1, 1, **frame))
     for i, j in np.argwhere(early):
         lines = {"fill": False, "hatch": HATCH, "edgecolor": "0.6", "linewidth": 0.0}
         axes.add_patch(Rectangle((float(j), float(i)), 1, 1, **lines))
@@ -152,8 +152,8 @@ def _points(axes: Axes, cells: Any, early: np.ndarray) -> ScalarMappable:
     points = axes.scatter(x, y, c=values, cmap=SEQUENTIAL, s=45, edgecolors="0.3", linewidths=0.5)
     fill_open(points, open_)
     best = _lowest(np.ma.array(values), open_)
-    look = {"facecolors": "none", "edgecolors": COLOURS[1], "linewidths": 2.2}
-    axes.scatter(x[best], y[best], s=130, **look)
+    frame = {"facecolors": "none", "edgecolors": COLOURS[1], "linewidths": 2.2}
+    axes.scatter(x[best], y[best], s=130, **frame)
     axes.set_xscale("symlog", linthresh=1)
     axes.set_yscale("symlog", linthresh=1)
     axes.minorticks_off()

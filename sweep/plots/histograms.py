@@ -40,9 +40,9 @@ def plot_histograms(
     """
     if not truth:
         raise ConfigError("the sky has no maps of its true parameters to compare with")
-    with style() as look:
-        figure = look.blank((3.4 * len(truth) + 0.9, 6.6), 1.6 * len(truth) + 0.6)
-        if look.narrow:
+    with style() as layout:
+        figure = layout.blank((3.4 * len(truth) + 0.9, 6.6), 1.6 * len(truth) + 0.6)
+        if layout.narrow:
             above, below = figure.subplots(len(truth), 2, squeeze=False).T
         else:
             above, below = figure.subplots(2, len(truth), squeeze=False)
@@ -61,7 +61,7 @@ def plot_histograms(
         handles, texts = zip(*entries, strict=True)
         figure.legend(handles, texts, loc="outside upper left", ncols=len(entries))
         where: dict[str, Any] = {"ax": list(below), "aspect": 25}
-        if look.narrow:
+        if layout.narrow:
             where = {"ax": figure.axes, "location": "bottom", "aspect": 40}
         figure.colorbar(ScalarMappable(norm, SEQUENTIAL), label="pixels", **where)
         return save(figure, *paths)

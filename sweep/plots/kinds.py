@@ -70,7 +70,7 @@ def _solvers(ds: xr.Dataset, *paths: _Paths) -> Path:
 def _spectra(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
     residuals = read_residuals(ds, experiment)
     (name,) = experiment_names(ds, [experiment])
-    name = _said(ds, experiment, name)
+    name = _noted(ds, experiment, name)
     estimator = _estimator([residuals])
     return plot_spectra(residuals, templates_of(residuals), *paths, estimator=estimator, name=name)
 
@@ -84,22 +84,22 @@ def _likelihood(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> P
     found = {}
     for estimator in sorted(ESTIMATORS, key=lambda e: e != usual):
         for (name, residuals), i in zip(read.items(), experiments, strict=True):
-            if estimator == usual or not residuals.lacks(estimator):
+            if estimator == usual or not residuals.missing(estimator):
                 ratio = tensor_ratio(residuals, templates_of(residuals), estimator)
-                found[f"{_said(ds, i, name)}, {NAMES[estimator]}"] = ratio
+                found[f"{_noted(ds, i, name)}, {NAMES[estimator]}"] = ratio
     return plot_likelihoods(found, *paths)
 
 
 def _estimator(read: Sequence[Residuals]) -> Estimator:
     """The usual one, but another where that has all of them and the usual one not."""
-    whole: list[Estimator] = [e for e in ESTIMATORS if not any(one.lacks(e) for one in read)]
+    whole: list[Estimator] = [e for e in ESTIMATORS if not any(one.missing(e) for one in read)]
     return whole[0] if whole else ESTIMATORS[0]
 
 
 def _convergence(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
     found = convergence(ds.isel(experiment=list(experiments)))
     names = zip(experiments, experiment_names(ds, experiments), strict=True)
-    return plot_convergence(found, [_said(ds, i, name) for i, name in names], *paths)
+    return plot_convergence(found, [_noted(ds, i, name) for i, name in names], *paths)
 
 
 def _clusters(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
@@ -138,7 +138,7 @@ def _residuals(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
     return plot_residuals(residual_maps(ds, experiment), *paths, note=note)
 
 
-def _said(ds: xr.Dataset, experiment: int, name: str) -> str:
+def _noted(ds: xr.Dataset, experiment: int, name: str) -> str:
     """A name, and whether fits behind it did not converge."""
     note = fits_that_stopped(ds, experiment)
     return f"{name} ({note})" if note else name
@@ -191,7 +191,7 @@ KINDS = {
         plot_heatmap,
     ),
     "front": Kind(
-        "systematic against statistical residual, with the front",
+        "systematic against statistical residual, with the Pareto front",
         "two usable fits and store.parameters or store.maps, or one and noise.noiseless=true",
         "store",
         _front,

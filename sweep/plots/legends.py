@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from sweep.plots.names import letters_in, wrapped
-from sweep.plots.style import Look, style
+from sweep.plots.style import Layout, style
 
 MOST_ENTRIES = 8
 """Longer legends are cut, or become a colour bar."""
@@ -38,9 +38,9 @@ def legend(axes: Axes, *sections: _Section) -> None:
         sections: a heading, may be empty, and its entries; cut where they are too many.
     """
     sections = tuple((heading, entries) for heading, entries in sections if heading or entries)
-    with style() as look:
-        if look.narrow:
-            _below(axes, sections, look)
+    with style() as layout:
+        if layout.narrow:
+            _below(axes, sections, layout)
             return
     rows = [row for section in sections for row in _rows(*section)]
     axes.legend(
@@ -61,7 +61,7 @@ def _rows(heading: str, entries: Sequence[tuple[Artist, str]]) -> _Rows:
     return rows
 
 
-def _below(axes: Axes, sections: Sequence[_Section], look: Look) -> None:
+def _below(axes: Axes, sections: Sequence[_Section], layout: Layout) -> None:
     """In two columns of about the same length that keep sections together; one alone is cut."""
     heading = ""
     if len(sections) == 1:
@@ -95,7 +95,7 @@ def _below(axes: Axes, sections: Sequence[_Section], look: Look) -> None:
         borderaxespad=0.0,
     )
     lines = max((sum(text.count("\n") + 1 for _, text in part) for part in parts), default=0)
-    look.grow(figure, (lines + bool(heading)) * _LINE + 0.1)
+    layout.grow(figure, (lines + bool(heading)) * _LINE + 0.1)
 
 
 def fill_open(points: PathCollection, open_: np.ndarray) -> None:

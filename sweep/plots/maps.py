@@ -20,7 +20,7 @@ from matplotlib.patches import Ellipse, Patch
 from matplotlib.ticker import MaxNLocator
 
 from sweep.plots.names import SYMBOLS, parameter_label, with_unit
-from sweep.plots.style import COLOURS, DIVERGING, GREY, HATCH, SEQUENTIAL, Look, save, style
+from sweep.plots.style import COLOURS, DIVERGING, GREY, HATCH, SEQUENTIAL, Layout, save, style
 from sweep.statistics.maps import ResidualMaps, sphere
 from sweep.types import Parameter
 
@@ -49,8 +49,8 @@ def plot_clusters(labels: Maps, *paths: str | Path) -> Path:
     Raises:
         ConfigError: a picture cannot be written.
     """
-    with style() as look:
-        figure = look.blank((4.4 * len(labels), 2.6), 0.85)
+    with style() as layout:
+        figure = layout.blank((4.4 * len(labels), 2.6), 0.85)
         panels = figure.subplots(1, len(labels), squeeze=False)[0]
         for axes, (parameter, map_) in zip(panels, labels.items(), strict=True):
             shown = neighbour_colours(map_)
@@ -83,8 +83,8 @@ def plot_parameters(
     """
     parts = {"true": truth, "recovered": values, "error of": errors}
     columns = {title: maps for title, maps in parts.items() if maps}
-    with style() as look:
-        figure = look.blank((4.4 * len(columns), 3.1 * len(values)), 1.05 * len(values))
+    with style() as layout:
+        figure = layout.blank((4.4 * len(columns), 3.1 * len(values)), 1.05 * len(values))
         rows = figure.subplots(len(values), len(columns), squeeze=False)
         for row, (parameter, fitted) in zip(rows, values.items(), strict=True):
             like = _range(truth[parameter] if truth else fitted)
@@ -96,7 +96,7 @@ def plot_parameters(
                 _bar(figure, image, axes, maps[parameter], label)
                 if note and title != "true":
                     _hatch(axes)
-        _say(figure, note, look)
+        _say(figure, note, layout)
         return save(figure, *paths)
 
 
@@ -111,15 +111,15 @@ def plot_cmb(maps: np.ndarray, *paths: str | Path, note: str = "") -> Path:
     Raises:
         ConfigError: a picture cannot be written.
     """
-    with style() as look:
-        figure = look.blank((9.2, 3.1), 1.3)
+    with style() as layout:
+        figure = layout.blank((9.2, 3.1), 1.3)
         norm = _symmetric(maps)
         for axes, map_, stokes in zip(figure.subplots(1, 2), maps, _STOKES, strict=True):
             image = _mollweide(axes, map_, DIVERGING, norm)
             _bar(figure, image, axes, map_, with_unit(f"recovered CMB, ${stokes}$", "uK_CMB"))
             if note:
                 _hatch(axes)
-        _say(figure, note, look)
+        _say(figure, note, layout)
         return save(figure, *paths)
 
 
@@ -143,8 +143,8 @@ def plot_residuals(found: ResidualMaps, *paths: str | Path, note: str = "") -> P
     if found.noiseless is None:
         count = found.realisations
         signed_text = f"mean of {count} residuals (1/{count} of the noise)"
-    with style() as look:
-        figure = look.blank((9.2, 6.2), 3.0)
+    with style() as layout:
+        figure = layout.blank((9.2, 6.2), 3.0)
         panels = figure.subplots(2, 2)
         for (left, right), signed, size, stokes in zip(
             panels, systematic, scatter, _STOKES, strict=True
@@ -156,7 +156,7 @@ def plot_residuals(found: ResidualMaps, *paths: str | Path, note: str = "") -> P
             _bar(figure, image, right, size, scatter_text)
             for axes in (left, right) if note else ():
                 _hatch(axes)
-        _say(figure, note, look)
+        _say(figure, note, layout)
         return save(figure, *paths)
 
 
@@ -218,11 +218,11 @@ def _hatch(axes: Axes) -> None:
     axes.add_patch(Ellipse((0, 0), 4, 2, zorder=2, **lines))
 
 
-def _say(figure: Figure, note: str, look: Look) -> None:
+def _say(figure: Figure, note: str, layout: Layout) -> None:
     if note:
         sample = Patch(facecolor="white", edgecolor="0.35", hatch=HATCH, label=f"hatched: {note}")
         figure.legend(handles=[sample], loc="outside lower left", borderaxespad=0.2)
-        look.grow(figure, 0.2)
+        layout.grow(figure, 0.2)
 
 
 def _bar(figure: Figure, image: AxesImage, axes: Axes, map_: np.ndarray, label: str) -> None:
@@ -230,8 +230,8 @@ def _bar(figure: Figure, image: AxesImage, axes: Axes, map_: np.ndarray, label: 
     kept, norm = _kept(map_), image.norm
     below, above = bool((kept < norm.vmin).any()), bool((kept > norm.vmax).any())
     pointed = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    with style() as look:
-        narrow = look.narrow
+    with style() as layout:
+        narrow = layout.narrow
     panels = axes.get_subplotspec().get_gridspec().ncols  # pyright: ignore[reportOptionalMemberAccess]
     bar = figure.colorbar(
         image,

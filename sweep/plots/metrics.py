@@ -93,8 +93,8 @@ def _metric_table(ds: xr.Dataset, metric: str) -> Any:
     parts: list[Any] = []
     for _, group in data.groupby(keys, sort=False, dropna=False):
         table = _best(ds.isel(experiment=group.index.to_numpy()), "nll")
-        error = table["behind_error"]
-        parts.append(table.assign(value=table["behind"], low=error, high=error))
+        error = table["delta_to_best_error"]
+        parts.append(table.assign(value=table["delta_to_best"], low=error, high=error))
     return as_published(pd.concat(parts), ds)
 
 

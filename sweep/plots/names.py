@@ -10,7 +10,7 @@ import xarray as xr
 
 from sweep.quantities.base import unit_symbol
 from sweep.quantities.table import VARIABLES
-from sweep.statistics.summary import settings, telling
+from sweep.statistics.summary import settings, varying
 from sweep.types import PARAMETERS, Parameter
 
 SYMBOLS: dict[Parameter, str] = {
@@ -105,16 +105,16 @@ def count_ticks(counts: Any) -> list[float]:
 def experiment_names(ds: xr.Dataset, experiments: Sequence[int]) -> list[str]:
     """What tells experiments from the others of a dataset; the label where there are no others."""
     table: Any = pd.DataFrame({key: ds[key].values for key in settings(ds)})
-    keys = telling(table, settings(ds))
+    keys = varying(table, settings(ds))
     labels = [str(ds["identity"].values[e])[:8] for e in experiments]
-    said = [
+    texts = [
         ", ".join(
             str(row[key]) if key == "solver" else f"{_brief(key)} {value_of(row[key])}"
             for key in keys
         )
         for _, row in table.iloc[list(experiments)].iterrows()
     ]
-    return [text or label for text, label in zip(said, labels, strict=True)]
+    return [text or label for text, label in zip(texts, labels, strict=True)]
 
 
 def _brief(key: str) -> str:

@@ -14,7 +14,7 @@ from sweep.plots.names import SYMBOLS, wrapped
 from sweep.plots.style import COLOURS, GREY, MARKERS, save, style
 from sweep.types import PARAMETERS
 
-_LOOKS: dict[str, dict[str, Any]] = {
+_LINES: dict[str, dict[str, Any]] = {
     name: {"color": COLOURS[i], "marker": MARKERS[i]}
     for name, i in zip((*PARAMETERS, "all"), (0, 1, 2, -1), strict=True)
 }
@@ -30,9 +30,9 @@ def plot_optimum(found: xr.Dataset, *paths: str | Path) -> Path:
     Raises:
         ConfigError: a picture cannot be written.
     """
-    scales, said = found["scale"].values, found.attrs
-    with style() as look:
-        figure, rows = look.stack(len(scales), 2, (11.5, 3.7 * len(scales) + 0.5), 2.4)
+    scales, fit = found["scale"].values, found.attrs
+    with style() as layout:
+        figure, rows = layout.stack(len(scales), 2, (11.5, 3.7 * len(scales) + 0.5), 2.4)
         for i, (left, right) in enumerate(rows):
             _differences(left, found.isel(scale=i))
             _norms(right, found.isel(scale=i))
@@ -40,7 +40,7 @@ def plot_optimum(found: xr.Dataset, *paths: str | Path) -> Path:
                 axes.axvline(0.0, color=GREY, linewidth=0.8, zorder=0)
                 axes.set_xlabel(rf"shift of every cluster  [{SYMBOLS['temp_dust']}: K]")
                 axes.set_title(f"steps of {scales[i]:g}", loc="left")
-        legend(rows[0, 0], ("shifted", _entries(rows[0, 0].get_lines()[: len(_LOOKS)])))
+        legend(rows[0, 0], ("shifted", _entries(rows[0, 0].get_lines()[: len(_LINES)])))
         lines = rows[0, 1].get_lines()
         together, alone = lines[: len(PARAMETERS)], lines[len(PARAMETERS) : 2 * len(PARAMETERS)]
         legend(
@@ -50,9 +50,9 @@ def plot_optimum(found: xr.Dataset, *paths: str | Path) -> Path:
         )
         figure.suptitle(
             wrapped(
-                f"experiment {said['experiment']}, realisation {said['realisation']}: "
-                f"NLL = {said['nll']:.3f}",
-                36 if look.narrow else 80,
+                f"experiment {fit['experiment']}, realisation {fit['realisation']}: "
+                f"NLL = {fit['nll']:.3f}",
+                36 if layout.narrow else 80,
             )
         )
         return save(figure, *paths)
@@ -62,7 +62,7 @@ def _differences(axes: Axes, line: xr.Dataset) -> None:
     shift = line["shift"].values
     for name in line["shifted"].values:
         y = line["nll_difference"].sel(shifted=name).values
-        axes.plot(shift, y, markevery=_every(shift), label=name, **_LOOKS[name])
+        axes.plot(shift, y, markevery=_every(shift), label=name, **_LINES[name])
     largest = max(float(np.abs(line["nll_difference"]).max()), 1e-3)
     axes.set_yscale("symlog", linthresh=10.0 ** np.floor(np.log10(largest) - 5))
     axes.set_ylabel("NLL minus NLL of the solution")
@@ -79,7 +79,7 @@ def _norms(axes: Axes, line: xr.Dataset) -> None:
                 linestyle="-" if together else ":",
                 markevery=_every(shift),
                 label=p,
-                **_LOOKS[p],
+                **_LINES[p],
             )
     if (line["gradient_norm"] > 0).any():
         axes.set_yscale("log")

@@ -27,13 +27,13 @@ def plot_likelihoods(found: Mapping[str, TensorRatio], *paths: str | Path) -> Pa
     Raises:
         ConfigError: a picture cannot be written.
     """
-    with style() as look:
+    with style() as layout:
         # a name stands above its interval: beside it a long one would take the panel's room
-        names = [wrapped(name, 32 if look.narrow else 70) for name in found]
+        names = [wrapped(name, 32 if layout.narrow else 70) for name in found]
         lines = [name.count("\n") + 2 for name in names]
         places = np.cumsum(lines) - 0.4
         rows = 0.16 * sum(lines) + 0.3
-        figure = look.blank((6.8, 3.4 + rows), 2.2 + rows)
+        figure = layout.blank((6.8, 3.4 + rows), 2.2 + rows)
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3.0, rows])
         shades = colours(len(found))
         rest = zip(found.values(), names, lines, places, shades, strict=True)

@@ -15,7 +15,7 @@ from sweep.plots.metrics import as_published, unconverged
 from sweep.plots.names import value_of
 from sweep.plots.style import MARKERS, colours, save, style
 from sweep.statistics.selection import best
-from sweep.statistics.summary import settings, telling
+from sweep.statistics.summary import settings, varying
 
 _SAME = 1e-3
 """NLL is -2 ln L: below it solutions are the same, 0.03 of their error apart; there the axis is
@@ -30,9 +30,9 @@ def solver_table(ds: xr.Dataset) -> Any:
 
     Returns:
         `sweep.statistics.selection.best` by `nll` among the experiments of each problem, so that
-        `behind` is the mean NLL above the lowest mean of all solvers; `named`, the solver and those
-        of its settings that differ, and `variant`, those settings alone. Problems that one solver
-        alone has tried are left out.
+        `delta_to_best` is the mean NLL above the lowest mean of all solvers; `named`, the solver
+        and those of its settings that differ, and `variant`, those settings alone. Problems that
+        one solver alone has tried are left out.
 
     Raises:
         ConfigError: no problem has usable fits of two solvers.
@@ -40,7 +40,7 @@ def solver_table(ds: xr.Dataset) -> Any:
     keys = settings(ds)
     mine = [key for key in keys if key.split(".")[0] == "solver"]
     frame: Any = pd.DataFrame({key: ds[key].values for key in keys})
-    shown = telling(frame, mine)
+    shown = varying(frame, mine)
     problems = frame.groupby([k for k in keys if k not in mine], sort=False, dropna=False)
     parts: list[Any] = []
     for _, group in problems:
@@ -78,16 +78,16 @@ def plot_solvers(table: Any, *paths: str | Path) -> Path:
         ConfigError: a picture cannot be written.
     """
     early = unconverged(table)
-    with style() as look:
-        figure = look.blank((6.8, 4.2), 2.6)
+    with style() as layout:
+        figure = layout.blank((6.8, 4.2), 2.6)
         axes = figure.subplots()
         entries: list[tuple[Any, str]] = []
-        for name, (colour, marker) in _looks(table).items():
+        for name, (colour, marker) in _markers(table).items():
             here = (table["named"] == name).to_numpy()
             axes.scatter(
                 table["seconds"][here],
-                table["behind"][here],
-                s=40 * look.size**2,
+                table["delta_to_best"][here],
+                s=40 * layout.size**2,
                 marker=marker,
                 facecolors=["none" if e else colour for e in early[here]],
                 edgecolors=[colour if e else "white" for e in early[here]],
@@ -96,7 +96,7 @@ def plot_solvers(table: Any, *paths: str | Path) -> Path:
             sample = Line2D([], [], linestyle="none", marker=marker, color=colour)
             entries.append((sample, f"{name} ({np.count_nonzero(here)})"))
         axes.set_xscale("log")
-        decades = max(1, int(np.ceil(np.log10(table["behind"].max() / _SAME + 1e-9))))
+        decades = max(1, int(np.ceil(np.log10(table["delta_to_best"].max() / _SAME + 1e-9))))
         ticks = [0.0, *(_SAME * 10.0**k for k in range(decades + 1))]
         axes.set_yscale("symlog", linthresh=_SAME)
         axes.set_yticks(ticks, [number_text(t) for t in ticks])
@@ -107,21 +107,21 @@ def plot_solvers(table: Any, *paths: str | Path) -> Path:
         if early.any():
             notes.append((sample_of_open(), f"open: {NOT_CONVERGED}"))
         axes.set_xlabel("mean time of a fit  [s]")
-        axes.set_ylabel("mean NLL above the lowest of all solvers")
+        axes.set_ylabel("mean NLL, delta to best of all solvers")
         legend(axes, ("solver (problems)", entries), ("", notes))
         return save(figure, *paths)
 
 
-def _looks(table: Any) -> dict[str, tuple[Any, str]]:
+def _markers(table: Any) -> dict[str, tuple[Any, str]]:
     """Colour and marker of everything that is `named`: of its solver, and of its variant."""
     rows = table.drop_duplicates("named")
     solvers = [str(s) for s in rows["solver"]] if "solver" in rows else [""] * len(rows)
     of_solver = list(dict.fromkeys(solvers))
     of_variant = list(dict.fromkeys(rows["variant"]))
     shades = colours(len(of_solver))
-    looks = {}
+    markers = {}
     for name, solver, variant in zip(rows["named"], solvers, rows["variant"], strict=True):
         i = of_solver.index(solver)
         place = of_variant.index(variant) if len(of_variant) > 1 else i
-        looks[name] = shades[i], MARKERS[place % len(MARKERS)]
-    return looks
+        markers[name] = shades[i], MARKERS[place % len(MARKERS)]
+    return markers

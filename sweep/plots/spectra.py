@@ -47,22 +47,22 @@ def plot_spectra(
     found = residuals.spectra(estimator)
     ell = multipoles(residuals.nside)
     scale = ell * (ell + 1) / (2 * np.pi)
-    with style() as look:
-        figure = look.blank((7.4, 4.4), 2.6)
+    with style() as layout:
+        figure = layout.blank((7.4, 4.4), 2.6)
         axes = figure.subplots()
         entries: list[tuple[Any, str]] = []
         for i, (part, text) in enumerate(_PARTS.items()):
             power = scale * getattr(found, part)
             own: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i]}
             shown = np.where(power > 0, power, np.nan)
-            (drawn,) = axes.plot(ell, shown, linewidth=1.1, markersize=3 * look.size, **own)
+            (drawn,) = axes.plot(ell, shown, linewidth=1.1, markersize=3 * layout.size, **own)
             below = np.count_nonzero(power <= 0)
             if part == "systematic":
                 text = f"{text}, {NAMES[estimator]}"
             entries.append((drawn, f"{text}\n({below} multipoles below 0)" if below else text))
         others: list[Estimator] = [e for e in ESTIMATORS if e != estimator]
         for other in others:
-            if residuals.lacks(other):
+            if residuals.missing(other):
                 continue
             power = scale * residuals.spectra(other).systematic
             shown = np.where(power > 0, power, np.nan)

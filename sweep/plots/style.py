@@ -88,7 +88,7 @@ _PAPER: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Layout:
     """A style that pictures are drawn in.
 
     Attributes:
@@ -147,28 +147,28 @@ class Look:
 
 
 STYLES = {
-    "screen": Look(None, 1.0, 200, _RC | _SCREEN),
-    "paper": Look(COLUMN, 0.7, 600, _RC | _PAPER),
+    "screen": Layout(None, 1.0, 200, _RC | _SCREEN),
+    "paper": Layout(COLUMN, 0.7, 600, _RC | _PAPER),
 }
 """Styles by name."""
 
-_look: ContextVar[Look] = ContextVar("look", default=STYLES["screen"])
+_layout: ContextVar[Layout] = ContextVar("layout", default=STYLES["screen"])
 
 
 @contextmanager
-def style(name: str | None = None) -> Iterator[Look]:
+def style(name: str | None = None) -> Iterator[Layout]:
     """What drawing and writing of a picture happen in.
 
     Args:
         name: one of `STYLES`; by default that of a `style` around this one, else `screen`.
     """
-    look = _look.get() if name is None else STYLES[name]
-    token = _look.set(look)
+    layout = _layout.get() if name is None else STYLES[name]
+    token = _layout.set(layout)
     try:
-        with mpl.rc_context(dict(look.rc)):
-            yield look
+        with mpl.rc_context(dict(layout.rc)):
+            yield layout
     finally:
-        _look.reset(token)
+        _layout.reset(token)
 
 
 def save(figure: Figure, *paths: str | Path) -> Path:
@@ -183,7 +183,7 @@ def save(figure: Figure, *paths: str | Path) -> Path:
     mend_labels(figure)
     for path in paths:
         try:
-            figure.savefig(path, dpi=_look.get().dpi)
+            figure.savefig(path, dpi=_layout.get().dpi)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError(f"the picture {path} cannot be written: {reason}") from error

@@ -122,7 +122,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity(
         "on_front",
         "1: none of the same mask is lower in one of the two and not higher in the other",
-        heading="on the\nfront",
+        heading="Pareto\nfront",
     ),
     *_by_either(
         Quantity(
@@ -290,10 +290,10 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("elm_residual", _COEFFICIENTS.format("E"), _ALM, dtype="complex64", unit="uK_CMB"),
     Quantity("blm_residual", _COEFFICIENTS.format("B"), _ALM, dtype="complex64", unit="uK_CMB"),
     Quantity("compared", "realisations on which experiments are compared", heading="compared\non"),
+    Quantity("delta_to_best", "the metric minus that of the best", heading="delta\nto best"),
     Quantity(
-        "behind", "how far the metric is above that of the first", heading="behind\nthe first"
+        "significance", "delta to best, in its errors", format="errors", heading="in its\nerrors"
     ),
-    Quantity("significance", "behind, in its errors", format="errors", heading="in its\nerrors"),
     Quantity("chosen_by", "realisations that chose", heading="chosen\nby"),
     Quantity("measured_by", "realisations that measure the choice", heading="measured\nby"),
     Quantity("runner_up", "the second of those that chose", heading="runner-\nup"),

@@ -27,18 +27,18 @@ from sweep.report.columns import (
 )
 from sweep.report.details import (
     NOTHING,
-    Lacks,
-    Look,
+    MissingProducts,
+    SpectralProducts,
     estimators_of,
-    look,
     maps_of,
     packed,
+    spectral_products,
     truth_of,
 )
 from sweep.report.maps import KINDS, LAYERS, Atlas, resolutions
 from sweep.report.ranking import lowest, ranked
 from sweep.statistics.candidates import CONVERGED, rankable
-from sweep.statistics.contexts import Context, contexts_of, described
+from sweep.statistics.comparison_groups import ComparisonGroup, comparison_groups, described
 from sweep.statistics.progress import store_progress
 from sweep.statistics.summary import settings, summary
 from sweep.statistics.suspects import warnings
@@ -62,27 +62,27 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
     path = Path(ds.attrs["path"])
     store = Store(path)
     table, names = summary(ds), settings(ds)
-    lacks = Lacks()
+    missing = MissingProducts()
     detailed = lowest(table["cmb_variance"].to_numpy(), DETAILED)
     if others := len(table) - len(detailed):
         why = ConfigError(f"only the {DETAILED} lowest cmb_variance are looked at")
-        lacks.note("others", "Spectra, r and maps", why, others)
-    looks = _looks(ds, detailed, lacks, progress)
-    contexts = contexts_of(table, names)
-    estimators = estimators_of(looks, contexts)
-    context = [0] * len(table)
-    for which, one in enumerate(contexts):
+        missing.note("others", "Spectra, r and maps", why, others)
+    products = _spectral_products(ds, detailed, missing, progress)
+    groups = comparison_groups(table, names)
+    estimators = estimators_of(products, groups)
+    group_of = [0] * len(table)
+    for which, one in enumerate(groups):
         for i in one.members:
-            context[i] = which
-    each: list[Estimator] = [estimators[which] for which in context]
-    add_ratios(table, looks, each)
+            group_of[i] = which
+    each: list[Estimator] = [estimators[which] for which in group_of]
+    add_ratios(table, products, each)
     with progress.looking(len(table)) as looked:
-        add_front(table, ds, contexts, lacks, looked)
+        add_front(table, ds, groups, missing, looked)
     unranked: Counter[str] = Counter()
     ranks = rankable(ds, CONVERGED, unranked)
     for why, count in unranked.items():
-        lacks.note("ranking", "Rank", ConfigError(why), count)
-    found = ranked(ds, table, contexts, estimators, ranks, progress)
+        missing.note("ranking", "Rank", ConfigError(why), count)
+    found = ranked(ds, table, groups, estimators, ranks, progress)
     first = list(dict.fromkeys([r["first"] for r in found] + _on_front(table)))
     return packing.plain(
         {
@@ -98,17 +98,17 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
             "settings": settings_columns(table, names),
             "columns": number_columns(table),
             **places(table),
-            "contexts": [{"label": c.label, "settings": dict(c.settings)} for c in contexts],
-            "context": context,
+            "comparison_groups": [{"label": c.label, "settings": dict(c.settings)} for c in groups],
+            "comparison_group": group_of,
             "estimators": [NAMES[e] for e in estimators],
             "warnings": warnings(table),
             "best": found,
-            "zones": _zones(ds, table, contexts, ranks, progress),
-            "templates": _templates(looks),
+            "zones": _zones(ds, table, groups, ranks, progress),
+            "templates": _templates(products),
             "map_kinds": KINDS,
-            **packed(looks, each),
-            **_maps(ds, table, detailed, first, context, lacks, progress),
-            "lacks": lacks.listed(),
+            **packed(products, each),
+            **_maps(ds, table, detailed, first, group_of, missing, progress),
+            "missing": missing.listed(),
         }
     )
 
@@ -119,13 +119,15 @@ def _noiseless(ds: xr.Dataset) -> int:
     return int(np.count_nonzero(status != Status.PENDING))
 
 
-def _looks(ds: xr.Dataset, wanted: Sequence[int], lacks: Lacks, progress: Progress) -> list[Look]:
-    looks = [NOTHING] * ds.sizes["experiment"]
+def _spectral_products(
+    ds: xr.Dataset, wanted: Sequence[int], missing: MissingProducts, progress: Progress
+) -> list[SpectralProducts]:
+    products = [NOTHING] * ds.sizes["experiment"]
     with progress.looking(len(wanted)) as looked:
         for i in sorted(wanted):
-            looks[i] = look(ds, i, lacks)
+            products[i] = spectral_products(ds, i, missing)
             looked()
-    return looks
+    return products
 
 
 def _on_front(table: pd.DataFrame) -> list[int]:
@@ -138,17 +140,17 @@ def _on_front(table: pd.DataFrame) -> list[int]:
 def _zones(
     ds: xr.Dataset,
     table: pd.DataFrame,
-    contexts: Sequence[Context],
+    groups: Sequence[ComparisonGroup],
     ranks: np.ndarray,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """A search of zones for each sky, instrument and noise."""
     skies: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
-    for context in contexts:
-        values = context.settings
+    for group in groups:
+        values = group.settings
         sky = described({n: v for n, v in values.items() if not n.startswith("mask.")})
-        mask = str(table["mask.expression"].iloc[context.members[0]])
-        skies[sky].setdefault(mask, []).extend(context.members)
+        mask = str(table["mask.expression"].iloc[group.members[0]])
+        skies[sky].setdefault(mask, []).extend(group.members)
     numbers = table["cmb_variance"].to_numpy()
 
     def best(members: list[int]) -> int | None:
@@ -162,13 +164,13 @@ def _zones(
         with progress.looking(sum(map(len, members.values()))) as looked:
             one = zones.search(ds, members, best, looked)
         if one is not None:
-            found.append({"context": sky, **one})
+            found.append({"comparison_group": sky, **one})
     return found
 
 
-def _templates(looks: Sequence[Look]) -> dict[str, Any]:
+def _templates(products: Sequence[SpectralProducts]) -> dict[str, Any]:
     """What spectra are compared with, for every resolution that occurs."""
-    found = {one.nside: one.templates for one in looks if one.templates is not None}
+    found = {one.nside: one.templates for one in products if one.templates is not None}
     return {str(nside): packing.bins(nside, found[nside]) for nside in sorted(found)}
 
 
@@ -177,8 +179,8 @@ def _maps(
     table: pd.DataFrame,
     detailed: Sequence[int],
     first: Sequence[int],
-    context: Sequence[int],
-    lacks: Lacks,
+    group_of: Sequence[int],
+    missing: MissingProducts,
     progress: Progress,
 ) -> dict[str, Any]:
     maps: list[dict[str, Any] | None] = [None] * len(table)
@@ -188,10 +190,10 @@ def _maps(
     atlas, truths, known = Atlas(), [], {}
     with progress.looking(len(order)) as looked:
         for i in sorted(order):
-            layers, note = maps_of(ds, i, lacks)
+            layers, note = maps_of(ds, i, missing)
             if layers:
                 layers = {kind: layers[kind] for kind in KINDS if kind in layers}
-                key = (context[i], chosen[i])
+                key = (group_of[i], chosen[i])
                 if key not in known:
                     truth = truth_of(ds, i)
                     known[key] = len(truths) if truth else None

@@ -11,24 +11,24 @@ from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, Estimator
 from sweep.quantities.base import unit_symbol
 from sweep.quantities.table import COLUMNS, METRICS
-from sweep.report.details import Lacks, Look
-from sweep.statistics.contexts import Context
+from sweep.report.details import MissingProducts, SpectralProducts
+from sweep.statistics.comparison_groups import ComparisonGroup
 from sweep.statistics.front import front
-from sweep.statistics.summary import telling
+from sweep.statistics.summary import varying
 from sweep.statistics.tensor_ratio import NUMBERS
 
 
 def settings_columns(table: pd.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
     """Settings as codes into their distinct values, those that tell experiments apart first."""
-    telling_ones = telling(table, list(names))
-    ordered = [*telling_ones, *(n for n in names if n not in telling_ones)]
+    differing = varying(table, list(names))
+    ordered = [*differing, *(n for n in names if n not in differing)]
     found = []
     for name in ordered:
         codes, values = pd.factorize(table[name], use_na_sentinel=False)
         found.append(
             {
                 "name": name,
-                "telling": name in telling_ones,
+                "varying": name in differing,
                 "values": values.tolist(),
                 "codes": codes,
             }
@@ -77,17 +77,19 @@ def described(name: str) -> dict[str, Any]:
 _BESIDE = ("_error", "_minus", "_plus")
 
 
-def add_ratios(table: pd.DataFrame, looks: Sequence[Look], estimators: Sequence[Estimator]) -> None:
+def add_ratios(
+    table: pd.DataFrame, products: Sequence[SpectralProducts], estimators: Sequence[Estimator]
+) -> None:
     """Add what is known of r, by the estimator of each experiment, and some of it by either."""
-    if not any(one.ratios for one in looks):
+    if not any(one.ratios for one in products):
         return
     for name in NUMBERS:
         column = name if name == "r" else f"r_{name}"
-        found = [one.ratios.get(e) for one, e in zip(looks, estimators, strict=True)]
+        found = [one.ratios.get(e) for one, e in zip(products, estimators, strict=True)]
         table[column] = [np.nan if r is None else getattr(r, name) for r in found]
     table["bias"] = table["r"].abs()
     for estimator in ESTIMATORS:
-        known = [one.ratios.get(estimator) for one in looks]
+        known = [one.ratios.get(estimator) for one in products]
         for name in ("r", "limit_95") if any(known) else ():
             column = f"r_{estimator}" if name == "r" else f"r_{name}_{estimator}"
             table[column] = [np.nan if r is None else getattr(r, name) for r in known]
@@ -96,23 +98,23 @@ def add_ratios(table: pd.DataFrame, looks: Sequence[Look], estimators: Sequence[
 def add_front(
     table: pd.DataFrame,
     ds: xr.Dataset,
-    contexts: Sequence[Context],
-    lacks: Lacks,
+    groups: Sequence[ComparisonGroup],
+    missing: MissingProducts,
     looked: Callable[[], None],
 ) -> None:
-    """Add both parts of the residual, and what is on the front of its context."""
+    """Add both parts of the residual, and what is on the front of its group."""
     names = ("systematic", "systematic_error", "statistical", "statistical_error", "on_front")
     names += tuple(f"systematic_{e}" for e in ESTIMATORS)
     columns = {name: np.full(len(table), np.nan) for name in names}
-    for members in (context.members for context in contexts):
+    for members in (group.members for group in groups):
         try:
             part = front(ds.isel(experiment=members), looked)
         except ConfigError as error:
-            lacks.note("front", "Systematic against statistical residual", error, len(members))
+            missing.note("front", "Systematic against statistical residual", error, len(members))
             continue
         for why, count in part.attrs["left_out"].items():
             what = "Systematic against statistical residual"
-            lacks.note("front", what, ConfigError(why), count)
+            missing.note("front", what, ConfigError(why), count)
         order = {label: i for i, label in zip(members, table.index[members], strict=True)}
         rows = [order[label] for label in part.index]
         for name, values in columns.items():

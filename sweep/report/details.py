@@ -11,7 +11,7 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.report import packing
-from sweep.statistics.contexts import Context
+from sweep.statistics.comparison_groups import ComparisonGroup
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import Spectra, read_residuals, reason
@@ -33,7 +33,7 @@ _REMEDIES = {
 
 
 @dataclass
-class Lacks:
+class MissingProducts:
     """What experiments do not have, and the reasons that were given."""
 
     reasons: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Lacks:
 
 
 @dataclass(frozen=True)
-class Look:
+class SpectralProducts:
     """Spectra of the residuals of an experiment, and the r they would be taken for.
 
     Attributes:
@@ -74,54 +74,60 @@ class Look:
     ratios: dict[Estimator, TensorRatio]
 
 
-NOTHING = Look(0, None, {}, {})
+NOTHING = SpectralProducts(0, None, {}, {})
 """Of an experiment that was not looked at, or has no spectra."""
 
 
-def look(ds: xr.Dataset, experiment: int, lacks: Lacks) -> Look:
+def spectral_products(
+    ds: xr.Dataset, experiment: int, missing: MissingProducts
+) -> SpectralProducts:
     """Spectra and r of one experiment, as far as they are known."""
     try:
         residuals = read_residuals(ds, experiment)
     except ConfigError as error:
-        lacks.note("spectra", "Spectra of residuals, and r", error)
+        missing.note("spectra", "Spectra of residuals, and r", error)
         return NOTHING
     spectra: dict[Estimator, Spectra] = {}
     ratios: dict[Estimator, TensorRatio] = {}
-    known: list[Estimator] = [e for e in ESTIMATORS if not residuals.lacks(e)]
+    known: list[Estimator] = [e for e in ESTIMATORS if not residuals.missing(e)]
     for estimator in known:
         spectra[estimator] = residuals.spectra(estimator)
         try:
             ratios[estimator] = tensor_ratio(residuals, templates_of(residuals), estimator)
         except ConfigError as error:
-            lacks.note("spectra", f"r by the {NAMES[estimator]} estimate", error)
+            missing.note("spectra", f"r by the {NAMES[estimator]} estimate", error)
     if not spectra:
-        why = ConfigError(residuals.lacks(ESTIMATORS[0]))
-        lacks.note("spectra", "Spectra of residuals, and r", why)
+        why = ConfigError(residuals.missing(ESTIMATORS[0]))
+        missing.note("spectra", "Spectra of residuals, and r", why)
         return NOTHING
-    return Look(residuals.nside, templates_of(residuals), spectra, ratios)
+    return SpectralProducts(residuals.nside, templates_of(residuals), spectra, ratios)
 
 
-def estimators_of(looks: Sequence[Look], contexts: Sequence[Context]) -> list[Estimator]:
-    """By which estimator the experiments of each context are shown and ranked.
+def estimators_of(
+    products: Sequence[SpectralProducts], groups: Sequence[ComparisonGroup]
+) -> list[Estimator]:
+    """By which estimator the experiments of each group are shown and ranked.
 
     The usual one, but another where that has all experiments with spectra and the usual one not.
     """
     found: list[Estimator] = []
-    for context in contexts:
-        seen = [looks[i] for i in context.members if looks[i].spectra]
+    for group in groups:
+        seen = [products[i] for i in group.members if products[i].spectra]
         whole: list[Estimator] = [e for e in ESTIMATORS if all(e in o.ratios for o in seen)]
         found.append(whole[0] if whole else ESTIMATORS[0])
     return found
 
 
-def maps_of(ds: xr.Dataset, experiment: int, lacks: Lacks) -> tuple[dict[str, np.ndarray], str]:
+def maps_of(
+    ds: xr.Dataset, experiment: int, missing: MissingProducts
+) -> tuple[dict[str, np.ndarray], str]:
     """Maps of one experiment by `KINDS`, each of shape (npix,), and what they are maps of."""
     status = ds["status"].isel(experiment=experiment).values
     usable = ds["realisation"].values[is_usable(status)]
     layers: dict[str, np.ndarray] = {}
     notes: list[str] = []
     if not usable.size:
-        lacks.note("maps", "Maps", ConfigError("no usable fit"))
+        missing.note("maps", "Maps", ConfigError("no usable fit"))
         return layers, ""
 
     def parameters() -> None:
@@ -145,16 +151,16 @@ def maps_of(ds: xr.Dataset, experiment: int, lacks: Lacks) -> tuple[dict[str, np
         }
         notes.append(f"{what[kind]}; statistical residual of {of}")
 
-    _tried("Maps of parameters", parameters, lacks)
-    _tried("Maps of residuals", residuals, lacks)
+    _tried("Maps of parameters", parameters, missing)
+    _tried("Maps of residuals", residuals, missing)
     return layers, "; ".join(notes)
 
 
-def _tried(what: str, make: Callable[[], None], lacks: Lacks) -> None:
+def _tried(what: str, make: Callable[[], None], missing: MissingProducts) -> None:
     try:
         make()
     except ConfigError as error:
-        lacks.note("maps", what, error)
+        missing.note("maps", what, error)
 
 
 def truth_of(ds: xr.Dataset, experiment: int) -> dict[str, np.ndarray]:
@@ -166,9 +172,9 @@ def truth_of(ds: xr.Dataset, experiment: int) -> dict[str, np.ndarray]:
     return {p: found[p] for p in PARAMETERS if p in found}
 
 
-def packed(looks: Sequence[Look], estimators: Sequence[Estimator]) -> dict[str, Any]:
+def packed(products: Sequence[SpectralProducts], estimators: Sequence[Estimator]) -> dict[str, Any]:
     """Spectra and likelihoods of all experiments for the page, each by its estimator."""
-    each = list(zip(looks, estimators, strict=True))
+    each = list(zip(products, estimators, strict=True))
     return {
         "spectra": [
             packing.spectra(one.spectra[e], one.nside) if e in one.spectra else None

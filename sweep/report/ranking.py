@@ -1,4 +1,4 @@
-"""The best experiments of every context."""
+"""The best experiments of every group."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import NAMES, Estimator
 from sweep.progress import Progress
-from sweep.statistics.contexts import Context
+from sweep.statistics.comparison_groups import ComparisonGroup
 from sweep.statistics.selection import best
 
-_MOST_CONTEXTS = 12
+_MOST_GROUPS = 12
 """With more of them the best of each is by cmb_variance alone: r takes seconds for each."""
 
 
@@ -29,35 +29,35 @@ _LOOKED_AT = 8
 def ranked(
     ds: xr.Dataset,
     table: pd.DataFrame,
-    contexts: Sequence[Context],
+    groups: Sequence[ComparisonGroup],
     estimators: Sequence[Estimator],
     ranks: np.ndarray,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Best and runner-up of every context, by r where it is known and by cmb_variance.
+    """Best and runner-up of every group, by r where it is known and by cmb_variance.
 
     Args:
         ds: what `sweep.open` returns.
         table: the summary of it, with r.
-        contexts: the contexts.
-        estimators: of the systematic part, one a context.
+        groups: the groups.
+        estimators: of the systematic part, one a group.
         ranks: which experiments converged often enough, shape (experiment,).
         progress: shows what is looked at.
     """
     metrics = ["cmb_variance"]
-    if "r_upper_68" in table and len(contexts) <= _MOST_CONTEXTS:
+    if "r_upper_68" in table and len(groups) <= _MOST_GROUPS:
         metrics.insert(0, "r_upper_68")
-    with progress.looking(len(contexts) * len(metrics)) as looked:
+    with progress.looking(len(groups) * len(metrics)) as looked:
         return [
             one
             for metric in metrics
-            for which, context in enumerate(contexts)
+            for which, group in enumerate(groups)
             for one in _first(
                 ds,
                 table,
                 metric,
                 which,
-                [i for i in context.members if ranks[i]],
+                [i for i in group.members if ranks[i]],
                 estimators[which],
                 looked,
             )
@@ -73,7 +73,7 @@ def _first(
     estimator: Estimator,
     looked: Callable[[], None],
 ) -> list[dict[str, Any]]:
-    """Best and runner-up of one context; nothing where the metric is not known."""
+    """Best and runner-up of one group; nothing where the metric is not known."""
     values = table[metric].to_numpy()[members]
     known = int(np.isfinite(values).sum())
     if not known:
@@ -89,10 +89,10 @@ def _first(
         looked()
     first, second = rows.iloc[0], rows.iloc[1] if len(rows) > 1 else None
     place = {label: i for i, label in zip(some, table.index[some], strict=True)}
-    distances = ("behind", "behind_error", "significance", "tied")
+    distances = ("delta_to_best", "delta_to_best_error", "significance", "tied")
     return [
         {
-            "context": which,
+            "comparison_group": which,
             "metric": metric,
             "experiments": known,
             "estimator": None if metric == "cmb_variance" else NAMES[estimator],

@@ -99,8 +99,8 @@ def _together(
         ],
         "combined": _combined(found.best),
         "alone": [labels[i] for i in alone],
-        "behind": found.behind,
-        "behind_error": found.behind_error,
+        "delta_to_best": found.delta_to_best,
+        "delta_to_best_error": found.delta_to_best_error,
     }
 
 

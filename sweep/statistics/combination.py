@@ -25,8 +25,8 @@ class Selection:
         metric: what was minimised.
         best: the combination with the lowest metric.
         alone: the experiments that are best in their zones each by itself, together.
-        behind: by how much `alone` is behind `best`.
-        behind_error: of that, from the same realisations.
+        delta_to_best: the metric of `alone` minus that of `best`.
+        delta_to_best_error: of that, from the same realisations.
         tried: experiments of every zone that have what the metric needs.
         left_out: how many do not, by reason.
         fallback: whether the estimator is not the usual one, see `best_of_zones`.
@@ -35,8 +35,8 @@ class Selection:
     metric: str
     best: Combination
     alone: Combination
-    behind: float
-    behind_error: float
+    delta_to_best: float
+    delta_to_best_error: float
     tried: dict[str, int]
     left_out: dict[str, int]
     fallback: bool
@@ -114,10 +114,10 @@ def best_of_zones(
         metric=metric,
         best=together,
         alone=separate,
-        behind=0.0
+        delta_to_best=0.0
         if same
         else metric_of(separate.ratio, metric) - metric_of(together.ratio, metric),
-        behind_error=np.nan
+        delta_to_best_error=np.nan
         if same
         else difference_error(separate.residuals, together.residuals, metric, field.estimator),
         tried={zone: len(found) for zone, found in field.candidates.items()},

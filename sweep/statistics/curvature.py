@@ -69,9 +69,9 @@ def errors_of(fit: Fitted) -> dict[Parameter, np.ndarray]:
     """
     counts = [fit.params[p].shape[0] for p in PARAMETERS]
     if sum(counts) - max(counts) > MOST_CLUSTERS:
-        said = ", ".join(f"{n} of {p}" for n, p in zip(counts, PARAMETERS, strict=True))
+        counted = ", ".join(f"{n} of {p}" for n, p in zip(counts, PARAMETERS, strict=True))
         raise ConfigError(
-            f"clusters: {said}: errors need a dense matrix of all but the largest, made for at "
+            f"clusters: {counted}: errors need a dense matrix of all but the largest, made for at "
             f"most {MOST_CLUSTERS}; choose an experiment with fewer"
         )
     x, low, high = (_joined(part) for part in (fit.params, fit.low, fit.high))

@@ -129,10 +129,10 @@ def _parameters(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
 
 def _errors(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
     errors = on_pixels(ds, experiment, parameter_errors(ds, experiment, realisation))
-    said = "standard deviation of the {}, from the curvature of the likelihood"
+    meaning = "standard deviation of the {}, from the curvature of the likelihood"
     return _Part(
         {
-            f"{p}_error".upper(): Column(errors[p], _UNITS[p], said.format(_WORDS[p]))
+            f"{p}_error".upper(): Column(errors[p], _UNITS[p], meaning.format(_WORDS[p]))
             for p in PARAMETERS
         }
     )
@@ -163,9 +163,9 @@ def _residuals(ds: xr.Dataset, experiment: int) -> _Part:
         "total": (found.total, "root mean square over realisations of recovered minus true CMB"),
     }
     if found.noiseless is not None:
-        said = "recovered minus true CMB of the fit without noise"
+        meaning = "recovered minus true CMB of the fit without noise"
         around = "root mean square over realisations of the difference to the fit without noise"
-        parts = {"systematic": (found.noiseless, said)} | parts
+        parts = {"systematic": (found.noiseless, meaning)} | parts
         parts["statistical"] = (found.statistical, around)
     columns = {}
     for kind, (map_, meaning) in parts.items():

@@ -1,4 +1,4 @@
-"""Systematic against statistical residual: which experiments no other beats in both."""
+"""The Pareto front of systematic and statistical residual: what nothing beats in both."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.statistics.candidates import APART, CONVERGED, imported, in_common, rankable
 from sweep.statistics.common_variance import Shares, residual_covariance, shares
-from sweep.statistics.contexts import contexts_of
+from sweep.statistics.comparison_groups import comparison_groups
 from sweep.statistics.moments import Moments
 from sweep.statistics.residuals import reason
 from sweep.statistics.summary import settings, summary
@@ -36,9 +36,9 @@ def front(
 ) -> pd.DataFrame:
     """The two parts of the residual variance of every experiment, in uK^2.
 
-    Few clusters leave foregrounds in the CMB (systematic), many let noise in (statistical). What
-    is best depends on what one is after, but only what lies on the front can be. Experiments of a
-    context are compared on the realisations that all of them have, and by one estimator. The cross
+    Few clusters leave foregrounds in the CMB (systematic), many let noise in (statistical). What is
+    best depends on what one is after, but only what lies on the Pareto front can be. Experiments of
+    a group are compared on the realisations that all of them have, and by one estimator. The cross
     estimate needs residual maps, which take some 0.2 s a realisation where they have to be made
     again from the parameters.
 
@@ -46,7 +46,7 @@ def front(
         ds: what `sweep.open` returns.
         done: called after each experiment that was looked at.
         estimator: of the systematic part. By default the cross estimate; the noise-free one for all
-            of a context where that has all of them and the cross one does not. `noise_free` makes
+            of a group where that has all of them and the cross one does not. `noise_free` makes
             no maps.
         converged: share of its recorded fits that must have converged for an experiment to take
             part; 0 lets all in.
@@ -57,25 +57,25 @@ def front(
         `systematic_error`; the `estimator`, and both where they are known, `systematic_cross` and
         `systematic_noise_free`; `statistical`, what the `compared` realisations have more on
         average, with `statistical_error`; and `on_front`, true where no other experiment of the
-        same context (sky, instrument, noise and mask) is lower in one part and not higher in the
+        same group (sky, instrument, noise and mask) is lower in one part and not higher in the
         other. Sorted by `systematic`. With r_i = s + n_i, the noise-free estimate leaves the mean
         of 2 cov(s, n_i) to `statistical`; `sweep.statistics.maps` has var n_i alone.
         `attrs["left_out"]` counts the experiments that have not both parts, by reason;
-        `attrs["fallback"]` are the contexts without the usual estimator.
+        `attrs["fallback"]` are the groups without the usual estimator.
 
     Raises:
         ConfigError: no experiment has both parts; the message says what is missing.
     """
     table: Any = summary(ds)
-    contexts, left_out = contexts_of(table, settings(ds)), Counter[str]()
+    groups, left_out = comparison_groups(table, settings(ds)), Counter[str]()
     if "residual_variance" not in ds:
         raise ConfigError("no experiment has a residual: an import needs the true CMB for it")
     ranks = rankable(ds, converged, left_out)
     parts = _Parts(ds, estimator, converged, ranks, done)
     rows: list[Any] = []
     fallback: list[str] = []
-    for context in contexts:
-        members = [i for i in context.members if ranks[i]]
+    for group in groups:
+        members = [i for i in group.members if ranks[i]]
         tries = ESTIMATORS if estimator is None else (estimator,)
         sides = [parts.side(members, each) for each in tries]
         whole = [side for side in sides if len(side.members) == len(members)]
@@ -84,7 +84,7 @@ def front(
         if not side.members:
             continue
         if estimator is None and side.estimator == "noise_free":
-            fallback.append(context.label)
+            fallback.append(group.label)
         rows.append(_rows(table, parts, side))
     if not rows:
         reasons = ", ".join(f"{count} ({why})" for why, count in left_out.items())
@@ -98,7 +98,7 @@ def front(
 
 @dataclass(frozen=True)
 class _Side:
-    """Experiments of a context that an estimator has, and the realisations that all have."""
+    """Experiments of a group that an estimator has, and the realisations that all have."""
 
     estimator: Estimator
     members: list[int]

@@ -16,7 +16,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import Estimator
 from sweep.statistics.candidates import CONVERGED
 from sweep.statistics.rankings import Field, Means, Ratios
-from sweep.statistics.selection import checked, contest, gap, in_order, nothing
+from sweep.statistics.selection import NO_GAP, checked, contest, gap, in_order, nothing
 
 
 def best_by_halves(
@@ -27,7 +27,7 @@ def best_by_halves(
     estimator: Estimator | None = None,
     converged: float = CONVERGED,
 ) -> pd.DataFrame:
-    """The best experiment of every context by half of the realisations, as the other half see it.
+    """The best experiment of every group by half of the realisations, as the other half see it.
 
     With the noise-free estimator only the statistical part is measured anew: both halves share the
     noise-free fit.
@@ -40,30 +40,31 @@ def best_by_halves(
         converged: as for `sweep.statistics.selection.best`.
 
     Returns:
-        Two rows a context, `summary` of the experiment that was chosen with the `context`; the
-        realisations that it was `chosen_by`, and the metric as they see it, `<metric>_choosing`;
-        those that it is `measured_by`, and the metric as these see it, with its error. The
-        `runner_up` of the choosing half is `behind` it by the measuring half, with the error and
-        the `significance`; negative where it is better there. `attrs` as of `best`, and `both`,
-        the mean of the two measured values of every context, and its error.
+        Two rows a group, `summary` of the experiment that was chosen with its `comparison_group`;
+        the realisations that it was `chosen_by`, and the metric as they see it,
+        `<metric>_choosing`; those that it is `measured_by`, and the metric as these see it, with
+        its error. The `delta_to_best` is that of the `runner_up` of the choosing half, by the
+        measuring half, with its error and the `significance`; negative where it is better there.
+        `attrs` as of `best`, and `both`, the mean of the two measured values of every group, and
+        its error.
 
     Raises:
-        ConfigError: unknown metric, or no context has realisations for two halves.
+        ConfigError: unknown metric, or no group has realisations for two halves.
     """
     metric = checked(metric)
     table, ranking, left_out, fields = contest(ds, metric, done, estimator, converged, parts=2)
     parts: list[Any] = []
     fallback: list[str] = []
     both: dict[str, tuple[float, float]] = {}
-    for context, field in fields:
+    for group, field in fields:
         rows = _rows(table, ranking, field, metric, left_out)
         if rows is None:
             continue
-        rows["context"] = context.label
+        rows["comparison_group"] = group.label
         parts.append(rows)
-        fallback += [context.label] if field.fallback else []
+        fallback += [group.label] if field.fallback else []
         errors = rows[f"{metric}_error"].to_numpy()
-        both[context.label] = float(rows[metric].mean()), float(np.hypot(*errors) / 2)
+        both[group.label] = float(rows[metric].mean()), float(np.hypot(*errors) / 2)
     if not parts:
         raise ConfigError(f"two halves: {nothing(metric, left_out)}")
     found = pd.concat(parts)
@@ -87,7 +88,7 @@ def span(realisations: np.ndarray) -> str:
 def _rows(
     table: Any, ranking: Means | Ratios, field: Field, metric: str, left_out: Counter[str]
 ) -> Any:
-    """Both ways of a context; None where there is nothing to choose from."""
+    """Both ways of a group; None where there is nothing to choose from."""
     estimator, parts = field.estimator, halves(field.on)
     seen = np.array([ranking.values(field.members, on, estimator) for on in parts])
     known: np.ndarray = np.all(np.isfinite(seen), axis=0)
@@ -112,7 +113,7 @@ def _rows(
         row["compared"] = len(measuring)
         row["runner_up"] = table.index[others[0]] if others else ""
         found = gap(ranking, others[0], first, measuring, estimator) if others else None
-        row["behind"], row["behind_error"], row["tied"] = found or (np.nan, np.nan, False)
-        row["significance"] = row["behind"] / row["behind_error"]
+        row["delta_to_best"], row["delta_to_best_error"], row["tied"] = found or NO_GAP
+        row["significance"] = row["delta_to_best"] / row["delta_to_best_error"]
         rows.append(row)
     return pd.concat(rows)

@@ -86,12 +86,12 @@ def perturbations(
         raise ConfigError(f"scales = {tuple(scales)}: must be positive, e.g. 0.001")
     one = recorded(ds, experiment, realisation)
     found = about(fitted(ds, experiment, realisation), scales, steps)
-    said = ("nll", "gradient_norm", "scan_certified", "jumps", "unconstrained")
+    fit = ("nll", "gradient_norm", "scan_certified", "jumps", "unconstrained")
     return found.assign_attrs(
         experiment=str(ds["identity"].values[experiment])[:8],
         realisation=realisation,
         status=Status(one["status"].item()).name.lower(),
-        **{name: one[name].item() for name in said},
+        **{name: one[name].item() for name in fit},
     )
 
 
@@ -136,17 +136,17 @@ def about(fit: Fitted, scales: Sequence[float], steps: int) -> xr.Dataset:
 
 def verdict(found: xr.Dataset) -> tuple[Check, ...]:
     """What `perturbations` and the scan of the fit say, one line a check."""
-    said = found.attrs
-    slope = said["gradient_norm"]
+    fit = found.attrs
+    slope = fit["gradient_norm"]
     return (
         Check(
-            bool(abs(said["nll_again"] - said["nll"]) <= SAME_NLL * abs(said["nll"])),
-            f"the likelihood made again has the recorded NLL: {said['nll_again']:.4f}, "
-            f"recorded {said['nll']:.4f}",
+            bool(abs(fit["nll_again"] - fit["nll"]) <= SAME_NLL * abs(fit["nll"])),
+            f"the likelihood made again has the recorded NLL: {fit['nll_again']:.4f}, "
+            f"recorded {fit['nll']:.4f}",
         ),
         Check(
-            said["status"] == Status.CONVERGED.name.lower(),
-            f"the solver met its tolerances: {said['status']}",
+            fit["status"] == Status.CONVERGED.name.lower(),
+            f"the solver met its tolerances: {fit['status']}",
         ),
         *(_lowest(found.sel(shifted=s)) for s in SHIFTED),
         Check(
@@ -154,7 +154,7 @@ def verdict(found: xr.Dataset) -> tuple[Check, ...]:
             f"every gradient is small: at most {slope:.1e} in roots of its curvature, "
             f"limit {SMALL_GRADIENT:g}",
         ),
-        _scan(said["scan_certified"], said["jumps"]),
+        _scan(fit["scan_certified"], fit["jumps"]),
     )
 
 

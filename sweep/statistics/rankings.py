@@ -92,7 +92,7 @@ class Means:
         """Its error."""
         return float(self._moments(np.array([one]), on).standard_error[0])
 
-    def behind_error(
+    def delta_error(
         self, one: int, other: int, on: np.ndarray, estimator: Estimator | None
     ) -> float:
         """Error of the difference of two experiments, of which the noise is the same."""
@@ -160,7 +160,7 @@ class Ratios:
                     (residuals.noiseless is not None and bool(self._converged[i])),
                 )
                 for estimator in tries:
-                    if not residuals.lacks(estimator):
+                    if not residuals.missing(estimator):
                         self._ratio(i, residuals.realisations, estimator)
             except ConfigError as error:
                 left_out[reason(error)] += 1
@@ -216,7 +216,7 @@ class Ratios:
         """Its error."""
         return spread(self._drawn(one, on, estimator))
 
-    def behind_error(
+    def delta_error(
         self, one: int, other: int, on: np.ndarray, estimator: Estimator | None
     ) -> float:
         """Error of the difference of two experiments, of which the noise is the same."""

@@ -2,7 +2,7 @@
 
 Data follow from the configuration and the number of the realisation, and the map follows from the
 data and the parameters by a linear solve. So a store that keeps parameters (the default) has every
-map and every residual, without the room of maps and without a new fit.
+map and every residual, without the disk space of maps and without a new fit.
 """
 
 from collections.abc import Sequence
@@ -102,8 +102,8 @@ def _again(ds: xr.Dataset, experiment: int, one: xr.Dataset) -> np.ndarray:
 
     # as long as in the fit, so that experiments of a store share a compiled program
     axes = setup.bounds.whole(setup.bounds.start)
-    room = {p: axes[p].shape[0] - setup.counts[p] for p in PARAMETERS}
-    padded = {p: np.pad(v, ((0, 0), (0, room[p])), mode="edge") for p, v in values.items()}
+    padding = {p: axes[p].shape[0] - setup.counts[p] for p in PARAMETERS}
+    padded = {p: np.pad(v, ((0, 0), (0, padding[p])), mode="edge") for p, v in values.items()}
     solve = _solver()
 
     def cmb(i: int) -> np.ndarray:

@@ -68,7 +68,7 @@ class Residuals:
         """Resolution of the maps."""
         return round((np.sqrt(8 * (self.alms.shape[1] + 3) + 1) - 5) / 4)
 
-    def lacks(self, estimator: Estimator) -> str:
+    def missing(self, estimator: Estimator) -> str:
         """What is missing for an estimator, in words; empty where nothing is."""
         count = len(self.realisations)
         if estimator == "noise_free" and self.noiseless is None:
@@ -92,8 +92,8 @@ class Residuals:
         Raises:
             ConfigError: there are too few realisations, or there is no noise-free fit.
         """
-        if lacking := self.lacks(estimator):
-            raise ConfigError(f"{self.label}: {lacking}")
+        if missing := self.missing(estimator):
+            raise ConfigError(f"{self.label}: {missing}")
         count = len(self.realisations)
         weights = np.ones(count) if weights is None else np.asarray(weights, float)
         share = weights / weights.sum(axis=-1, keepdims=True)

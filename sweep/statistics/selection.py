@@ -12,7 +12,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import Estimator
 from sweep.quantities.table import METRICS, OF_FITS
 from sweep.statistics.candidates import CONVERGED, rankable
-from sweep.statistics.contexts import Context, contexts_of
+from sweep.statistics.comparison_groups import ComparisonGroup, comparison_groups
 from sweep.statistics.rankings import Field, Means, Ratios
 from sweep.statistics.summary import settings, summary
 
@@ -31,33 +31,33 @@ def best(
     estimator: Estimator | None = None,
     converged: float = CONVERGED,
 ) -> pd.DataFrame:
-    """Experiments whose fits converged, the best first, those of every context apart.
+    """Experiments whose fits converged, the best first, those of every group apart.
 
     Only experiments that see the same sky through the same instrument, noise and mask can be
-    compared by their numbers, see `sweep.statistics.contexts`. Those of a context are compared on
-    the realisations that all of them have, and by one estimator.
+    compared by their numbers, see `sweep.statistics.comparison_groups`. Those of a group are
+    compared on the realisations that all of them have, and by one estimator.
 
     Args:
         ds: what `sweep.open` returns.
         metric: one of `METRICS`; `r` ranks as `bias`.
-        top: how many of each context; all by default.
+        top: how many of each group; all by default.
         done: called after each experiment whose spectra were looked at.
         estimator: of the systematic part, for metrics of spectra. By default the cross estimate;
-            the noise-free one for all of a context where that ranks all and the cross one does not.
+            the noise-free one for all of a group where that ranks all and the cross one does not.
         converged: share of its recorded fits that must have converged for an experiment to be
             ranked; 0 ranks all with a usable fit.
 
     Returns:
-        `summary` of them with the `context`; the metric and its error, `<metric>_error`, over
-        the `compared` realisations; `behind` the first of the context, with `behind_error` from
-        the same noise draws, which is much smaller than the errors of the two; and `significance`,
-        the ratio of the last two. Those that only rounding tells from the first
-        (`sweep.statistics.candidates.ROUNDING`) are `tied`: `behind` is 0, and not significant. For
-        metrics of spectra also the `estimator` that ranks; `r`, `r_minus`, `r_plus`, `r_upper_68`,
-        `r_upper_95` and `r_limit_95` by it; the metric and r by either, `<metric>_cross` and
-        `<metric>_noise_free`, where it is known; errors are of a bootstrap over realisations.
-        `attrs`: `metric` is what ranks, `left_out` counts the other experiments by reason, and
-        `fallback` are the contexts that are not ranked by the usual estimator.
+        `summary` of them with the `comparison_group`; the metric and its error, `<metric>_error`,
+        over the `compared` realisations; `delta_to_best`, the metric minus that of the first of the
+        group, with `delta_to_best_error` from the same noise draws, which is much smaller than the
+        errors of the two; and `significance`, the ratio of the last two. Those that only rounding
+        tells from the first (`sweep.statistics.candidates.ROUNDING`) are `tied`: the delta is 0,
+        and not significant. For metrics of spectra also the `estimator` that ranks; `r`, `r_minus`,
+        `r_plus`, `r_upper_68`, `r_upper_95` and `r_limit_95` by it; the metric and r by either,
+        `<metric>_cross` and `<metric>_noise_free`, where it is known; errors are of a bootstrap
+        over realisations. `attrs`: `metric` is what ranks, `left_out` counts the other experiments
+        by reason, and `fallback` are the groups that are not ranked by the usual estimator.
 
     Raises:
         ConfigError: unknown metric, or no experiment has what it needs.
@@ -66,10 +66,10 @@ def best(
     table, ranking, left_out, fields = contest(ds, metric, done, estimator, converged)
     parts: list[Any] = []
     fallback: list[str] = []
-    for context, field in fields:
+    for group, field in fields:
         if field.members:
-            parts.append(_ranked(table, context, ranking, field, metric, top))
-            fallback += [context.label] if field.fallback else []
+            parts.append(_ranked(table, group, ranking, field, metric, top))
+            fallback += [group.label] if field.fallback else []
     if not parts:
         raise ConfigError(nothing(metric, left_out))
     found = pd.concat(parts)
@@ -95,13 +95,13 @@ class Contest(NamedTuple):
         table: `summary` of all.
         ranking: what gives the numbers of the metric.
         left_out: how many experiments are not ranked, by reason; it grows with `fields`.
-        fields: the contexts, and who is ranked in each, one after another as they are asked for.
+        fields: the groups, and who is ranked in each, one after another as they are asked for.
     """
 
     table: pd.DataFrame
     ranking: Means | Ratios
     left_out: Counter[str]
-    fields: Iterator[tuple[Context, Field]]
+    fields: Iterator[tuple[ComparisonGroup, Field]]
 
 
 def contest(
@@ -112,19 +112,19 @@ def contest(
     converged: float,
     parts: int = 1,
 ) -> Contest:
-    """Who is ranked by a metric, context by context, with `parts` realisations in common."""
+    """Who is ranked by a metric, group by group, with `parts` realisations in common."""
     table, left_out = summary(ds), Counter[str]()
-    contexts = contexts_of(table, settings(ds))
+    groups = comparison_groups(table, settings(ds))
     ranks = rankable(ds, converged, left_out)
     ranking = _ranking_of(ds, metric, estimator, converged, done)
     for _ in range(np.count_nonzero(~ranks)):
         done()
 
-    def fields() -> Iterator[tuple[Context, Field]]:
-        for context in contexts:
-            field = ranking.field([i for i in context.members if ranks[i]], parts)
+    def fields() -> Iterator[tuple[ComparisonGroup, Field]]:
+        for group in groups:
+            field = ranking.field([i for i in group.members if ranks[i]], parts)
             left_out.update(field.left_out)
-            yield context, field
+            yield group, field
 
     return Contest(table, ranking, left_out, fields())
 
@@ -153,22 +153,26 @@ def nothing(metric: str, left_out: Counter[str]) -> str:
 
 
 class Gap(NamedTuple):
-    """How far an experiment is behind another; `tied` where only rounding tells them apart."""
+    """The metric minus that of another experiment; `tied` where only rounding tells them apart."""
 
-    behind: float
+    delta: float
     error: float
     tied: bool
+
+
+NO_GAP = Gap(np.nan, np.nan, False)
+"""Where there is no other."""
 
 
 def gap(
     ranking: Means | Ratios, one: int, other: int, on: np.ndarray, estimator: Estimator | None
 ) -> Gap:
-    """How far an experiment is behind another on some realisations."""
+    """The metric of an experiment minus that of another on some realisations."""
     mine, theirs = ranking.values([one, other], on, estimator)
     difference = float(mine - theirs)
     if abs(difference) <= ranking.rounding(other, on, estimator):
         return Gap(0.0, np.nan, True)
-    return Gap(difference, ranking.behind_error(one, other, on, estimator), False)
+    return Gap(difference, ranking.delta_error(one, other, on, estimator), False)
 
 
 def in_order(field: Field, ranking: Means | Ratios) -> list[int]:
@@ -182,13 +186,13 @@ def in_order(field: Field, ranking: Means | Ratios) -> list[int]:
 
 def _ranked(
     table: Any,
-    context: Context,
+    group: ComparisonGroup,
     ranking: Means | Ratios,
     field: Field,
     metric: str,
     top: int | None,
 ) -> Any:
-    """Rows of a context, the best first."""
+    """Rows of a group, the best first."""
     order = in_order(field, ranking)[:top]
     members = [field.members[k] for k in order]
     on, estimator = field.on, field.estimator
@@ -200,12 +204,12 @@ def _ranked(
     if estimator is not None:
         rows[f"{metric}_{estimator}_error"] = errors
         rows["estimator"] = estimator
-    rows["context"] = context.label
+    rows["comparison_group"] = group.label
     rows["compared"] = len(on)
     gaps: Sequence[Gap] = [gap(ranking, i, members[0], on, estimator) for i in members[1:]]
-    gaps = [Gap(0.0, np.nan, False), *gaps]
-    rows["behind"] = [each.behind for each in gaps]
-    rows["behind_error"] = [each.error for each in gaps]
-    rows["significance"] = rows["behind"] / rows["behind_error"]
+    gaps = [NO_GAP._replace(delta=0.0), *gaps]
+    rows["delta_to_best"] = [each.delta for each in gaps]
+    rows["delta_to_best_error"] = [each.error for each in gaps]
+    rows["significance"] = rows["delta_to_best"] / rows["delta_to_best_error"]
     rows["tied"] = [each.tied for each in gaps]
     return rows

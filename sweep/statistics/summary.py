@@ -73,7 +73,7 @@ def settings(ds: xr.Dataset) -> list[str]:
     return sorted(names, key=lambda name: (name != "solver", not name.startswith("clusters"), name))
 
 
-def telling(table: Any, names: list[str]) -> list[str]:
+def varying(table: Any, names: list[str]) -> list[str]:
     """Those of the settings `names` that tell the rows of a summary apart.
 
     Left out is what never differs, and what follows from the choice of its group, as solver.rtol
@@ -86,7 +86,7 @@ def telling(table: Any, names: list[str]) -> list[str]:
         ours = ~imported & (known & ~imported).any()
         return table[known | ours] if name != "imported.program" else table
 
-    varying = [
+    differing = [
         name
         for name in names
         if name != "imported.from" and rows(name)[name].nunique(dropna=False) > 1
@@ -94,8 +94,8 @@ def telling(table: Any, names: list[str]) -> list[str]:
 
     def follows(name: str) -> bool:
         group = name.split(".")[0]
-        if group == name or group not in varying:
+        if group == name or group not in differing:
             return False
         return bool((rows(name).groupby(group)[name].nunique(dropna=False) == 1).all())
 
-    return [name for name in varying if not follows(name)]
+    return [name for name in differing if not follows(name)]

@@ -174,7 +174,7 @@ def _comparable(
     needed, lost = parts * NEEDED[estimator], Counter[str]()
     there = []
     for i, residuals in found.items():
-        if why := residuals.lacks(estimator):
+        if why := residuals.missing(estimator):
             lost[why] += 1
         else:
             there.append(i)

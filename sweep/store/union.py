@@ -67,7 +67,7 @@ class Axes:
 
 
 @dataclass(frozen=True)
-class _Moment:
+class _Snapshot:
     """Segments at one moment, and which of them each (experiment, realisation) is read from.
 
     Of two segments that recorded the same pair, the first in order of publication wins.
@@ -97,17 +97,17 @@ class View:
     def __init__(self, store: Store, nside: int | None, axes: Axes) -> None:
         self._nside = nside
         self.axes = axes
-        self.now = _Moment(store, chosen(store, nside), axes)
+        self.now = _Snapshot(store, chosen(store, nside), axes)
         _ = self.now.owner
 
-    def refresh(self, old: _Moment) -> None:
+    def refresh(self, old: _Snapshot) -> None:
         """Look at the store again; the pairs that were recorded at opening are kept.
 
         Raises:
             StoreError: one of them is no longer there.
         """
         store = Store(old.store.path)
-        new = _Moment(store, chosen(store, self._nside), self.axes)
+        new = _Snapshot(store, chosen(store, self._nside), self.axes)
         lost = (old.owner != _NOT_RECORDED) & (new.owner == _NOT_RECORDED)
         if lost.any():
             raise StoreError(
@@ -146,7 +146,7 @@ class Union(BackendArray):
         self.shape = tuple(view.axes.sizes[dim] for dim in VARIABLES[name].dims)
         self.dtype = np.result_type(*(s.layout.dtype(name) for _, s in self._held(view.now)))
 
-    def _held(self, now: _Moment) -> Iterator[tuple[int, Segment]]:
+    def _held(self, now: _Snapshot) -> Iterator[tuple[int, Segment]]:
         return ((k, s) for k, s in enumerate(now.segments) if self._name in s.layout.variables)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -170,7 +170,7 @@ class Union(BackendArray):
         scalar = tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)
         return result[scalar]
 
-    def _gather(self, now: _Moment, wanted: list[np.ndarray]) -> np.ndarray:
+    def _gather(self, now: _Snapshot, wanted: list[np.ndarray]) -> np.ndarray:
         result = np.full([w.size for w in wanted], VARIABLES[self._name].fill, dtype=self.dtype)
         owner = now.owner[_grid(*wanted[:2])]
         for k, segment in self._held(now):

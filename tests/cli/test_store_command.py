@@ -130,9 +130,9 @@ def test_best_ranks_and_cuts(store: Path, capsys: pytest.CaptureFixture[str]) ->
         out, err = capsys.readouterr()
         ranked = json.loads(out)
         assert "dust and synchrotron may have swapped roles" in err  # one cluster for all the sky
-        assert [row["context"] for row in ranked] == ["noise.ratio=1", "noise.ratio=2"]
+        assert [row["comparison_group"] for row in ranked] == ["noise.ratio=1", "noise.ratio=2"]
         assert sorted(row[metric] for row in ranked) == sorted(table[metric])
-        assert [row["behind"] for row in ranked] == [0, 0]  # other noise is another context
+        assert [row["delta_to_best"] for row in ranked] == [0, 0]  # other noise is another group
 
 
 def test_verify_is_clean_then_names_damage_and_only_that_is_redone(

@@ -108,7 +108,7 @@ def test_it_stands_in_the_tables_beside_the_fit(both: xr.Dataset) -> None:
     for metric in ("cmb_variance", "r"):
         ranked = best(both, metric, converged=0)
         assert set(ranked.index) == set(table.index)
-        assert abs(ranked["behind"].iloc[1]) < 1e-6 * abs(ranked[metric].iloc[0]) + 1e-9
+        assert abs(ranked["delta_to_best"].iloc[1]) < 1e-6 * abs(ranked[metric].iloc[0]) + 1e-9
 
 
 def test_it_has_no_configuration(both: xr.Dataset) -> None:

@@ -96,7 +96,7 @@ def test_nll_is_above_the_lowest_of_the_same_data(ds: xr.Dataset, figures: list[
     np.testing.assert_allclose(table["value"], expected, atol=1e-6)
     ranked = best(ds.isel(experiment=[0, 1, 2]), "nll", converged=0)
     for label, row in ranked.iterrows():
-        np.testing.assert_equal(table["low"][label], row["behind_error"])
+        np.testing.assert_equal(table["low"][label], row["delta_to_best_error"])
 
 
 def test_r_has_its_interval(ds: xr.Dataset, figures: list[Any]) -> None:

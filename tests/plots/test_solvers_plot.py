@@ -20,10 +20,10 @@ def test_experiments_that_differ_in_their_solver_alone_are_compared(ds: xr.Datas
     assert set(found["named"]) == {"max_steps=20", "max_steps=2"}
     for _, problem in found.groupby("clusters.beta_dust"):
         nll = means["nll"][problem.index]
-        np.testing.assert_allclose(problem["behind"], nll - nll.min(), atol=1e-6)
-        assert problem["behind"].min() == 0
+        np.testing.assert_allclose(problem["delta_to_best"], nll - nll.min(), atol=1e-6)
+        assert problem["delta_to_best"].min() == 0
         # a solver that may take two steps is not through
-        assert problem["behind"][problem["named"] == "max_steps=2"].item() > 1e-4
+        assert problem["delta_to_best"][problem["named"] == "max_steps=2"].item() > 1e-4
 
 
 def test_a_marker_a_solver_a_point_a_problem(ds: xr.Dataset, figures: list[Any]) -> None:
@@ -44,12 +44,12 @@ def test_a_marker_a_solver_a_point_a_problem(ds: xr.Dataset, figures: list[Any])
     first, second = axes.collections
     for points, name in ((first, "max_steps=20"), (second, "max_steps=2")):
         here = found[found["named"] == name]
-        np.testing.assert_array_equal(points.get_offsets(), here[["seconds", "behind"]])
+        np.testing.assert_array_equal(points.get_offsets(), here[["seconds", "delta_to_best"]])
     assert (second.get_facecolors()[:, 3] == 0.0).all()  # open: some fits did not converge
     assert (first.get_facecolors()[:, 3] == 1.0).all()
     low, high = axes.get_ylim()
     assert low < 0
-    assert high > found["behind"].max()
+    assert high > found["delta_to_best"].max()
     check_layout(figures[0])
 
 
@@ -88,7 +88,7 @@ def test_times_within_a_decade_have_two_labels(ds: xr.Dataset, figures: list[Any
 
 
 def test_solvers_that_agree_lie_in_the_band(ds: xr.Dataset, figures: list[Any]) -> None:
-    found = solver_table(ds).assign(behind=1e-6, converged=3, usable=3)
+    found = solver_table(ds).assign(delta_to_best=1e-6, converged=3, usable=3)
     plot_solvers(found, "a.png")
     (axes,) = figures[0].axes
     assert [t.get_text() for t in axes.get_yticklabels()] == ["0", "0.001", "0.01"]

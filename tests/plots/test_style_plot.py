@@ -19,8 +19,8 @@ HEADS = {"png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF", "svg": b"<?xml"}
 
 
 def figure():  # noqa: ANN201
-    with style() as look:
-        drawn = look.blank((4.0, 3.0), 2.0)
+    with style() as layout:
+        drawn = layout.blank((4.0, 3.0), 2.0)
         drawn.subplots().plot([1, 2], [3, 4], label="a")
         return drawn
 
@@ -42,8 +42,8 @@ def test_a_picture_that_cannot_be_written_is_named(name: str, tmp_path: Path) ->
 
 
 def test_paper_is_written_as_wide_as_a_column(tmp_path: Path) -> None:
-    with style("paper") as look:
-        drawn = look.blank((9.0, 7.0), 2.5)
+    with style("paper") as layout:
+        drawn = layout.blank((9.0, 7.0), 2.5)
         axes = drawn.subplots()
         axes.plot([1, 2], [3, 4])
         axes.set_title("a title that is too long for a panel of a column of a paper", loc="left")
@@ -72,11 +72,11 @@ def test_an_inner_style_is_that_of_the_outer() -> None:
 
 
 def test_columns_are_stacked_and_grow() -> None:
-    with style("paper") as look:
-        figure, panels = look.stack(2, 3, (12.0, 8.0), 1.5)
+    with style("paper") as layout:
+        figure, panels = layout.stack(2, 3, (12.0, 8.0), 1.5)
         assert panels.shape == (2, 3)
         assert {axes.get_subplotspec().get_gridspec().ncols for axes in panels.flat} == {1}
-        look.grow(figure, 0.5)
+        layout.grow(figure, 0.5)
         assert tuple(figure.get_size_inches()) == (3.4, 9.5)
     wide, panels = STYLES["screen"].stack(2, 3, (12.0, 8.0), 1.5)
     STYLES["screen"].grow(wide, 0.5)
@@ -95,8 +95,8 @@ LIMITS = {
 @pytest.mark.parametrize("case", LIMITS)
 def test_an_axis_has_two_labels_that_do_not_touch(case: str, tmp_path: Path) -> None:
     scale, low, high = LIMITS[case]
-    with style("paper") as look:
-        figure = look.blank((4.0, 3.0), 1.2)
+    with style("paper") as layout:
+        figure = layout.blank((4.0, 3.0), 1.2)
         axes = figure.subplots(1, 2)[0]
         for set_scale, set_limits in (
             (axes.set_xscale, axes.set_xlim),
@@ -129,8 +129,8 @@ def test_formulas_and_units_are_not_broken() -> None:
 
 @pytest.mark.parametrize("name", ["screen", "paper"])
 def test_open_points_keep_their_colour_about_them(name: str) -> None:
-    with style(name) as look:
-        axes = look.blank((4.0, 3.0), 2.0).subplots()
+    with style(name) as layout:
+        axes = layout.blank((4.0, 3.0), 2.0).subplots()
         points = axes.scatter([1, 2, 3], [1, 2, 3], c=[0.0, 0.5, 1.0], edgecolors="black")
         fill_open(points, np.array([False, True, False]))
     assert [to_hex(c) for c in np.asarray(points.get_facecolor())[[0, 1]]] == ["#440154", "#ffffff"]

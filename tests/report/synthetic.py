@@ -29,7 +29,7 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
     settings, step = [], 1
     for name, values in axes.items():
         codes = [i // step % len(values) for i in range(count)]
-        settings.append({"name": name, "telling": True, "values": values, "codes": codes})
+        settings.append({"name": name, "varying": True, "values": values, "codes": codes})
         step *= len(values)
     table = columns(count, rng)
     finest = resolutions([NSIDE] * count, [KEPT] * count, LAYERS, range(count))
@@ -46,8 +46,8 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
         "settings": settings,
         "columns": [c | {"values": c["values"].tolist()} for c in number_columns(table)],
         **places(table),
-        "contexts": [{"label": "", "settings": {}}],
-        "context": [0] * count,
+        "comparison_groups": [{"label": "", "settings": {}}],
+        "comparison_group": [0] * count,
         "estimators": ["cross"],
         "warnings": [],
         "best": [ranked()] if count > 1 else [],
@@ -59,7 +59,7 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
         "masks": [mask(nside) for nside in sorted(set(finest))],
         "maps": [maps(rng, nside, sorted(set(finest))) for nside in finest],
         "truths": [],
-        "lacks": [],
+        "missing": [],
     }
 
 
@@ -126,7 +126,7 @@ def launch(count: int) -> dict[str, Any]:
 
 def ranked() -> dict[str, Any]:
     return {
-        "context": 0,
+        "comparison_group": 0,
         "metric": "cmb_variance",
         "estimator": None,
         "compared": 20,
@@ -135,8 +135,8 @@ def ranked() -> dict[str, Any]:
         "value": 0.1,
         "error": 0.001,
         "second": 1,
-        "behind": 0.001,
-        "behind_error": 0.0001,
+        "delta_to_best": 0.001,
+        "delta_to_best_error": 0.0001,
         "significance": 10.0,
         "tied": False,
     }

@@ -317,9 +317,9 @@ def test_text_of_a_store_stays_text(opened: Open, collected: dict, tmp_path: Pat
     bad["settings"][3]["codes"] = [0, 1, 0, 1]
     bad["base"] = {HOSTILE: HOSTILE}
     bad["launches"][0] |= {"command": HOSTILE, "commit": HOSTILE, "machine": HOSTILE}
-    bad["contexts"] = [{"label": HOSTILE, "settings": {}}, {"label": "b", "settings": {}}]
+    bad["comparison_groups"] = [{"label": HOSTILE, "settings": {}}, {"label": "b", "settings": {}}]
     bad["context"] = [0, 0, 1, 1]
-    bad["lacks"] = [
+    bad["missing"] = [
         {"part": "maps", "what": HOSTILE, "experiments": 1, "why": HOSTILE, "remedy": HOSTILE}
     ]
     failure = {"message": HOSTILE, "traceback": HOSTILE, "hosts": [HOSTILE]}
@@ -349,11 +349,11 @@ def test_it_lacks_what_was_not_kept_and_says_so(opened: Open, tmp_path: Path) ->
     bare["columns"] = [c for c in bare["columns"] if c["name"] in ("usable", "realisations")]
     bare["settings"] = []
     why = {"experiments": 1, "why": "nothing was kept", "remedy": "Set store.spectra=alm."}
-    bare["lacks"] = [why | {"part": p, "what": p} for p in ("spectra", "maps")]
+    bare["missing"] = [why | {"part": p, "what": p} for p in ("spectra", "maps")]
     file = tmp_path / "bare.html"
     file.write_text(page(bare), "utf-8")
     tab = opened(file)
-    assert "Set store.spectra=alm." in tab.locator("#lacks").inner_text()
+    assert "Set store.spectra=alm." in tab.locator("#missing").inner_text()
     assert "No experiment has a usable fit yet." in tab.locator("#best-body").inner_text()
     for chart in ("counts", "heatmap", "front", "likelihoods", "spectra"):
         tab.locator(f"#{chart}").scroll_into_view_if_needed()

@@ -13,7 +13,7 @@ import sweep
 from sweep.estimators import ESTIMATORS
 from sweep.progress import Progress
 from sweep.report.collect import collect
-from sweep.report.details import Lacks, maps_of
+from sweep.report.details import MissingProducts, maps_of
 from sweep.report.maps import KINDS, Atlas, resolutions
 from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
@@ -70,7 +70,7 @@ def test_numbers_are_those_of_the_summary(ds: xr.Dataset, collected: dict) -> No
             assert settings[name] == list(table[name])
         elif name != "suspect_parameters":  # words, which the page has in its warnings
             np.testing.assert_array_equal(numbers(collected, name), table[name].to_numpy(float))
-    assert {s["name"] for s in collected["settings"] if s["telling"]} == {
+    assert {s["name"] for s in collected["settings"] if s["varying"]} == {
         "clusters.beta_dust",
         "mask.expression",
     }
@@ -126,7 +126,7 @@ def test_maps_are_those_of_statistics_within_a_level(ds: xr.Dataset, collected: 
 
 def test_without_a_noise_free_fit_the_mean_is_called_the_mean(ds: xr.Dataset) -> None:
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
-    layers, note = maps_of(noisy, 0, Lacks())
+    layers, note = maps_of(noisy, 0, MissingProducts())
     assert "systematic" not in layers
     assert "mean residual of 3 realisations, with 1/3 of the noise in it" in note
     found = residual_maps(noisy, 0)
@@ -185,17 +185,19 @@ def test_logarithms_keep_three_digits_and_signs() -> None:
 
 
 def test_the_best_of_every_mask_and_how_sure_that_is(ds: xr.Dataset, collected: dict) -> None:
-    assert [c["label"] for c in collected["contexts"]] == list(MASKS)
-    assert collected["context"] == [0, 0, 1, 1]
-    metrics = [(b["metric"], b["context"]) for b in collected["best"]]
+    assert [c["label"] for c in collected["comparison_groups"]] == list(MASKS)
+    assert collected["comparison_group"] == [0, 0, 1, 1]
+    metrics = [(b["metric"], b["comparison_group"]) for b in collected["best"]]
     assert metrics == [(m, c) for m in ("r_upper_68", "cmb_variance") for c in (0, 1)]
     for found in collected["best"]:
-        members = np.flatnonzero(np.array(collected["context"]) == found["context"])
+        members = np.flatnonzero(
+            np.array(collected["comparison_group"]) == found["comparison_group"]
+        )
         table = best(ds.isel(experiment=members), found["metric"], 2)
         labels = [collected["labels"][i] for i in (found["first"], found["second"])]
         assert labels == list(table.index)
         assert found["value"] == table[found["metric"]].iloc[0]
-        for name in ("behind", "behind_error", "significance"):
+        for name in ("delta_to_best", "delta_to_best_error", "significance"):
             value = table[name].iloc[1]
             assert found[name] == (None if np.isnan(value) else pytest.approx(value))
         assert found["experiments"] == len(COUNTS)
@@ -209,8 +211,8 @@ def test_what_did_not_converge_is_not_ranked_and_not_the_default(ds: xr.Dataset)
     assert {b["first"] for b in found["best"]} == {1, 3}
     assert {b["second"] for b in found["best"]} == {None}
     assert np.isnan(numbers(found, "on_front")[::2]).all()
-    (lack,) = [one for one in found["lacks"] if one["part"] == "ranking"]
-    assert (lack["experiments"], "90 % of the fits converged" in lack["why"]) == (2, True)
+    (product,) = [one for one in found["missing"] if one["part"] == "ranking"]
+    assert (product["experiments"], "90 % of the fits converged" in product["why"]) == (2, True)
     assert {z["experiment"] for z in found["zones"][0]["zones"]} == {1, 3}
 
 
@@ -268,7 +270,7 @@ def test_what_was_run_is_told(swept: Path, collected: dict) -> None:
     assert (sum(status["statuses"].values()), status["fits_missing"]) == (16, 0)
     assert collected["noiseless"] == 4
     assert collected["name"] == swept.name
-    assert collected["lacks"] == []
+    assert collected["missing"] == []
 
 
 def test_unusable_fits_are_counted(ds: xr.Dataset) -> None:
@@ -282,7 +284,9 @@ def test_unusable_fits_are_counted(ds: xr.Dataset) -> None:
     assert numbers(found, "outside_box")[1] == 1
     assert np.isnan(numbers(found, "cmb_variance")[0])
     assert (found["spectra"][0], found["maps"][0]) == (None, None)
-    reasons = {(lack["part"], lack["experiments"], lack["why"]) for lack in found["lacks"]}
+    reasons = {
+        (product["part"], product["experiments"], product["why"]) for product in found["missing"]
+    }
     assert {("spectra", 1, "no usable fit"), ("maps", 1, "no usable fit")} <= reasons
 
 
@@ -293,9 +297,9 @@ def test_of_many_experiments_the_lowest_have_details_and_the_page_says_so(
     found = collect(ds, QUIET)
     highest = int(np.argmax(numbers(found, "cmb_variance")))
     assert [i for i, spectra in enumerate(found["spectra"]) if spectra is None] == [highest]
-    (lack,) = found["lacks"]
-    assert (lack["part"], lack["experiments"]) == ("others", 1)
-    assert lack["why"] == "only the 3 lowest cmb_variance are looked at"
+    (product,) = found["missing"]
+    assert (product["part"], product["experiments"]) == ("others", 1)
+    assert product["why"] == "only the 3 lowest cmb_variance are looked at"
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.NONFINITE])
@@ -305,7 +309,7 @@ def test_a_store_without_a_usable_fit_is_reported(ds: xr.Dataset, status: Status
     assert (found["best"], found["zones"], found["templates"]) == ([], [], {})
     assert found["spectra"] == found["maps"] == [None] * 4
     assert found["metrics"] == []
-    assert {lack["experiments"] for lack in found["lacks"]} == {4}
+    assert {product["experiments"] for product in found["missing"]} == {4}
 
 
 def test_of_tied_experiments_the_first_of_the_store_comes_first(ds: xr.Dataset) -> None:
@@ -325,7 +329,7 @@ def test_what_was_not_kept_is_said_with_what_to_do(tmp_path: Path) -> None:
     found = collect(ds.assign(status=xr.full_like(ds["status"].load(), Status.CONVERGED)), QUIET)
     assert found["spectra"] == found["maps"] == [None, None]
     assert "r" not in {c["name"] for c in found["columns"]}
-    by_part = {lack["part"]: lack for lack in found["lacks"]}
+    by_part = {product["part"]: product for product in found["missing"]}
     assert set(by_part) == {"spectra", "maps", "front"}
     assert "store.spectra=alm" in by_part["spectra"]["remedy"]
     assert "neither maps nor parameters were kept" in by_part["spectra"]["why"]

@@ -46,7 +46,7 @@ def test_it_is_the_best_of_all_combinations(ds: xr.Dataset, metric: str) -> None
     assert found.best.zones == MASKS
     assert found.value == pytest.approx(min(each.values()))
     assert each[found.best.experiments] == pytest.approx(found.value)
-    assert found.behind >= 0
+    assert found.delta_to_best >= 0
     alone = [
         min(pair, key=lambda e: value((e,)) if metric == "bias" else _upper(ds, e))
         for pair in ((0, 1), (2, 3))

@@ -29,7 +29,8 @@ def test_each_half_chooses_and_the_other_measures() -> None:
     assert table["cmb_variance"].tolist() == [8.0, 3.5]
     assert table["cmb_variance_error"].tolist() == [1.0, 0.5]
     assert table["runner_up"].tolist() == labels[::-1]
-    assert table["behind"].tolist() == [-2.5, -2.0]  # either choice is worse by the other half
+    # either choice is worse by the other half
+    assert table["delta_to_best"].tolist() == [-2.5, -2.0]
     assert table.attrs["both"][""] == pytest.approx((5.75, np.hypot(1.0, 0.5) / 2))
 
 

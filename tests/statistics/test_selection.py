@@ -76,7 +76,7 @@ def test_differences_of_rounding_are_ties(metric: str, values: list[float], tied
     assert list(table.index) == (labels if tied else labels[::-1])
     second: Any = table.iloc[1]
     assert np.isnan(float(second["significance"])) == tied
-    assert (float(second["behind"]) == 0) == tied
+    assert (float(second["delta_to_best"]) == 0) == tied
 
 
 def test_what_cannot_be_ranked_is_refused() -> None:
@@ -103,11 +103,13 @@ def test_experiments_are_compared_by_the_noise_they_share() -> None:
     table = best(ds, "cmb_variance", converged=0.7)
     first, second = table.iloc[0], table.iloc[1]
     assert np.isnan(first["significance"])
-    assert first["behind"] == 0
-    assert second["behind"] == pytest.approx(gaps[:3].mean())
-    assert second["behind_error"] == pytest.approx(gaps[:3].std(ddof=1) / np.sqrt(3))
-    assert second["significance"] == pytest.approx(second["behind"] / second["behind_error"])
-    assert float(second["behind_error"]) < 0.1 * float(first["cmb_variance_error"])
+    assert first["delta_to_best"] == 0
+    assert second["delta_to_best"] == pytest.approx(gaps[:3].mean())
+    assert second["delta_to_best_error"] == pytest.approx(gaps[:3].std(ddof=1) / np.sqrt(3))
+    assert second["significance"] == pytest.approx(
+        second["delta_to_best"] / second["delta_to_best_error"]
+    )
+    assert float(second["delta_to_best_error"]) < 0.1 * float(first["cmb_variance_error"])
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def test_spectra_rank_too(ds: xr.Dataset, metric: str) -> None:
     assert table["r_plus"].iloc[0] == ratio.plus
     free = best(ds, metric, estimator="noise_free", converged=0)
     assert np.min(free[f"{metric}_error"]) > 0
-    assert np.min(free["behind_error"][1:]) > 0
+    assert np.min(free["delta_to_best_error"][1:]) > 0
 
 
 def test_experiments_on_other_masks_or_with_other_noise_are_not_compared() -> None:
@@ -151,10 +153,10 @@ def test_experiments_on_other_masks_or_with_other_noise_are_not_compared() -> No
     )
     table = best(ds, "cmb_variance")
     labels = ["A, noise.ratio=1", "B, noise.ratio=1", "A, noise.ratio=2"]
-    assert list(dict.fromkeys(table["context"])) == labels
+    assert list(dict.fromkeys(table["comparison_group"])) == labels
     means = table["cmb_variance"] - np.mean(np.arange(3) ** 2)
     assert means.tolist() == pytest.approx([4, 5, 6, 1, 2, 3])
-    assert table["behind"].tolist() == pytest.approx([0, 1, 2, 0, 1, 0])
+    assert table["delta_to_best"].tolist() == pytest.approx([0, 1, 2, 0, 1, 0])
     assert len(best(ds, "cmb_variance", top=1)) == 3
 
 
@@ -164,7 +166,7 @@ def test_errors_of_spectra_come_from_a_bootstrap(ds: xr.Dataset) -> None:
     one, other = (read_residuals(ds, labels.index(str(label))) for label in table.index)
     draws = [bootstrap(each, templates_of(each), "noise_free")["upper_68"] for each in (one, other)]
     assert table["r_upper_68_error"].iloc[0] == pytest.approx(draws[0].std(ddof=1))
-    assert table["behind_error"].iloc[1] == pytest.approx((draws[1] - draws[0]).std(ddof=1))
+    assert table["delta_to_best_error"].iloc[1] == pytest.approx((draws[1] - draws[0]).std(ddof=1))
 
 
 def test_each_experiment_that_is_looked_at_counts(ds: xr.Dataset) -> None:

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from sweep.statistics import summary
-from sweep.statistics.summary import telling
+from sweep.statistics.summary import varying
 from sweep.types import NOT_ATTEMPTED, Status
 
 S = Status
@@ -147,6 +147,6 @@ def test_what_is_not_known_of_an_import_does_not_tell_it_apart() -> None:
         index=["same", "same", "same", "same"],
     )
     told = ["imported.program", "solver", "clusters.seed", "mask.path"]
-    assert telling(table, list(table.columns)) == told
+    assert varying(table, list(table.columns)) == told
     alone = table[2:].drop(columns="imported.program")
-    assert telling(alone, list(alone.columns)) == ["solver"]
+    assert varying(alone, list(alone.columns)) == ["solver"]

@@ -176,7 +176,7 @@ def test_errors_are_those_of_other_realisations(spectra: Templates, count: int) 
         return {
             "r": one["r"],
             "upper_68": one["upper_68"],
-            "behind": other["upper_68"] - one["upper_68"],
+            "delta": other["upper_68"] - one["upper_68"],
         }
 
     seen: list[dict[str, Any]] = []

@@ -109,23 +109,23 @@ class GridSweeper(Sweeper):
         if number > self.max_points:
             cut = " or more" if any(length > self.max_points for length in lengths) else ""
             raise ConfigError(
-                f"the grid has {number} points{cut}{self._room(first, number)}, above "
+                f"the grid has {number} points{cut}{self._disk_usage(first, number)}, above "
                 f"hydra.sweeper.max_points = {self.max_points}: sweep fewer values, or raise it"
             )
 
-    def _room(self, first: Point, number: int) -> str:
-        """What so many points like the first would take, where it can be composed."""
+    def _disk_usage(self, first: Point, number: int) -> str:
+        """The disk usage of so many points like the first, where it can be composed."""
         if self.config is None or self.hydra_context is None:
             return ""
         from sweep.config.compose import to_conf
 
-        from ._room import room, said
+        from ._disk_usage import as_text, disk_usage
 
         loader: Any = self.hydra_context.config_loader
         composed = loader.load_sweep_config(self.config, list(first.values()))
         with open_dict(composed):
             del composed["hydra"]
-        return f" ({said(*room(to_conf(composed), number))})"
+        return f" ({as_text(*disk_usage(to_conf(composed), number))})"
 
     def _kept(
         self, points: Iterable[Point], patterns: list[dict[str, set[str]]]

@@ -24,20 +24,20 @@ function verdict(significance, tied) {
 }
 
 function bestRow(report, best, opened) {
-  const context = report.contexts[best.context];
-  const skip = Object.keys(context.settings);
+  const group = report.comparison_groups[best.comparison_group];
+  const skip = Object.keys(group.settings);
   const second =
     best.second === null
       ? [el("td", { colspan: 3 }, "no other experiment to compare with")]
       : [
           el("td", null, experimentButton(report, best.second, opened), " ", el("small", null, report.short(best.second, skip))),
-          el("td", { class: "number" }, inUnit(report, best.metric, best.behind, best.behind_error)),
+          el("td", { class: "number" }, inUnit(report, best.metric, best.delta_to_best, best.delta_to_best_error)),
           el("td", null, verdict(best.significance, best.tied)),
         ];
   return el(
     "tr",
     null,
-    context.label ? el("th", { scope: "row" }, context.label) : null,
+    group.label ? el("th", { scope: "row" }, group.label) : null,
     el("td", null, experimentButton(report, best.first, opened), " ", el("small", null, report.short(best.first, skip))),
     el("td", { class: "number" }, inUnit(report, best.metric, best.value, best.error)),
     second,
@@ -48,19 +48,19 @@ function bestRow(report, best, opened) {
 function drawBest(report, opened) {
   const target = byId("best-body");
   if (!report.best.length) {
-    const why = report.lacks.find((l) => l.part === "ranking");
+    const why = report.missing.find((l) => l.part === "ranking");
     fill(target, el("p", { class: "empty" }, why ? `No experiment is ranked: ${why.why}.` : "No experiment has a usable fit yet."));
     return;
   }
   const tables = [...groupBy(report.best, (b) => b.metric)].map(([metric, rows]) => {
     const marks = [...new Set(rows.map((row) => row.estimator).filter(Boolean))].map((name) => `by the ${name} estimate`);
-    const named = report.contexts[rows[0].context].label !== "";
+    const named = report.comparison_groups[rows[0].comparison_group].label !== "";
     const head = [
       named ? ["for"] : null,
       ["best"],
       [`its ${report.title(metric)}${marks.length ? ` (${marks.join(", ")})` : ""}`, "number"],
       ["runner-up"],
-      ["is behind by", "number"],
+      ["its delta to best", "number"],
       ["in its errors"],
       ["experiments", "number"],
     ].filter(Boolean);

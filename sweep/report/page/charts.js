@@ -119,7 +119,7 @@ Chart.all = [];
 /** Text under the pointer: an experiment, what tells it apart, and some of its numbers. */
 function hoverText(report, i, names) {
   const lines = [`<b>${report.labels[i]}</b>`];
-  for (const s of report.telling) lines.push(`${forPlotly(s.name)} = ${forPlotly(plain(report.setting(s.name, i)))}`);
+  for (const s of report.varying) lines.push(`${forPlotly(s.name)} = ${forPlotly(plain(report.setting(s.name, i)))}`);
   for (const name of names) lines.push(`${name} ${forPlotly(report.written(name, i))}`);
   return lines.slice(0, 16).join("<br>");
 }

@@ -36,16 +36,16 @@ class Comparison {
 
   get shown() {
     if (this.ticked.length) return this.ticked;
-    const { best, contexts, likelihoods } = this.report;
+    const { best, comparison_groups: groups, likelihoods } = this.report;
     const first = best.filter((b) => b.metric === best[0].metric);
-    const shown = first.flatMap((b) => (contexts.length === 1 ? [b.first, b.second] : [b.first]));
+    const shown = first.flatMap((b) => (groups.length === 1 ? [b.first, b.second] : [b.first]));
     return shown.filter((i) => i !== null && likelihoods[i]).slice(0, MOST_COMPARED);
   }
 
   note() {
     const what = this.ticked.length
       ? [`${many(this.ticked.length, "experiment")} ticked in the table. `, this.clearButton()]
-      : [this.report.contexts.length === 1 ? "The best and the runner-up. " : "The best of each mask. ", "Tick experiments in the table, up to seven, to see those instead."];
+      : [this.report.comparison_groups.length === 1 ? "The best and the runner-up. " : "The best of each mask. ", "Tick experiments in the table, up to seven, to see those instead."];
     fill(byId("compare-note"), what);
   }
 

@@ -6,7 +6,7 @@ const MOST_NAMES = 16; // of steps; of more, every second or third is named
 
 /** Settings with numbers that tell experiments apart, cluster counts first. */
 function numericSettings(report) {
-  const found = report.telling.filter((s) => s.values.length > 1 && s.values.every((v) => typeof v === "number"));
+  const found = report.varying.filter((s) => s.values.length > 1 && s.values.every((v) => typeof v === "number"));
   return [...found.filter((s) => s.name.startsWith("clusters.")), ...found.filter((s) => !s.name.startsWith("clusters."))];
 }
 
@@ -31,7 +31,7 @@ function namedSteps(values) {
 
 /** Choices for colours: settings that tell experiments apart, with few values. */
 function colourOptions(report) {
-  const few = report.telling.filter((s) => s.values.length > 1 && s.values.length <= 12);
+  const few = report.varying.filter((s) => s.values.length > 1 && s.values.length <= 12);
   return [["", "nothing"], ...few.map((s) => [s.name, s.name])];
 }
 
@@ -79,7 +79,7 @@ function countsPicture(report, passing, chosen) {
   const setting = report.settingsByName.get(chosen.x);
   const { axis, at: along } = settingAxis(setting, new Set(shown.map(x)));
   const at = (i) => along(x(i));
-  const others = report.telling.filter((s) => s.name !== chosen.x);
+  const others = report.varying.filter((s) => s.name !== chosen.x);
   const lines = groupBy(shown, (i) => others.map((s) => s.codes[i]).join(" "));
   const few = lines.size <= MOST_LINES;
   const colourOf = colourCodes(report, shown, chosen.colour);

@@ -21,7 +21,7 @@ class Report {
     this.size = this.labels.length;
     this.settingsByName = new Map(this.settings.map((s) => [s.name, s]));
     this.columnsByName = new Map(this.columns.map((c) => [c.name, c]));
-    this.telling = this.settings.filter((s) => s.telling);
+    this.varying = this.settings.filter((s) => s.varying);
   }
 
   setting(name, i) {
@@ -46,12 +46,12 @@ class Report {
 
   /** What tells an experiment apart, as text. */
   described(i) {
-    return this.telling.map((s) => `${s.name}=${plain(this.setting(s.name, i))}`).join(" ");
+    return this.varying.map((s) => `${s.name}=${plain(this.setting(s.name, i))}`).join(" ");
   }
 
   /** The same for a legend: names without their group where that is clear. */
   short(i, without = []) {
-    return this.telling
+    return this.varying
       .filter((s) => !without.includes(s.name))
       .map((s) => shortSetting(this, s, plain(this.setting(s.name, i))))
       .join(", ");
@@ -110,7 +110,7 @@ class Report {
 function shortSetting(report, setting, value) {
   if (["mask.expression", "solver", "clusters", "sky", "instrument"].includes(setting.name)) return value;
   const last = setting.name.split(".").pop();
-  const clear = report.telling.filter((s) => s.name.split(".").pop() === last).length === 1;
+  const clear = report.varying.filter((s) => s.name.split(".").pop() === last).length === 1;
   return `${clear ? last : setting.name} ${value}`;
 }
 

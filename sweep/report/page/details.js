@@ -90,13 +90,13 @@ class Details {
     const { report } = this;
     const ratio = report.number("r", i) !== null;
     return [
-      el("p", { class: "settings" }, report.telling.map((s) => el("span", null, el("small", null, s.name), plain(report.setting(s.name, i))))),
+      el("p", { class: "settings" }, report.varying.map((s) => el("span", null, el("small", null, s.name), plain(report.setting(s.name, i))))),
       statusBar(this.statuses(i)),
       this.front(i),
       pairs(report.panel.filter((n) => report.number(n, i) !== null).map((n) => [report.title(n), report.written(n, i)]), "figures"),
-      el("h3", null, `BB spectra of the residuals, ${report.estimators[report.context[i]]} estimate`),
+      el("h3", null, `BB spectra of the residuals, ${report.estimators[report.comparison_group[i]]} estimate`),
       report.spectra[i] ? el("div", { class: "plot", id: "details-spectra" }) : this.missing("spectra"),
-      el("h3", null, `Likelihood of r, ${report.estimators[report.context[i]]} estimate`),
+      el("h3", null, `Likelihood of r, ${report.estimators[report.comparison_group[i]]} estimate`),
       ratio && report.likelihoods[i] ? el("div", { class: "plot", id: "details-likelihood" }) : this.missing("spectra"),
       el("h3", null, "Maps"),
       report.maps[i] ? this.maps(i) : this.missing("maps"),
@@ -105,13 +105,13 @@ class Details {
   }
 
   missing(part) {
-    const lack = this.report.lacks.find((l) => l.part === part);
-    return el("p", { class: "empty" }, lack ? `${lack.why}. ${lack.remedy}` : "Not known for this experiment.");
+    const product = this.report.missing.find((l) => l.part === part);
+    return el("p", { class: "empty" }, product ? `${product.why}. ${product.remedy}` : "Not known for this experiment.");
   }
 
   front(i) {
     if (this.report.number("on_front", i) !== 1) return null;
-    return el("p", { class: "badge" }, "on the front: none of its mask beats it in both residuals");
+    return el("p", { class: "badge" }, "on the Pareto front: none of its mask beats it in both residuals");
   }
 
   statuses(i) {

@@ -88,7 +88,7 @@ class Filter {
         this.apply();
       },
     });
-    const choices = this.report.telling
+    const choices = this.report.varying
       .filter((s) => s.values.length <= FILTER_CHOICES)
       .map((setting) => {
         const options = [["", "all"], ...sortedCodes(setting).map((c) => [String(c), plain(setting.values[c])])];

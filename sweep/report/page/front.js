@@ -4,22 +4,22 @@ const FRONT_PARTS = ["systematic", "statistical"];
 
 function frontChart(report, current, opened) {
   const colours = colourOptions(report);
-  const chosen = { colour: "", context: report.contexts.length > 1 ? "0" : "" };
+  const chosen = { colour: "", group: report.comparison_groups.length > 1 ? "0" : "" };
   const byDefault = numericSettings(report).map((s) => s.name);
   chosen.colour = byDefault.find((name) => colours.some(([value]) => value === name)) || "";
   const change = (what) => (value) => {
     chosen[what] = value;
     chart.refresh();
   };
-  const contexts = [["", "all together"], ...report.contexts.map((c, k) => [String(k), c.label])];
+  const groups = [["", "all together"], ...report.comparison_groups.map((c, k) => [String(k), c.label])];
   const chart = new Chart("front", {
     title: "Systematic against statistical residual",
     about:
       `Each var Q + var U of recovered minus true CMB: what stays in every realisation (${frontEstimators(report)}), and what each has more. ` +
-      "No other experiment of the same sky, instrument, noise and mask beats one on the front (ringed) in both.",
+      "No other experiment of the same sky, instrument, noise and mask beats one on the Pareto front (ringed) in both.",
     controls: [
       choice("colour", colours, chosen.colour, change("colour")),
-      report.contexts.length > 1 ? choice("for", contexts, chosen.context, change("context")) : [],
+      report.comparison_groups.length > 1 ? choice("for", groups, chosen.group, change("group")) : [],
     ].flat(),
     picture: () => frontPicture(report, current(), chosen),
     clicked: (point) => opened(point.customdata),
@@ -38,7 +38,7 @@ function frontPicture(report, passing, chosen) {
     return "The systematic residual is not known here: it needs two converged realisations and parameters or maps in the store, or fits without noise (noise.noiseless=true).";
   }
   const shown = passing.filter(
-    (i) => report.number("systematic", i) !== null && (chosen.context === "" || report.context[i] === Number(chosen.context)),
+    (i) => report.number("systematic", i) !== null && (chosen.group === "" || report.comparison_group[i] === Number(chosen.group)),
   );
   if (!shown.length) return "No experiment that passes the filter has both parts here.";
   const [x, y] = FRONT_PARTS.map((name) => (i) => report.number(name, i));
@@ -76,10 +76,10 @@ function frontPicture(report, passing, chosen) {
   return { traces, layout };
 }
 
-/** A line along the front of every mask. */
+/** A line along the Pareto front of every mask. */
 function frontLines(report, shown, x, y) {
   const members = shown.filter((i) => report.number("on_front", i) === 1);
-  const fronts = [...groupBy(members, (i) => report.context[i]).values()];
+  const fronts = [...groupBy(members, (i) => report.comparison_group[i]).values()];
   return fronts.map((front, k) => {
     const sorted = [...front].sort((a, b) => x(a) - x(b));
     return {
@@ -88,7 +88,7 @@ function frontLines(report, shown, x, y) {
       x: sorted.map(x),
       y: sorted.map(y),
       line: { color: token("--muted"), width: 1.5, dash: "dot" },
-      name: "front",
+      name: "Pareto front",
       legendgroup: "front",
       showlegend: k === 0,
       hoverinfo: "skip",

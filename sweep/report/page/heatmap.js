@@ -3,23 +3,23 @@
 const MOST_WRITTEN = 120; // cells: above, no numbers are written into them
 
 function heatmapChart(report, current, opened) {
-  const swept = report.telling.filter((s) => s.values.length > 1);
+  const swept = report.varying.filter((s) => s.values.length > 1);
   const numeric = numericSettings(report);
   // numbers of different skies and masks are not to be compared: other settings first
-  const apart = (s) => s.name in report.contexts[0].settings;
+  const apart = (s) => s.name in report.comparison_groups[0].settings;
   const order = [...numeric, ...swept.filter((s) => !numeric.includes(s))].sort((a, b) => apart(a) - apart(b));
   const chosen = {
     x: order[0]?.name || "",
     y: order[1]?.name || "",
     metric: report.metrics[0] || "",
-    context: report.contexts.length > 1 && order[1] && !apart(order[1]) ? "0" : "",
+    group: report.comparison_groups.length > 1 && order[1] && !apart(order[1]) ? "0" : "",
   };
   const names = order.map((s) => [s.name, s.name]);
   const change = (what) => (value) => {
     chosen[what] = value;
     chart.refresh();
   };
-  const contexts = [["", "all together"], ...report.contexts.map((c, k) => [String(k), c.label])];
+  const groups = [["", "all together"], ...report.comparison_groups.map((c, k) => [String(k), c.label])];
   const chart = new Chart("heatmap", {
     title: "A metric over two settings",
     about: "A cell shows the lowest of its experiments; the frame is around the lowest of all.",
@@ -27,7 +27,7 @@ function heatmapChart(report, current, opened) {
       choice("metric", metricOptions(report), chosen.metric, change("metric")),
       choice("across", names, chosen.x, change("x")),
       choice("up", names, chosen.y, change("y")),
-      report.contexts.length > 1 ? choice("for", contexts, chosen.context, change("context")) : [],
+      report.comparison_groups.length > 1 ? choice("for", groups, chosen.group, change("group")) : [],
     ].flat(),
     picture: (width) => heatmapPicture(report, current(), chosen, width),
     clicked: (point) => point.customdata && opened(point.customdata[0]),
@@ -39,7 +39,7 @@ function heatmapPicture(report, passing, chosen, width) {
   if (!chosen.y) return "Nothing to draw: fewer than two settings differ between experiments.";
   if (chosen.x === chosen.y) return "Choose two different settings.";
   const shown = passing.filter(
-    (i) => report.number(chosen.metric, i) !== null && (chosen.context === "" || report.context[i] === Number(chosen.context)),
+    (i) => report.number(chosen.metric, i) !== null && (chosen.group === "" || report.comparison_group[i] === Number(chosen.group)),
   );
   if (!shown.length) return "No experiment that passes the filter has this metric here.";
   const [across, up] = [chosen.x, chosen.y].map((name) => usedValues(report, name, shown));

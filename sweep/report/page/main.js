@@ -1,7 +1,7 @@
 // Puts the page together: numbers and tables first, charts when plotly is there.
 
 function subtitle(report) {
-  const differ = report.telling.map((s) => s.name).join(", ");
+  const differ = report.varying.map((s) => s.name).join(", ");
   const text = `${report.path}, looked at ${report.looked_at.replace("T", " ").replace("+00:00", " UTC")}`;
   return differ ? `${text}. Experiments differ in ${differ}.` : `${text}.`;
 }
@@ -12,7 +12,7 @@ function start(report) {
     `Written by skysweep ${report.version}. Everything is in this file; nothing is loaded or sent. Charts by plotly.js (MIT licence).`;
   drawTiles(report);
   drawStatus(report);
-  drawLacks(report);
+  drawMissing(report);
   drawProvenance(report);
 
   let passing = report.labels.map((_, i) => i);

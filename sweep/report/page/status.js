@@ -138,18 +138,18 @@ function simpleTable(head, rows, numbersFrom) {
   );
 }
 
-function drawLacks(report) {
-  const items = report.lacks.map((lack) =>
+function drawMissing(report) {
+  const items = report.missing.map((product) =>
     el(
       "li",
       null,
-      el("b", null, lack.what),
-      lack.experiments < report.size ? ` of ${many(lack.experiments, "experiment")}` : "",
-      `: ${lack.why}. `,
-      el("span", { class: "remedy" }, lack.remedy),
+      el("b", null, product.what),
+      product.experiments < report.size ? ` of ${many(product.experiments, "experiment")}` : "",
+      `: ${product.why}. `,
+      el("span", { class: "remedy" }, product.remedy),
     ),
   );
   if (items.length) {
-    fill(byId("lacks"), el("div", { class: "notice" }, el("h3", null, "Not in this report"), el("ul", null, items)));
+    fill(byId("missing"), el("div", { class: "notice" }, el("h3", null, "Not in this report"), el("ul", null, items)));
   }
 }

@@ -24,7 +24,7 @@ class Table {
       title: s.name,
       unit: "",
       numeric: s.values.every((v) => v === null || typeof v === "number"),
-      shown: s.telling,
+      shown: s.varying,
       cell: (i) => plain(report.setting(s.name, i)),
     }));
     const numbers = report.columns

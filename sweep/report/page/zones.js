@@ -40,7 +40,7 @@ function zoneSearch(report, search, k, opened, charts) {
       el("tbody", null, rows),
     ),
   );
-  const parts = [search.context ? el("h3", null, search.context) : null, table];
+  const parts = [search.comparison_group ? el("h3", null, search.comparison_group) : null, table];
   if (!search.combined) return el("div", null, parts, el("p", { class: "notice" }, search.why));
   const { combined } = search;
   const id = `zone-${k}`;
@@ -62,9 +62,9 @@ function combinedTiles(combined, search) {
     tile(`${milli(combined.limit_95, width)} ×10⁻³`, "95 % limit, r ≥ 0", combined.other ? `${milli(combined.other.limit_95, width)} ×10⁻³ by the other estimate` : null),
     tile(`${Math.round(100 * combined.sky_fraction)} %`, "of the sky", search.zones.map((zone) => zone.mask).join(", ")),
   ];
-  if (search.behind > 0) {
+  if (search.delta_to_best > 0) {
     const alone = search.alone.join(" + ");
-    const by = withError(1000 * search.behind, search.behind_error === null ? null : 1000 * search.behind_error);
+    const by = withError(1000 * search.delta_to_best, search.delta_to_best_error === null ? null : 1000 * search.delta_to_best_error);
     tiles.push(tile(`${by} ×10⁻³`, "gained by choosing together", `over the best of each zone by itself, ${alone}`));
   }
   return tiles;

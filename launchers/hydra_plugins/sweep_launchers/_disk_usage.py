@@ -1,4 +1,4 @@
-"""How much room a grid would take, said of one that is too large to look at."""
+"""The disk usage of a grid, for one that is too large to look at."""
 
 from sweep.config.schema import SweepConf
 from sweep.grid import MOST_UNITS, axes_of_fit
@@ -8,7 +8,7 @@ from sweep.store import fit_bytes
 from sweep.types import PARAMETERS, Parameter
 
 
-def room(conf: SweepConf, points: int) -> tuple[float, float]:
+def disk_usage(conf: SweepConf, points: int) -> tuple[float, float]:
     """Bytes and files of so many points like `conf`, at most: no mask and no data are looked at.
 
     Args:
@@ -31,8 +31,8 @@ def room(conf: SweepConf, points: int) -> tuple[float, float]:
     return size, units * variables
 
 
-def said(size: float, files: float) -> str:
-    """Room as a person says it."""
+def as_text(size: float, files: float) -> str:
+    """Bytes and files in words."""
     units = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
     unit = next((name for name, length in units.items() if size >= length), "MB")
     return f"up to {size / units[unit]:.3g} {unit} in {files:.1g} files"

@@ -1,22 +1,22 @@
-"""Which experiments can be compared by their numbers: those that differ in how they are cleaned."""
+"""Comparison groups: experiments that differ only in how the sky is cleaned."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.statistics.summary import telling
+from sweep.statistics.summary import varying
 
-_CONTEXT = ("sky", "instrument", "noise", "mask")
+_SHARED = ("sky", "instrument", "noise", "mask")
 """Groups of settings that must agree for experiments to be compared by their numbers."""
 
 
 @dataclass(frozen=True)
-class Context:
+class ComparisonGroup:
     """Experiments that see the same sky through the same instrument, noise and mask.
 
     Attributes:
-        settings: what tells it from the other contexts; empty where there is only one.
+        settings: what tells it from the other groups; empty where there is only one.
         members: positions of its experiments, ascending.
     """
 
@@ -29,21 +29,23 @@ class Context:
         return described(self.settings)
 
 
-def contexts_of(table: Any, names: Sequence[str]) -> list[Context]:
-    """The contexts of a store, in the order of their first experiments.
+def comparison_groups(table: Any, names: Sequence[str]) -> list[ComparisonGroup]:
+    """The comparison groups of a store, in the order of their first experiments.
 
     Args:
         table: what `summary` returns, or its settings.
         names: of the columns of `table` that are settings.
     """
-    own = [n for n in names if n.split(".")[0] in _CONTEXT and table[n].nunique(dropna=False) > 1]
-    shown = telling(table, own)
+    own = [n for n in names if n.split(".")[0] in _SHARED and table[n].nunique(dropna=False) > 1]
+    shown = varying(table, own)
     if not shown:
-        return [Context({}, list(range(len(table))))]
+        return [ComparisonGroup({}, list(range(len(table))))]
     found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, row in enumerate(table[shown].itertuples(index=False)):
         found[tuple(map(str, row))].append(i)
-    return [Context(dict(table[shown].iloc[members[0]]), members) for members in found.values()]
+    return [
+        ComparisonGroup(dict(table[shown].iloc[members[0]]), members) for members in found.values()
+    ]
 
 
 def described(values: Mapping[str, Any]) -> str:
