@@ -20,6 +20,11 @@ from sweep.npz import loaded
 Arrays = dict[str, np.ndarray]
 
 
+def usual_folder() -> Path:
+    """$SKYSWEEP_CACHE, or ~/.cache/skysweep."""
+    return Path(os.environ.get("SKYSWEEP_CACHE") or "~/.cache/skysweep").expanduser().resolve()
+
+
 @dataclass(frozen=True)
 class Cache:
     """A folder of npz files, each named by the digest of what it was computed from.

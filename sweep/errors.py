@@ -9,11 +9,31 @@ class SweepError(Exception):
 
     exit_code = 1
 
+    @property
+    def reason(self) -> str:
+        """Why, without what it is about: what counts errors of a kind counts these."""
+        return str(self)
+
 
 class ConfigError(SweepError, ValueError):
     """The configuration, or an input file that it names, cannot be used."""
 
     exit_code = 2
+
+
+class MissingError(ConfigError):
+    """A result is missing: what it is of, as `experiment 1a2b3c4d`, does not have what it needs."""
+
+    def __init__(self, of: str, reason: str) -> None:
+        super().__init__(of, reason)
+
+    @property
+    def reason(self) -> str:
+        """Why, without what it is about."""
+        return self.args[1]
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 class StoreError(SweepError):

@@ -3,26 +3,29 @@
 Each takes what `sweep.open` or `sweep.run` returns, and the position of an experiment in it.
 """
 
+from sweep.statistics import curvature, fits, maps, optimum, residuals
 from sweep.statistics.combination import best_of_zones
-from sweep.statistics.curvature import described, parameter_errors
-from sweep.statistics.fits import write_fits
+from sweep.statistics.curvature import described
+from sweep.statistics.experiment import by_position
 from sweep.statistics.front import front
-from sweep.statistics.maps import (
-    cmb_maps,
-    on_pixels,
-    parameter_maps,
-    residual_maps,
-    sphere,
-    true_parameter_maps,
-)
-from sweep.statistics.optimum import perturbations, verdict
+from sweep.statistics.maps import sphere
+from sweep.statistics.optimum import verdict
 from sweep.statistics.rankings import templates_of
-from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import bootstrap, tensor_ratio
 from sweep.statistics.variance import convergence, paired, statistics
 from sweep.types import PARAMETERS
+
+cmb_maps = by_position(maps.cmb_maps)
+on_pixels = by_position(maps.on_pixels)
+parameter_errors = by_position(curvature.parameter_errors)
+parameter_maps = by_position(maps.parameter_maps)
+perturbations = by_position(optimum.perturbations)
+read_residuals = by_position(residuals.read_residuals)
+residual_maps = by_position(maps.residual_maps)
+true_parameter_maps = by_position(maps.true_parameter_maps)
+write_fits = by_position(fits.write_fits)
 
 __all__ = [
     "PARAMETERS",

@@ -8,9 +8,9 @@ import pytest
 
 import sweep
 from sweep.errors import ConfigError, IncompleteError, StoreError
-from sweep.statistics.curvature import parameter_errors
-from sweep.statistics.maps import cluster_maps, residual_maps
-from sweep.statistics.optimum import perturbations
+from sweep.results import parameter_errors, perturbations, residual_maps
+from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.maps import cluster_maps
 from sweep.testing.small import grid, small
 
 
@@ -44,7 +44,10 @@ def test_settings_of_the_session_stay_and_do_not_matter(tmp_path: Path, solver: 
         ds = sweep.run(conf)
         found = [ds[v].values for v in ("nll", "cmb_variance", "beta_dust")]
         found += [np.asarray(sweep.build(conf).maps((0, 1)))]
-        found += [*parameter_errors(ds, 0, 0).values(), *cluster_maps(ds, 0).values()]
+        found += [
+            *parameter_errors(ds, 0, 0).values(),
+            *cluster_maps(ExperimentView(ds, 0)).values(),
+        ]
         return [
             *found,
             residual_maps(ds, 0).mean,

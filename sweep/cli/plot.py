@@ -116,12 +116,12 @@ def _formats(text: str | None) -> list[str]:
 
 def _pictures(ds: Any, kinds: Sequence[str], labels: Sequence[str]) -> list[_Picture]:
     from sweep.plots import KINDS
-    from sweep.statistics.configurations import experiment_of
+    from sweep.statistics.experiment import ExperimentView
 
-    experiments = [experiment_of(ds, label) for label in dict.fromkeys(labels)]
+    experiments = [ExperimentView.labelled(ds, label) for label in dict.fromkeys(labels)]
     if not experiments and any(KINDS[kind].of != "store" for kind in kinds):
         try:
-            experiments = [experiment_of(ds, _usual(ds))]
+            experiments = [ExperimentView.labelled(ds, _usual(ds))]
         except ConfigError as error:
             kinds, left = [k for k in kinds if KINDS[k].of == "store"], kinds
             if not kinds:
@@ -132,11 +132,10 @@ def _pictures(ds: Any, kinds: Sequence[str], labels: Sequence[str]) -> list[_Pic
         if KINDS[kind].of == "store":
             pictures.append(_Picture(kind, kind, ()))
         elif KINDS[kind].of == "experiments":
-            pictures.append(_Picture(kind, kind, (experiments,)))
+            pictures.append(_Picture(kind, kind, ([one.position for one in experiments],)))
         else:
-            for i in experiments:
-                label = str(ds["identity"].values[i])[:8]
-                pictures.append(_Picture(kind, f"{kind}-{label}", (i,)))
+            for one in experiments:
+                pictures.append(_Picture(kind, f"{kind}-{one.label}", (one.position,)))
     return pictures
 
 

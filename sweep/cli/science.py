@@ -161,15 +161,13 @@ def _front(options: argparse.Namespace) -> None:
 
 
 def _maps(options: argparse.Namespace) -> None:
-    from sweep.statistics.configurations import experiment_of
+    from sweep.statistics.experiment import ExperimentView
     from sweep.statistics.fits import write_fits
 
-    ds = open_dataset(options.store)
-    experiment = experiment_of(ds, options.experiment)
     path = Path(options.store)
-    label = str(ds["identity"].values[experiment])[:8]
-    folder = options.output or path.with_name(f"{path.stem}-{label}")
-    written = write_fits(ds, experiment, options.realisation, folder)
+    experiment = ExperimentView.labelled(open_dataset(path), options.experiment)
+    folder = options.output or path.with_name(f"{path.stem}-{experiment.label}")
+    written = write_fits(experiment, options.realisation, folder)
     for file in written.files:
         say(f"written: {file}")
     for part, why in written.left_out.items():
@@ -178,27 +176,26 @@ def _maps(options: argparse.Namespace) -> None:
 
 def _optimum(options: argparse.Namespace) -> None:
     from sweep.plots import plot_optimum
-    from sweep.statistics.configurations import experiment_of
     from sweep.statistics.curvature import described, parameter_errors
+    from sweep.statistics.experiment import ExperimentView
     from sweep.statistics.optimum import perturbations, verdict
 
-    path, ds = Path(options.store), open_dataset(options.store)
-    chosen = experiment_of(ds, options.experiment)
-    found = perturbations(ds, chosen, options.realisation)
-    label = found.attrs["experiment"]
-    say(f"experiment {label}, realisation {options.realisation}")
+    path = Path(options.store)
+    experiment = ExperimentView.labelled(open_dataset(path), options.experiment)
+    found = perturbations(experiment, options.realisation)
+    say(f"experiment {experiment.label}, realisation {options.realisation}")
     checks = verdict(found)
     for check in checks:
         say(str(check))
     try:
-        for line in described(parameter_errors(ds, chosen, options.realisation)):
+        for line in described(parameter_errors(experiment, options.realisation)):
             say(line)
     except ConfigError as error:  # too many clusters for a matrix: the checks stand without
         say(f"no errors: {error}")
     failed = sum(check.holds is False for check in checks)
     say(f"{failed} of {len(checks)} checks fail" if failed else "no check fails")
     which = "" if options.realisation == 0 else f"-{options.realisation:+d}"
-    output = options.output or path.with_name(f"{path.stem}-optimum-{label}{which}.png")
+    output = options.output or path.with_name(f"{path.stem}-optimum-{experiment.label}{which}.png")
     say(f"written: {plot_optimum(found, output)}")
 
 

@@ -1,6 +1,5 @@
 """Composition by Hydra, from the command line or from Python, into a checked `SweepConf`."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from sweep.cache import usual_folder
 from sweep.config.checks import check, check_newton
 from sweep.config.explain import explain, unknown_key
 from sweep.config.schema import SweepConf, register
@@ -62,7 +62,7 @@ def to_conf(composed: DictConfig) -> SweepConf:
     check(conf)
     check_newton(conf)
     if conf.store.cache is None:
-        conf.store.cache = os.environ.get("SKYSWEEP_CACHE") or "~/.cache/skysweep"
+        conf.store.cache = str(usual_folder())
     for item in fields(conf):
         _resolve_paths(getattr(conf, item.name))
     return conf

@@ -50,7 +50,7 @@ def plot_front(table: Any, *paths: str | Path) -> Path:
             _points(axes, part, line["marker"], colours, norm, 38 * layout.size**2)
             line["linestyle"] = DASHES[i % len(DASHES)]
             _front(axes, part[part["on_front"]], line["linestyle"])
-            named = f"Pareto front of mask {mask}" if table[MASK].nunique() > 1 else "Pareto front"
+            named = f"front of mask {mask}" if table[MASK].nunique() > 1 else "Pareto front"
             entries.append(
                 Line2D([], [], color="black", markerfacecolor="0.6", label=named, **line)
             )

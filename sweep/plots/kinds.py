@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
@@ -22,6 +21,7 @@ from sweep.plots.names import experiment_names
 from sweep.plots.ratio import plot_likelihoods
 from sweep.plots.solvers import plot_solvers, solver_table
 from sweep.plots.spectra import plot_spectra
+from sweep.statistics.experiment import ExperimentView, by_position
 from sweep.statistics.front import front
 from sweep.statistics.maps import (
     cluster_maps,
@@ -35,7 +35,6 @@ from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import Residuals, read_residuals
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.statistics.variance import convergence
-from sweep.types import Status
 
 _Paths = str | Path
 
@@ -67,26 +66,23 @@ def _solvers(ds: xr.Dataset, *paths: _Paths) -> Path:
     return plot_solvers(solver_table(ds), *paths)
 
 
-def _spectra(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    residuals = read_residuals(ds, experiment)
-    (name,) = experiment_names(ds, [experiment])
-    name = _noted(ds, experiment, name)
+@by_position
+def _spectra(experiment: ExperimentView, *paths: _Paths) -> Path:
+    residuals = read_residuals(experiment)
+    (name,) = _names(experiment.ds, [experiment.position])
     estimator = _estimator([residuals])
     return plot_spectra(residuals, templates_of(residuals), *paths, estimator=estimator, name=name)
 
 
 def _likelihood(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
-    read = {
-        name: read_residuals(ds, i)
-        for name, i in zip(experiment_names(ds, experiments), experiments, strict=True)
-    }
-    usual = _estimator(list(read.values()))
+    read = [read_residuals(ExperimentView(ds, i)) for i in experiments]
+    usual = _estimator(read)
     found = {}
     for estimator in sorted(ESTIMATORS, key=lambda e: e != usual):
-        for (name, residuals), i in zip(read.items(), experiments, strict=True):
+        for name, residuals in zip(_names(ds, experiments), read, strict=True):
             if estimator == usual or not residuals.missing(estimator):
                 ratio = tensor_ratio(residuals, templates_of(residuals), estimator)
-                found[f"{_noted(ds, i, name)}, {NAMES[estimator]}"] = ratio
+                found[f"{name}, {NAMES[estimator]}"] = ratio
     return plot_likelihoods(found, *paths)
 
 
@@ -98,59 +94,62 @@ def _estimator(read: Sequence[Residuals]) -> Estimator:
 
 def _convergence(ds: xr.Dataset, experiments: Sequence[int], *paths: _Paths) -> Path:
     found = convergence(ds.isel(experiment=list(experiments)))
-    names = zip(experiments, experiment_names(ds, experiments), strict=True)
-    return plot_convergence(found, [_noted(ds, i, name) for i, name in names], *paths)
+    return plot_convergence(found, _names(ds, experiments), *paths)
 
 
-def _clusters(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    return plot_clusters(cluster_maps(ds, experiment), *paths)
+@by_position
+def _clusters(experiment: ExperimentView, *paths: _Paths) -> Path:
+    return plot_clusters(cluster_maps(experiment), *paths)
 
 
-def _parameters(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
+@by_position
+def _parameters(experiment: ExperimentView, *paths: _Paths) -> Path:
     from sweep.statistics.curvature import parameter_errors  # imports jax
 
-    realisation = _realisation(ds, experiment)
-    values = parameter_maps(ds, experiment, realisation)
-    truth = true_parameter_maps(ds, experiment)
+    realisation = _realisation(experiment)
+    values = parameter_maps(experiment, realisation)
+    truth = true_parameter_maps(experiment)
     try:
-        errors = on_pixels(ds, experiment, parameter_errors(ds, experiment, realisation))
+        errors = on_pixels(experiment, parameter_errors(experiment, realisation))
     except ConfigError:  # too many clusters for a dense matrix
         errors = None
-    note = fits_that_stopped(ds, experiment, realisation)
+    note = fits_that_stopped(experiment, realisation)
     return plot_parameters(values, *paths, truth=truth, errors=errors, note=note)
 
 
-def _histograms(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    realisation = _realisation(ds, experiment)
-    values, truth = parameter_maps(ds, experiment, realisation), true_parameter_maps(ds, experiment)
-    note = fits_that_stopped(ds, experiment, realisation)
+@by_position
+def _histograms(experiment: ExperimentView, *paths: _Paths) -> Path:
+    realisation = _realisation(experiment)
+    values, truth = parameter_maps(experiment, realisation), true_parameter_maps(experiment)
+    note = fits_that_stopped(experiment, realisation)
     return plot_histograms(values, truth, *paths, note=note)
 
 
-def _cmb(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    realisation = _realisation(ds, experiment)
-    note = fits_that_stopped(ds, experiment, realisation)
-    return plot_cmb(cmb_maps(ds, experiment, realisation), *paths, note=note)
+@by_position
+def _cmb(experiment: ExperimentView, *paths: _Paths) -> Path:
+    realisation = _realisation(experiment)
+    note = fits_that_stopped(experiment, realisation)
+    return plot_cmb(cmb_maps(experiment, realisation), *paths, note=note)
 
 
-def _residuals(ds: xr.Dataset, experiment: int, *paths: _Paths) -> Path:
-    note = fits_that_stopped(ds, experiment)
-    return plot_residuals(residual_maps(ds, experiment), *paths, note=note)
+@by_position
+def _residuals(experiment: ExperimentView, *paths: _Paths) -> Path:
+    note = fits_that_stopped(experiment)
+    return plot_residuals(residual_maps(experiment), *paths, note=note)
 
 
-def _noted(ds: xr.Dataset, experiment: int, name: str) -> str:
-    """A name, and whether fits behind it did not converge."""
-    note = fits_that_stopped(ds, experiment)
-    return f"{name} ({note})" if note else name
+def _names(ds: xr.Dataset, experiments: Sequence[int]) -> list[str]:
+    """What tells experiments apart, and whether fits behind a name did not converge."""
+    notes = [fits_that_stopped(ExperimentView(ds, i)) for i in experiments]
+    names = zip(experiment_names(ds, experiments), notes, strict=True)
+    return [f"{name} ({note})" if note else name for name, note in names]
 
 
-def _realisation(ds: xr.Dataset, experiment: int) -> int:
+def _realisation(experiment: ExperimentView) -> int:
     """The first usable realisation; the noise-free fit only if there is no other."""
-    usable = np.isin(ds["status"].values[experiment], [s for s in Status if s.usable])
-    numbers = ds["realisation"].values[usable]
+    numbers = experiment.realisations
     if not numbers.size:
-        label = str(ds["identity"].values[experiment])[:8]
-        raise ConfigError(f"experiment {label}: no usable fit")
+        raise experiment.missing("no usable fit")
     return int(min(numbers, key=lambda n: (n < 0, n)))
 
 
@@ -210,7 +209,10 @@ KINDS = {
     ),
     "likelihood": Kind("likelihood of r", _RESIDUALS, "experiments", _likelihood),
     "spectra": Kind(
-        "BB spectra of the residuals, lensing and tensor modes", _RESIDUALS, "experiment", _spectra
+        "BB spectra of the residuals, lensing and tensor modes",
+        _RESIDUALS,
+        "experiment",
+        _spectra,
     ),
     "histograms": Kind(
         "recovered parameters of all pixels against the truth",
@@ -219,14 +221,23 @@ KINDS = {
         _histograms,
     ),
     "parameters": Kind(
-        "maps of the parameters: true, recovered, error", _PARAMETERS, "experiment", _parameters
+        "maps of the parameters: true, recovered, error",
+        _PARAMETERS,
+        "experiment",
+        _parameters,
     ),
     "clusters": Kind(
-        "maps of the clusters", "the files that it was made from", "experiment", _clusters
+        "maps of the clusters",
+        "the files that it was made from",
+        "experiment",
+        _clusters,
     ),
     "cmb": Kind("maps of the recovered CMB", _MAPS, "experiment", _cmb),
     "residuals": Kind(
-        "maps of the systematic and the statistical residual", _MAPS, "experiment", _residuals
+        "maps of the systematic and the statistical residual",
+        _MAPS,
+        "experiment",
+        _residuals,
     ),
 }
 """Kinds of pictures by name."""

@@ -10,12 +10,13 @@ from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.plots.names import COUNTS, with_unit
 from sweep.quantities.table import COLUMNS, OF_SPECTRA
+from sweep.statistics.dataset import is_usable, labels_of, noise_free_status
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.summary import settings, summary
 from sweep.statistics.tensor_ratio import tensor_ratio
-from sweep.store import NOISELESS
 from sweep.types import Status
 
 MASK = "mask.expression"
@@ -59,20 +60,18 @@ def unconverged(table: Any, noiseless: xr.Dataset | None = None) -> np.ndarray:
     """
     found = (table["usable"] != table.get("converged", 0)).to_numpy()
     if noiseless is not None:
-        slot = noiseless["status"].values[:, noiseless["realisation"].values == NOISELESS]
-        early = [s for s in Status if s.usable and s is not Status.CONVERGED]
-        stopped = np.any(np.isin(slot, early), axis=1)
-        labels = np.array([str(identity)[:8] for identity in noiseless["identity"].values])
-        found = found | np.isin(table.index, labels[stopped])
+        slot = noise_free_status(noiseless)
+        stopped = is_usable(slot) & (slot != Status.CONVERGED)
+        found = found | np.isin(table.index, np.array(labels_of(noiseless))[stopped])
     return found
 
 
-def fits_that_stopped(ds: xr.Dataset, experiment: int, realisation: int | None = None) -> str:
+def fits_that_stopped(experiment: ExperimentView, realisation: int | None = None) -> str:
     """Of usable fits of an experiment, or of one, what a title says if some did not converge."""
-    status = ds["status"].values[experiment]
+    numbers = experiment.realisations
     if realisation is not None:
-        status = status[ds["realisation"].values == realisation]
-    usable = status[np.isin(status, [s for s in Status if s.usable])]
+        numbers = numbers[numbers == realisation]
+    usable = experiment.stored["status"].sel(realisation=numbers).values
     early = int(np.count_nonzero(usable != Status.CONVERGED))
     if not early:
         return ""
@@ -107,7 +106,7 @@ def _best(ds: xr.Dataset, metric: str) -> Any:
 
 def as_published(table: Any, ds: xr.Dataset) -> Any:
     """Rows in the order of the dataset, so that colours do not depend on who is best."""
-    place = {str(identity)[:8]: i for i, identity in enumerate(ds["identity"].values)}
+    place = {label: i for i, label in enumerate(labels_of(ds))}
     return table.loc[sorted(table.index, key=lambda label: place[label])]
 
 
@@ -123,7 +122,7 @@ def _ratios(ds: xr.Dataset) -> Any:
     reason = ""
     for i in range(len(table)):
         try:
-            residuals = read_residuals(ds, i)
+            residuals = read_residuals(ExperimentView(ds, i))
         except ConfigError as error:
             reason = str(error)
             continue

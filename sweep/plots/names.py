@@ -10,6 +10,7 @@ import xarray as xr
 
 from sweep.quantities.base import unit_symbol
 from sweep.quantities.table import VARIABLES
+from sweep.statistics.dataset import labels_of
 from sweep.statistics.summary import settings, varying
 from sweep.types import PARAMETERS, Parameter
 
@@ -106,7 +107,7 @@ def experiment_names(ds: xr.Dataset, experiments: Sequence[int]) -> list[str]:
     """What tells experiments from the others of a dataset; the label where there are no others."""
     table: Any = pd.DataFrame({key: ds[key].values for key in settings(ds)})
     keys = varying(table, settings(ds))
-    labels = [str(ds["identity"].values[e])[:8] for e in experiments]
+    labels = labels_of(ds.isel(experiment=list(experiments)))
     texts = [
         ", ".join(
             str(row[key]) if key == "solver" else f"{_brief(key)} {value_of(row[key])}"

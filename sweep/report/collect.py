@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sweep.errors import ConfigError
 from sweep.estimators import NAMES, Estimator
 from sweep.progress import Progress
 from sweep.report import packing, zones
@@ -39,10 +38,12 @@ from sweep.report.maps import KINDS, LAYERS, Atlas, resolutions
 from sweep.report.ranking import lowest, ranked
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.comparison_groups import ComparisonGroup, comparison_groups, described
+from sweep.statistics.dataset import labels_of, noise_free_status
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.progress import store_progress
 from sweep.statistics.summary import settings, summary
 from sweep.statistics.suspects import warnings
-from sweep.store import NOISELESS, Store
+from sweep.store import Store
 from sweep.types import Status
 
 DETAILED = 2000
@@ -65,7 +66,7 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
     missing = MissingProducts()
     detailed = lowest(table["cmb_variance"].to_numpy(), DETAILED)
     if others := len(table) - len(detailed):
-        why = ConfigError(f"only the {DETAILED} lowest cmb_variance are looked at")
+        why = f"only the {DETAILED} lowest cmb_variance are looked at"
         missing.note("others", "Spectra, r and maps", why, others)
     products = _spectral_products(ds, detailed, missing, progress)
     groups = comparison_groups(table, names)
@@ -81,7 +82,7 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
     unranked: Counter[str] = Counter()
     ranks = rankable(ds, CONVERGED, unranked)
     for why, count in unranked.items():
-        missing.note("ranking", "Rank", ConfigError(why), count)
+        missing.note("ranking", "Rank", why, count)
     found = ranked(ds, table, groups, estimators, ranks, progress)
     first = list(dict.fromkeys([r["first"] for r in found] + _on_front(table)))
     return packing.plain(
@@ -94,7 +95,7 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
             "noiseless": _noiseless(ds),
             "launches": _launches(store),
             "base": json.loads(ds.attrs["base"]),
-            "labels": [str(identity)[:8] for identity in ds["identity"].values],
+            "labels": labels_of(ds),
             "settings": settings_columns(table, names),
             "columns": number_columns(table),
             **places(table),
@@ -115,8 +116,7 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
 
 def _noiseless(ds: xr.Dataset) -> int:
     """How many fits without noise are recorded."""
-    status = ds["status"].values[:, ds["realisation"].values == NOISELESS]
-    return int(np.count_nonzero(status != Status.PENDING))
+    return int(np.count_nonzero(noise_free_status(ds) != Status.PENDING))
 
 
 def _spectral_products(
@@ -125,7 +125,7 @@ def _spectral_products(
     products = [NOTHING] * ds.sizes["experiment"]
     with progress.looking(len(wanted)) as looked:
         for i in sorted(wanted):
-            products[i] = spectral_products(ds, i, missing)
+            products[i] = spectral_products(ExperimentView(ds, i), missing)
             looked()
     return products
 
@@ -190,12 +190,13 @@ def _maps(
     atlas, truths, known = Atlas(), [], {}
     with progress.looking(len(order)) as looked:
         for i in sorted(order):
-            layers, note = maps_of(ds, i, missing)
+            experiment = ExperimentView(ds, i)
+            layers, note = maps_of(experiment, missing)
             if layers:
                 layers = {kind: layers[kind] for kind in KINDS if kind in layers}
                 key = (group_of[i], chosen[i])
                 if key not in known:
-                    truth = truth_of(ds, i)
+                    truth = truth_of(experiment)
                     known[key] = len(truths) if truth else None
                     if truth:
                         truths.append(atlas.pack(truth, chosen[i]))

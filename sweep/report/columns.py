@@ -106,15 +106,15 @@ def add_front(
     names = ("systematic", "systematic_error", "statistical", "statistical_error", "on_front")
     names += tuple(f"systematic_{e}" for e in ESTIMATORS)
     columns = {name: np.full(len(table), np.nan) for name in names}
+    what = "Systematic against statistical residual"
     for members in (group.members for group in groups):
         try:
             part = front(ds.isel(experiment=members), looked)
         except ConfigError as error:
-            missing.note("front", "Systematic against statistical residual", error, len(members))
+            missing.note("front", what, error.reason, len(members))
             continue
         for why, count in part.attrs["left_out"].items():
-            what = "Systematic against statistical residual"
-            missing.note("front", what, ConfigError(why), count)
+            missing.note("front", what, why, count)
         order = {label: i for i, label in zip(members, table.index[members], strict=True)}
         rows = [order[label] for label in part.index]
         for name, values in columns.items():

@@ -6,17 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.report import packing
 from sweep.statistics.comparison_groups import ComparisonGroup
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
 from sweep.statistics.rankings import templates_of
-from sweep.statistics.residuals import Spectra, read_residuals, reason
+from sweep.statistics.residuals import Spectra, read_residuals
 from sweep.statistics.tensor_ratio import Templates, TensorRatio, tensor_ratio
-from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
 from sweep.types import PARAMETERS
 
@@ -38,10 +37,10 @@ class MissingProducts:
 
     reasons: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
 
-    def note(self, part: str, what: str, error: ConfigError, experiments: int = 1) -> None:
+    def note(self, part: str, what: str, reason: str, experiments: int = 1) -> None:
         """Count experiments without `what`, which belongs to a `part` of `_REMEDIES`."""
         counts = self.reasons.setdefault((part, what), Counter())
-        counts[reason(error)] += experiments
+        counts[reason] += experiments
 
     def listed(self) -> list[dict[str, Any]]:
         """One entry each: what, of how many, the most frequent reason, what to do."""
@@ -78,14 +77,12 @@ NOTHING = SpectralProducts(0, None, {}, {})
 """Of an experiment that was not looked at, or has no spectra."""
 
 
-def spectral_products(
-    ds: xr.Dataset, experiment: int, missing: MissingProducts
-) -> SpectralProducts:
+def spectral_products(experiment: ExperimentView, missing: MissingProducts) -> SpectralProducts:
     """Spectra and r of one experiment, as far as they are known."""
     try:
-        residuals = read_residuals(ds, experiment)
+        residuals = read_residuals(experiment)
     except ConfigError as error:
-        missing.note("spectra", "Spectra of residuals, and r", error)
+        missing.note("spectra", "Spectra of residuals, and r", error.reason)
         return NOTHING
     spectra: dict[Estimator, Spectra] = {}
     ratios: dict[Estimator, TensorRatio] = {}
@@ -95,9 +92,9 @@ def spectral_products(
         try:
             ratios[estimator] = tensor_ratio(residuals, templates_of(residuals), estimator)
         except ConfigError as error:
-            missing.note("spectra", f"r by the {NAMES[estimator]} estimate", error)
+            missing.note("spectra", f"r by the {NAMES[estimator]} estimate", error.reason)
     if not spectra:
-        why = ConfigError(residuals.missing(ESTIMATORS[0]))
+        why = residuals.missing(ESTIMATORS[0])
         missing.note("spectra", "Spectra of residuals, and r", why)
         return NOTHING
     return SpectralProducts(residuals.nside, templates_of(residuals), spectra, ratios)
@@ -119,26 +116,25 @@ def estimators_of(
 
 
 def maps_of(
-    ds: xr.Dataset, experiment: int, missing: MissingProducts
+    experiment: ExperimentView, missing: MissingProducts
 ) -> tuple[dict[str, np.ndarray], str]:
     """Maps of one experiment by `KINDS`, each of shape (npix,), and what they are maps of."""
-    status = ds["status"].isel(experiment=experiment).values
-    usable = ds["realisation"].values[is_usable(status)]
+    usable = experiment.realisations
     layers: dict[str, np.ndarray] = {}
     notes: list[str] = []
     if not usable.size:
-        missing.note("maps", "Maps", ConfigError("no usable fit"))
+        missing.note("maps", "Maps", "no usable fit")
         return layers, ""
 
     def parameters() -> None:
-        shown = NOISELESS if NOISELESS in usable else int(usable[0])
-        found = parameter_maps(ds, experiment, shown)
+        shown = NOISELESS if experiment.has_noiseless else int(usable[0])
+        found = parameter_maps(experiment, shown)
         layers.update((str(p), values) for p, values in found.items())
         fit = "the fit without noise" if shown == NOISELESS else f"realisation {shown}"
         notes.append(f"Parameters of {fit}")
 
     def residuals() -> None:
-        found = residual_maps(ds, experiment)
+        found = residual_maps(experiment)
         kind = "mean" if found.noiseless is None else "systematic"
         parts = {kind: found.systematic[0]}
         if np.isfinite(found.statistical).any():
@@ -160,13 +156,13 @@ def _tried(what: str, make: Callable[[], None], missing: MissingProducts) -> Non
     try:
         make()
     except ConfigError as error:
-        missing.note("maps", what, error)
+        missing.note("maps", what, error.reason)
 
 
-def truth_of(ds: xr.Dataset, experiment: int) -> dict[str, np.ndarray]:
+def truth_of(experiment: ExperimentView) -> dict[str, np.ndarray]:
     """Spectral parameters of the input sky, as `maps_of`; empty where they are not known."""
     try:
-        found = true_parameter_maps(ds, experiment)
+        found = true_parameter_maps(experiment)
     except ConfigError:
         return {}
     return {p: found[p] for p in PARAMETERS if p in found}

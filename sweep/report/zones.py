@@ -11,6 +11,8 @@ from sweep.errors import ConfigError
 from sweep.estimators import NAMES
 from sweep.report import packing
 from sweep.statistics.combination import Combination, best_of_zones
+from sweep.statistics.dataset import labels_of
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import kept_pixels
 from sweep.statistics.tensor_ratio import NUMBERS
 
@@ -60,7 +62,7 @@ def search(
         For the page; None where no two masks are disjoint.
     """
     try:
-        pixels = {mask: kept_pixels(ds, of[0]) for mask, of in members.items()}
+        pixels = {mask: kept_pixels(ExperimentView(ds, of[0])) for mask, of in members.items()}
     except ConfigError:
         return None
     zones = disjoint(pixels)
@@ -90,7 +92,7 @@ def _together(
     part = ds.isel(experiment=mine)
     found = best_of_zones(part, tuple(members), "r_upper_68", looked)
     best, alone = ([mine[i] for i in c.experiments] for c in (found.best, found.alone))
-    labels = [str(i)[:8] for i in ds["identity"].values]
+    labels = labels_of(ds)
     return {
         "metric": found.metric,
         "zones": [

@@ -1,13 +1,12 @@
 """Which experiments are ranked, and on which realisations they are compared."""
 
-import json
 from collections import Counter
 
 import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.statistics.variance import is_usable
+from sweep.statistics.dataset import imported, is_usable, noise_free_status
 from sweep.types import Status
 
 CONVERGED = 0.9
@@ -98,9 +97,9 @@ def in_common(has: np.ndarray, needed: int) -> tuple[np.ndarray, np.ndarray]:
     return kept, (counts == left) & bool(left)
 
 
-def imported(ds: xr.Dataset) -> np.ndarray:
-    """Which experiments come from another program, bool, shape (experiment,)."""
-    if "imported.program" in ds.coords:
-        return ds["imported.program"].values.astype(str) != ""
-    base = json.loads(ds.attrs.get("base", "{}"))
-    return np.full(ds.sizes["experiment"], bool(base.get("imported.program")))
+def noise_free_ranks(ds: xr.Dataset, converged: float) -> np.ndarray:
+    """Of which experiments the noise-free fit may be compared, bool, shape (experiment,).
+
+    It must have converged, unless an import does not say it or `converged` is 0.
+    """
+    return (noise_free_status(ds) == Status.CONVERGED) | imported(ds) | (converged == 0)

@@ -3,19 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 
-from sweep.errors import ConfigError
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import residual_of
-from sweep.statistics.variance import is_usable
 
 
-def residual_covariance(ds: xr.Dataset, experiment: int) -> tuple[np.ndarray, np.ndarray]:
+def residual_covariance(experiment: ExperimentView) -> tuple[np.ndarray, np.ndarray]:
     """Covariances over the kept pixels of the residuals of different realisations.
-
-    Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
 
     Returns:
         Numbers of the usable realisations, shape (realisation,), and cov Q + cov U of each two,
@@ -25,15 +19,13 @@ def residual_covariance(ds: xr.Dataset, experiment: int) -> tuple[np.ndarray, np
         ConfigError: there is no usable fit with noise, or the residual maps cannot be had, see
             `sweep.statistics.recovered.residual_of`.
     """
-    numbers = ds["realisation"].values
-    usable = is_usable(ds["status"].values[experiment]) & (numbers >= 0)
-    if not usable.any():
-        label = str(ds["identity"].values[experiment])[:8]
-        raise ConfigError(f"experiment {label}: no usable fit")
-    maps = residual_of(ds, experiment, numbers[usable].tolist())
+    numbers = experiment.noisy
+    if not numbers.size:
+        raise experiment.missing("no usable fit")
+    maps = residual_of(experiment, numbers.tolist())
     maps = maps - maps.mean(axis=-1, keepdims=True)
     flat = maps.reshape(len(maps), -1)
-    return numbers[usable], flat @ flat.T / maps.shape[-1]
+    return numbers, flat @ flat.T / maps.shape[-1]
 
 
 class Shares(NamedTuple):

@@ -15,7 +15,6 @@ import jax
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
@@ -23,6 +22,7 @@ from sweep.problem import NLL_TO_COVARIANCE, held_by_box, penalty
 from sweep.problem.derivatives import TRIANGLE, derivatives
 from sweep.problem.prior import curvature
 from sweep.problem.sed import coordinates
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
 from sweep.types import PARAMETERS, Parameter
 
@@ -34,9 +34,7 @@ _AT_A_TIME = 512
 _derivatives = jax.jit(derivatives)
 
 
-def parameter_errors(
-    ds: xr.Dataset, experiment: int, realisation: int
-) -> dict[Parameter, np.ndarray]:
+def parameter_errors(experiment: ExperimentView, realisation: int) -> dict[Parameter, np.ndarray]:
     """Marginal standard deviation of every cluster of a recorded fit.
 
     A cluster at an end of its box that pushes outwards has no symmetric error, and a fixed one has
@@ -46,8 +44,7 @@ def parameter_errors(
     NaN.
 
     Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
+        experiment: the experiment.
         realisation: its number, -1 for the noise-free fit.
 
     Returns:
@@ -57,7 +54,7 @@ def parameter_errors(
         ConfigError: the two parameters with fewer clusters have more than `MOST_CLUSTERS`
             together; or as `sweep.statistics.fitted.fitted`.
     """
-    return errors_of(fitted(ds, experiment, realisation))
+    return errors_of(fitted(experiment, realisation))
 
 
 @jax_session()

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import healpy as hp
 import numpy as np
-import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.quantities.base import unit_symbol
 from sweep.quantities.table import VARIABLES
 from sweep.statistics.curvature import parameter_errors
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.maps import (
     cluster_maps,
     cmb_maps,
@@ -67,7 +67,7 @@ class Written:
     left_out: dict[str, str]
 
 
-def write_fits(ds: xr.Dataset, experiment: int, realisation: int, folder: str | Path) -> Written:
+def write_fits(experiment: ExperimentView, realisation: int, folder: str | Path) -> Written:
     """Write the maps of an experiment: RING, Galactic, COSMO, UNSEEN outside the mask.
 
     `clusters.fits` has the labels of every parameter; `parameters.fits` the fitted parameters of
@@ -79,8 +79,7 @@ def write_fits(ds: xr.Dataset, experiment: int, realisation: int, folder: str | 
     there is no noise that a mean has left.
 
     Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
+        experiment: the experiment.
         realisation: number of the realisation that parameters and CMB are of.
         folder: where to write; made if needed. Files that are there are written over.
 
@@ -88,11 +87,11 @@ def write_fits(ds: xr.Dataset, experiment: int, realisation: int, folder: str | 
         ConfigError: the store has none of them, or a file cannot be written.
     """
     parts: dict[str, tuple[str, Callable[[], _Part]]] = {
-        "clusters": ("clusters", lambda: _clusters(ds, experiment)),
-        "parameters": ("parameters", lambda: _parameters(ds, experiment, realisation)),
-        "parameter errors": ("parameters", lambda: _errors(ds, experiment, realisation)),
-        "cmb": ("cmb", lambda: _cmb(ds, experiment, realisation)),
-        "residuals": ("residuals", lambda: _residuals(ds, experiment)),
+        "clusters": ("clusters", lambda: _clusters(experiment)),
+        "parameters": ("parameters", lambda: _parameters(experiment, realisation)),
+        "parameter errors": ("parameters", lambda: _errors(experiment, realisation)),
+        "cmb": ("cmb", lambda: _cmb(experiment, realisation)),
+        "residuals": ("residuals", lambda: _residuals(experiment)),
     }
     files: dict[str, list[_Part]] = {}
     left_out: dict[str, str] = {}
@@ -105,14 +104,14 @@ def write_fits(ds: xr.Dataset, experiment: int, realisation: int, folder: str | 
         raise ConfigError(next(iter(left_out.values())))
     about: list[Card] = [
         ("POLCCONV", "COSMO", "HEALPix convention of the sign of U"),
-        ("EXPERIM", str(ds["identity"].values[experiment])[:16], "experiment of the store"),
+        ("EXPERIM", experiment.identity[:16], "experiment of the store"),
     ]
     written = [_write(Path(folder) / f"{name}.fits", f, about) for name, f in files.items()]
     return Written(written, left_out)
 
 
-def _clusters(ds: xr.Dataset, experiment: int) -> _Part:
-    labels = cluster_maps(ds, experiment)
+def _clusters(experiment: ExperimentView) -> _Part:
+    labels = cluster_maps(experiment)
     return _Part(
         {
             p.upper(): Column(labels[p], "", f"label of the {_WORDS[p]} cluster, from 0 on")
@@ -121,14 +120,14 @@ def _clusters(ds: xr.Dataset, experiment: int) -> _Part:
     )
 
 
-def _parameters(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
-    fitted = parameter_maps(ds, experiment, realisation)
+def _parameters(experiment: ExperimentView, realisation: int) -> _Part:
+    fitted = parameter_maps(experiment, realisation)
     columns = {p.upper(): Column(fitted[p], _UNITS[p], f"fitted {_WORDS[p]}") for p in PARAMETERS}
-    return _Part(columns, _of_one_fit(ds, experiment, realisation))
+    return _Part(columns, _of_one_fit(experiment, realisation))
 
 
-def _errors(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
-    errors = on_pixels(ds, experiment, parameter_errors(ds, experiment, realisation))
+def _errors(experiment: ExperimentView, realisation: int) -> _Part:
+    errors = on_pixels(experiment, parameter_errors(experiment, realisation))
     meaning = "standard deviation of the {}, from the curvature of the likelihood"
     return _Part(
         {
@@ -138,22 +137,22 @@ def _errors(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
     )
 
 
-def _cmb(ds: xr.Dataset, experiment: int, realisation: int) -> _Part:
-    maps = cmb_maps(ds, experiment, realisation)
-    return _Part(_stokes("", maps, "recovered CMB"), _of_one_fit(ds, experiment, realisation))
+def _cmb(experiment: ExperimentView, realisation: int) -> _Part:
+    maps = cmb_maps(experiment, realisation)
+    return _Part(_stokes("", maps, "recovered CMB"), _of_one_fit(experiment, realisation))
 
 
-def _of_one_fit(ds: xr.Dataset, experiment: int, realisation: int) -> tuple[Card, ...]:
-    one = ds["status"].isel(experiment=experiment, realisation=ds["realisation"] == realisation)
-    status = Status(int(one.values[0])).name.lower()
+def _of_one_fit(experiment: ExperimentView, realisation: int) -> tuple[Card, ...]:
+    one = experiment.stored.sel(realisation=realisation)
+    status = Status(one["status"].item()).name.lower()
     return (
         ("REALISAT", realisation, "number of this realisation; -1: without noise"),
         ("STATUS", status, "how its fit ended"),
     )
 
 
-def _residuals(ds: xr.Dataset, experiment: int) -> _Part:
-    found = residual_maps(ds, experiment)
+def _residuals(experiment: ExperimentView) -> _Part:
+    found = residual_maps(experiment)
     count = found.realisations
     mean = f"mean of {count} realisations of recovered minus true CMB, holds 1/{count} of the noise"
     spread = "standard deviation over realisations, n - 1 in the denominator"

@@ -13,7 +13,7 @@ from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
 from sweep.problem import Prior, SpectralProblem, observe
 from sweep.problem.cells import Rows
-from sweep.statistics.configurations import configuration
+from sweep.statistics.experiment import ExperimentView
 from sweep.types import PARAMETERS, Params, Status
 
 
@@ -38,20 +38,19 @@ class Fitted:
 
 
 @jax_session()
-def fitted(ds: xr.Dataset, experiment: int, realisation: int) -> Fitted:
+def fitted(experiment: ExperimentView, realisation: int) -> Fitted:
     """Build the likelihood of an experiment again, at the recorded parameters of a realisation.
 
     Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
+        experiment: the experiment.
         realisation: its number, -1 for the noise-free fit.
 
     Raises:
         ConfigError: parameters were not kept, the fit is not recorded or not usable, or a file
             that the experiment was made from is gone or has changed.
     """
-    one = recorded(ds, experiment, realisation)
-    setup = build(configuration(ds, experiment))
+    one = recorded(experiment, realisation)
+    setup = build(experiment.configuration)
     counts: dict[Any, int] = dict(setup.counts)
     problem, maps = _double((setup.problem, setup.maps((realisation,))[0]))
     bounds = setup.bounds
@@ -65,29 +64,28 @@ def fitted(ds: xr.Dataset, experiment: int, realisation: int) -> Fitted:
     return Fitted(problem, jax.jit(observe)(problem, maps).rows, params, low, high, prior)
 
 
-def recorded(ds: xr.Dataset, experiment: int, realisation: int) -> xr.Dataset:
+def recorded(experiment: ExperimentView, realisation: int) -> xr.Dataset:
     """What the store says of one usable fit whose parameters it kept.
 
     Raises:
         ConfigError: as `fitted`.
     """
-    label = str(ds["identity"].values[experiment])[:8]
-    if not all(p in ds for p in PARAMETERS):
-        raise ConfigError(
-            f"experiment {label}: parameters were not kept; run it into another store with "
-            "store.parameters=true"
+    stored = experiment.stored
+    if not all(p in stored for p in PARAMETERS):
+        raise experiment.missing(
+            "parameters were not kept; run it into another store with store.parameters=true"
         )
-    known = ds["realisation"].values
+    known = stored["realisation"].values
     if realisation not in known:
         raise ConfigError(
             f"realisation {realisation}: not in the store; choose from "
             f"{', '.join(str(n) for n in known)}"
         )
-    one = ds.isel(experiment=experiment).sel(realisation=realisation)
+    one = stored.sel(realisation=realisation)
     status = Status(one["status"].item())
     if not status.usable or not np.isfinite(one["beta_dust"].values[0]):
-        raise ConfigError(
-            f"experiment {label}: the fit of realisation {realisation} is {status.name.lower()}; "
+        raise experiment.missing(
+            f"the fit of realisation {realisation} is {status.name.lower()}; "
             "choose one that is usable"
         )
     return one

@@ -11,13 +11,13 @@ import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NEEDED, Estimator
-from sweep.statistics.candidates import APART, CONVERGED, imported, in_common, rankable
+from sweep.statistics.candidates import APART, CONVERGED, in_common, rankable
 from sweep.statistics.common_variance import Shares, residual_covariance, shares
 from sweep.statistics.comparison_groups import comparison_groups
+from sweep.statistics.dataset import imported, is_usable, noise_free_status
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.moments import Moments
-from sweep.statistics.residuals import reason
 from sweep.statistics.summary import settings, summary
-from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
 from sweep.types import Status
 
@@ -125,12 +125,12 @@ class _Parts:
         self._covariances: dict[int, tuple[np.ndarray, np.ndarray] | str] = {}
         for i in range(len(ranks)):
             if ranks[i] and estimator != "noise_free":
-                self._covariances[i] = _covariance(ds, i)
+                self._covariances[i] = _covariance(ExperimentView(ds, i))
             done()
         slot = numbers == NOISELESS
         free = np.full(len(ranks), np.nan)
         if slot.any():
-            ended = status[:, slot][:, 0]
+            ended = noise_free_status(ds)
             kept = is_usable(ended) if converged == 0 else ended == Status.CONVERGED
             kept |= imported(ds) & is_usable(ended)
             free = np.where(kept, ds["residual_variance"].values[:, slot][:, 0], np.nan)
@@ -171,11 +171,11 @@ class _Parts:
         return shares(known[1][np.ix_(here, here)])
 
 
-def _covariance(ds: xr.Dataset, experiment: int) -> tuple[np.ndarray, np.ndarray] | str:
+def _covariance(experiment: ExperimentView) -> tuple[np.ndarray, np.ndarray] | str:
     try:
-        return residual_covariance(ds, experiment)
+        return residual_covariance(experiment)
     except ConfigError as error:
-        return reason(error)
+        return error.reason
 
 
 def _rows(table: Any, parts: _Parts, side: _Side) -> Any:

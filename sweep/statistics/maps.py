@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import healpy as hp
 import numpy as np
-import xarray as xr
 
-from sweep.errors import ConfigError
-from sweep.statistics.configurations import configuration, imported_settings
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import kept_pixels, recovered_cmb, residual_of
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Parameter, Status
+from sweep.types import PARAMETERS, Parameter
 
 Map = np.ndarray
 """float64, shape (npix,) or (stokes, npix)."""
@@ -69,7 +67,7 @@ def sphere(values: np.ndarray, pixels: np.ndarray, nside: int) -> Map:
     return full
 
 
-def cluster_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]:
+def cluster_maps(experiment: ExperimentView) -> dict[Parameter, Map]:
     """Labels of the clusters of every parameter, from 0 on, each of shape (npix,).
 
     Raises:
@@ -77,15 +75,15 @@ def cluster_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]:
     """
     from sweep.assemble.clusters import build_clusters  # imports jax
 
-    clusters = build_clusters(configuration(ds, experiment))
+    clusters = build_clusters(experiment.configuration)
     labels: dict[Parameter, np.ndarray] = {
         p: np.arange(getattr(clusters, p).count) for p in PARAMETERS
     }
-    return on_pixels(ds, experiment, labels)
+    return on_pixels(experiment, labels)
 
 
 def on_pixels(
-    ds: xr.Dataset, experiment: int, values: dict[Parameter, np.ndarray]
+    experiment: ExperimentView, values: dict[Parameter, np.ndarray]
 ) -> dict[Parameter, Map]:
     """A number for every cluster, shape (cluster,), put on the sphere, each of shape (npix,).
 
@@ -95,7 +93,7 @@ def on_pixels(
     from sweep.assemble.clusters import build_clusters  # imports jax
     from sweep.assemble.data import build_mask  # imports jax
 
-    conf = configuration(ds, experiment)
+    conf = experiment.configuration
     mask, clusters = build_mask(conf), build_clusters(conf)
     return {
         p: sphere(v[getattr(clusters, p).labels], mask.pixels, conf.sky.nside)
@@ -103,7 +101,7 @@ def on_pixels(
     }
 
 
-def parameter_maps(ds: xr.Dataset, experiment: int, realisation: int) -> dict[Parameter, Map]:
+def parameter_maps(experiment: ExperimentView, realisation: int) -> dict[Parameter, Map]:
     """Fitted spectral parameters, temp_dust in K, each of shape (npix,).
 
     Raises:
@@ -111,11 +109,11 @@ def parameter_maps(ds: xr.Dataset, experiment: int, realisation: int) -> dict[Pa
     """
     from sweep.statistics.fitted import recorded  # imports jax
 
-    one = recorded(ds, experiment, realisation)
-    return on_pixels(ds, experiment, {p: one[p].values for p in PARAMETERS})
+    one = recorded(experiment, realisation)
+    return on_pixels(experiment, {p: one[p].values for p in PARAMETERS})
 
 
-def true_parameter_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]:
+def true_parameter_maps(experiment: ExperimentView) -> dict[Parameter, Map]:
     """Spectral parameters of the input sky, each of shape (npix,); empty where it has none.
 
     Raises:
@@ -123,7 +121,7 @@ def true_parameter_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]
     """
     from sweep.assemble.data import build_mask, build_sky  # imports jax
 
-    conf = configuration(ds, experiment)
+    conf = experiment.configuration
     truth, mask = build_sky(conf).truth, build_mask(conf)
     return {
         p: sphere(truth[p][mask.pixels], mask.pixels, conf.sky.nside)
@@ -132,34 +130,30 @@ def true_parameter_maps(ds: xr.Dataset, experiment: int) -> dict[Parameter, Map]
     }
 
 
-def cmb_maps(ds: xr.Dataset, experiment: int, realisation: int) -> Map:
+def cmb_maps(experiment: ExperimentView, realisation: int) -> Map:
     """Recovered CMB of one realisation, uK_CMB, shape (stokes, npix).
 
     Raises:
         ConfigError: as `recovered_cmb`.
     """
-    (cmb,) = recovered_cmb(ds, experiment, [realisation])
-    imported = imported_settings(ds, experiment)
-    nside = int(imported["sky.nside"]) if imported else configuration(ds, experiment).sky.nside
-    return sphere(cmb, kept_pixels(ds, experiment), nside)
+    (cmb,) = recovered_cmb(experiment, [realisation])
+    imported = experiment.imported_settings
+    nside = int(imported["sky.nside"]) if imported else experiment.configuration.sky.nside
+    return sphere(cmb, kept_pixels(experiment), nside)
 
 
-def residual_maps(ds: xr.Dataset, experiment: int) -> ResidualMaps:
+def residual_maps(experiment: ExperimentView) -> ResidualMaps:
     """Total, systematic and statistical residual over the usable realisations.
 
     Raises:
         ConfigError: there is no usable noisy fit, or as `recovered_cmb`.
     """
-    one = ds.isel(experiment=experiment)
-    usable = np.isin(one["status"].values, [s for s in Status if s.usable])
-    numbers = [int(n) for n in one["realisation"].values[usable]]
-    noisy = [n for n in numbers if n != NOISELESS]
+    noisy = experiment.noisy.tolist()
     if not noisy:
-        label = str(ds["identity"].values[experiment])[:8]
-        raise ConfigError(f"experiment {label}: no usable fit of a realisation with noise")
-    residual = residual_of(ds, experiment, noisy)
+        raise experiment.missing("no usable fit of a realisation with noise")
+    residual = residual_of(experiment, noisy)
     count, mean = len(noisy), residual.mean(axis=0)
-    noiseless = residual_of(ds, experiment, [NOISELESS])[0] if NOISELESS in numbers else None
+    noiseless = residual_of(experiment, [NOISELESS])[0] if experiment.has_noiseless else None
     centre, degrees = (mean, count - 1) if noiseless is None else (noiseless, count)
     scatter = residual - centre
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -168,8 +162,8 @@ def residual_maps(ds: xr.Dataset, experiment: int) -> ResidualMaps:
     # the mean holds 1/R of the noise
     systematic = _variance(centre) - (noise / count if noiseless is None else 0.0)
     return ResidualMaps(
-        nside=configuration(ds, experiment).sky.nside,
-        pixels=kept_pixels(ds, experiment),
+        nside=experiment.configuration.sky.nside,
+        pixels=kept_pixels(experiment),
         realisations=count,
         mean=mean,
         noiseless=noiseless,

@@ -23,6 +23,7 @@ from sweep.problem.cells import Rows
 from sweep.problem.derivatives import derivatives, row_values
 from sweep.problem.sed import coordinates
 from sweep.solvers.newton.system import total
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted, recorded
 from sweep.types import NOT_ATTEMPTED, PARAMETERS, Params, Status
 
@@ -51,8 +52,7 @@ class Check(NamedTuple):
 
 
 def perturbations(
-    ds: xr.Dataset,
-    experiment: int,
+    experiment: ExperimentView,
     realisation: int = 0,
     scales: Sequence[float] = (1e-3, 1e-4),
     steps: int = 100,
@@ -63,8 +63,7 @@ def perturbations(
     number, to temp_dust in K. A cluster that would leave its box stays at its end.
 
     Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
+        experiment: the experiment.
         realisation: its number, -1 for the noise-free fit.
         scales: sizes of a step.
         steps: from first to last shift, even: they go from -steps/2 to +steps/2.
@@ -84,11 +83,11 @@ def perturbations(
         raise ConfigError(f"steps = {steps}: must be even and at least 2, half to each side")
     if not scales or min(scales) <= 0:
         raise ConfigError(f"scales = {tuple(scales)}: must be positive, e.g. 0.001")
-    one = recorded(ds, experiment, realisation)
-    found = about(fitted(ds, experiment, realisation), scales, steps)
+    one = recorded(experiment, realisation)
+    found = about(fitted(experiment, realisation), scales, steps)
     fit = ("nll", "gradient_norm", "scan_certified", "jumps", "unconstrained")
     return found.assign_attrs(
-        experiment=str(ds["identity"].values[experiment])[:8],
+        experiment=experiment.label,
         realisation=realisation,
         status=Status(one["status"].item()).name.lower(),
         **{name: one[name].item() for name in fit},

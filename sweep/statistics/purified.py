@@ -8,14 +8,12 @@ analyses do.
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.estimators import NAMES, NEEDED, Estimator
-from sweep.statistics.configurations import configuration
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.residuals import Spectra
-from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
 
 _BB = 3
@@ -23,8 +21,7 @@ _BB = 3
 
 
 def purified_spectra(
-    ds: xr.Dataset,
-    experiment: int,
+    experiment: ExperimentView,
     estimator: Estimator,
     *,
     width: int = 4,
@@ -33,8 +30,7 @@ def purified_spectra(
     """Purified and decoupled BB power of the residuals of an experiment.
 
     Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
+        experiment: the experiment.
         estimator: of the systematic part.
         width: multipoles in a band.
         apodisation: degrees over which the mask falls to zero inside its edge.
@@ -45,21 +41,18 @@ def purified_spectra(
     Raises:
         ConfigError: as `purified_power` and `recovered_cmb`, or there are too few realisations.
     """
-    one = ds.isel(experiment=experiment)
-    usable = is_usable(one["status"].values)
-    numbers = [int(n) for n in one["realisation"].values[usable]]
-    noisy = [n for n in numbers if n != NOISELESS]
+    noisy = experiment.noisy.tolist()
     noiseless = estimator == "noise_free"
-    if noiseless and NOISELESS not in numbers:
+    if noiseless and not experiment.has_noiseless:
         raise ConfigError("no usable noise-free fit: run with noise.noiseless=true")
     if len(noisy) < NEEDED[estimator]:
         raise ConfigError(
             f"{len(noisy)} usable realisations; purified spectra by the {NAMES[estimator]} "
             f"estimate need {NEEDED[estimator]}"
         )
-    residual = residual_of(ds, experiment, noisy)
-    centre = residual_of(ds, experiment, [NOISELESS])[0] if noiseless else residual.mean(axis=0)
-    nside, pixels = configuration(ds, experiment).sky.nside, kept_pixels(ds, experiment)
+    residual = residual_of(experiment, noisy)
+    centre = residual_of(experiment, [NOISELESS])[0] if noiseless else residual.mean(axis=0)
+    nside, pixels = experiment.configuration.sky.nside, kept_pixels(experiment)
     maps = np.concatenate([residual, residual - centre, centre[None]])
     ell, power = purified_power(maps, nside, pixels, width, apodisation)
     count = len(noisy)

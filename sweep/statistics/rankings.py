@@ -4,19 +4,19 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sweep.cache import Cache
-from sweep.config.compose import compose
+from sweep.cache import Cache, usual_folder
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, NEEDED, Estimator
-from sweep.statistics.candidates import APART, ROUNDING, ROUNDING_USUAL, imported, in_common
+from sweep.statistics.candidates import APART, ROUNDING, ROUNDING_USUAL, in_common, noise_free_ranks
+from sweep.statistics.dataset import is_usable, noisy_part
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.moments import Moments
-from sweep.statistics.residuals import Residuals, read_residuals, reason
+from sweep.statistics.residuals import Residuals, read_residuals
 from sweep.statistics.tensor_ratio import (
     NUMBERS,
     Templates,
@@ -26,9 +26,6 @@ from sweep.statistics.tensor_ratio import (
     templates,
     tensor_ratio,
 )
-from sweep.statistics.variance import is_usable
-from sweep.store import NOISELESS
-from sweep.types import Status
 
 _IN_MEMORY = 32
 """Experiments whose coefficients are kept; others are read again where they are needed again."""
@@ -59,7 +56,7 @@ class Means:
     """A number that every fit has; an experiment is ranked by its mean over realisations."""
 
     def __init__(self, ds: xr.Dataset, metric: str) -> None:
-        noisy = ds.isel(realisation=ds["realisation"].values >= 0)
+        noisy = noisy_part(ds)
         self._realisations = noisy["realisation"].values
         usable = is_usable(noisy["status"].values)
         self._numbers = noisy[metric].values if metric in noisy else np.full(usable.shape, np.nan)
@@ -137,8 +134,7 @@ class Ratios:
         self._ds, self._metric, self._asked, self._done = ds, metric, estimator, done
         numbers = ds["realisation"].values
         self._realisations = numbers[numbers >= 0]
-        ended = ds["status"].values[:, numbers == NOISELESS] == Status.CONVERGED
-        self._converged = ended.any(axis=1) | imported(ds) | (converged == 0)
+        self._converged = noise_free_ranks(ds, converged)
         self._read: OrderedDict[int, Residuals] = OrderedDict()
         self._ratios: dict[tuple[int, Estimator, bytes], dict[str, float] | str] = {}
         self._known: dict[tuple[int, Estimator, bytes], np.ndarray] = {}
@@ -163,7 +159,7 @@ class Ratios:
                     if not residuals.missing(estimator):
                         self._ratio(i, residuals.realisations, estimator)
             except ConfigError as error:
-                left_out[reason(error)] += 1
+                left_out[error.reason] += 1
             self._done()
         fields = [self._attempt(owned, estimator, parts) for estimator in tries]
         whole = [one for one in fields if len(one.members) == len(owned)]
@@ -261,7 +257,7 @@ class Ratios:
                 found = tensor_ratio(residuals, templates_of(residuals), estimator)
                 self._ratios[key] = {name: getattr(found, name) for name in NUMBERS}
             except ConfigError as error:
-                self._ratios[key] = reason(error)
+                self._ratios[key] = error.reason
         return self._ratios[key]
 
     def _drawn(self, one: int, on: np.ndarray, estimator: Estimator | None) -> np.ndarray:
@@ -275,7 +271,7 @@ class Ratios:
         if one in self._read:
             self._read.move_to_end(one)
         else:
-            found = read_residuals(self._ds, one)
+            found = read_residuals(ExperimentView(self._ds, one))
             self._read[one] = found if self._converged[one] else replace(found, noiseless=None)
             if len(self._read) > _IN_MEMORY:
                 self._read.popitem(last=False)
@@ -310,7 +306,7 @@ def templates_of(residuals: Residuals) -> Templates:
 
 @lru_cache(maxsize=8)
 def _templates(nside: int) -> Templates:
-    return templates(nside, Cache(Path(str(compose([]).store.cache))))
+    return templates(nside, Cache(usual_folder()))
 
 
 def metric_of(ratio: TensorRatio, metric: str) -> float:

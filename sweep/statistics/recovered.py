@@ -12,38 +12,33 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
-from sweep.statistics.configurations import configuration
+from sweep.statistics.experiment import ExperimentView
 from sweep.types import PARAMETERS, Status
 
 
-def kept_pixels(ds: xr.Dataset, experiment: int) -> np.ndarray:
+def kept_pixels(experiment: ExperimentView) -> np.ndarray:
     """RING indices of the pixels that an experiment fitted, int64, shape (pixel,).
-
-    Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
 
     Raises:
         ConfigError: a file that the experiment was made from is gone or has changed.
     """
-    if "cmb" in ds:
-        there = np.isfinite(ds["cmb"].isel(experiment=experiment).values).any(axis=(0, 1))
+    stored = experiment.stored
+    if "cmb" in stored:
+        there = np.isfinite(stored["cmb"].values).any(axis=(0, 1))
         if there.any():
-            return ds["healpix_index"].values[there]
+            return stored["healpix_index"].values[there]
     from sweep.assemble.data import build_mask  # imports jax
 
-    return build_mask(configuration(ds, experiment)).pixels
+    return build_mask(experiment.configuration).pixels
 
 
 @jax_session()
-def recovered_cmb(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) -> np.ndarray:
+def recovered_cmb(experiment: ExperimentView, realisations: Sequence[int]) -> np.ndarray:
     """Recovered CMB of some realisations of an experiment.
 
     Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
+        experiment: the experiment.
         realisations: their numbers, -1 for the noise-free fit; all must be recorded and usable.
 
     Returns:
@@ -53,12 +48,12 @@ def recovered_cmb(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) 
         ConfigError: neither maps nor parameters were kept, one of the fits is not there, or a
             file that the experiment was made from is gone or has changed.
     """
-    one = ds.isel(experiment=experiment).sel(realisation=list(realisations))
+    one = experiment.stored.sel(realisation=list(realisations))
     stored = _stored(one)
-    return stored[0] if stored is not None else _again(ds, experiment, one)
+    return stored[0] if stored is not None else _again(experiment, one)
 
 
-def residual_of(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) -> np.ndarray:
+def residual_of(experiment: ExperimentView, realisations: Sequence[int]) -> np.ndarray:
     """Recovered minus true CMB, as `recovered_cmb`.
 
     Raises:
@@ -66,9 +61,9 @@ def residual_of(ds: xr.Dataset, experiment: int, realisations: Sequence[int]) ->
     """
     from sweep.assemble.data import build_sky  # imports jax
 
-    sky = build_sky(configuration(ds, experiment))
-    truth = sky.cmb[:, kept_pixels(ds, experiment)]
-    return recovered_cmb(ds, experiment, realisations) - truth
+    sky = build_sky(experiment.configuration)
+    truth = sky.cmb[:, kept_pixels(experiment)]
+    return recovered_cmb(experiment, realisations) - truth
 
 
 def _stored(one: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
@@ -83,21 +78,20 @@ def _stored(one: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
     return cmb[..., there].astype(np.float64), one["healpix_index"].values[there]
 
 
-def _again(ds: xr.Dataset, experiment: int, one: xr.Dataset) -> np.ndarray:
-    label = str(ds["identity"].values[experiment])[:8]
+def _again(experiment: ExperimentView, one: xr.Dataset) -> np.ndarray:
     recorded = np.all(one["status"].values != Status.PENDING)
     kept = all(p in one and np.isfinite(one[p].values[:, 0]).all() for p in PARAMETERS)
     if recorded and not kept:
-        raise ConfigError(
-            f"experiment {label}: neither maps nor parameters were kept; run it into another store "
-            "with store.parameters=true or store.maps=float32"
+        raise experiment.missing(
+            "neither maps nor parameters were kept; run it into another store with "
+            "store.parameters=true or store.maps=float32"
         )
     from sweep.assemble.setup import build  # imports jax
 
-    setup = build(configuration(ds, experiment))
+    setup = build(experiment.configuration)
     numbers = [int(n) for n in one["realisation"].values]
     if not recorded:
-        raise ConfigError(f"experiment {label}: a fit of realisations {numbers} is not recorded")
+        raise experiment.missing(f"a fit of realisations {numbers} is not recorded")
     values = {p: one[p].values[:, : setup.counts[p]] for p in PARAMETERS}
 
     # as long as in the fit, so that experiments of a store share a compiled program

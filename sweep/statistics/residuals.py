@@ -7,7 +7,6 @@ of that bias. They do not estimate the same: the noise-free fit does not see wha
 fit on average, see docs/science.md, so that experiments are compared by one of them only.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,18 +15,15 @@ from typing import Literal, get_args
 import numpy as np
 import xarray as xr
 
-from sweep.errors import ConfigError
+from sweep.errors import MissingError
 from sweep.estimators import NAMES, NEEDED, Estimator
 from sweep.spectra import harmonics, power
-from sweep.statistics.configurations import configuration
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import kept_pixels, residual_of
-from sweep.statistics.variance import is_usable
 from sweep.store import NOISELESS
 
 Field = Literal["E", "B"]
 FIELDS: tuple[Field, ...] = get_args(Field)
-
-_LABEL = re.compile(r"^(experiment )?[0-9a-f]{8}: ")
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class Residuals:
             ConfigError: there are too few realisations, or there is no noise-free fit.
         """
         if missing := self.missing(estimator):
-            raise ConfigError(f"{self.label}: {missing}")
+            raise MissingError(self.label, missing)
         count = len(self.realisations)
         weights = np.ones(count) if weights is None else np.asarray(weights, float)
         share = weights / weights.sum(axis=-1, keepdims=True)
@@ -127,41 +123,32 @@ class Residuals:
         return replace(self, realisations=self.realisations[kept], alms=self.alms[kept])
 
 
-def read_residuals(ds: xr.Dataset, experiment: int, field: Field = "B") -> Residuals:
+def read_residuals(experiment: ExperimentView, field: Field = "B") -> Residuals:
     """Residuals of one experiment: what workers kept, else of the maps, see `recovered_cmb`.
 
     Args:
-        ds: what `sweep.open` returns.
-        experiment: its position in `ds`.
+        experiment: the experiment.
         field: E or B.
 
     Raises:
         ConfigError: there is no usable fit; or coefficients were not kept (`store.spectra=alm`)
             and maps cannot be had, as `recovered_cmb` says.
     """
-    label = str(ds["identity"].values[experiment])[:8]
-    one = ds.isel(experiment=experiment)
-    usable = is_usable(one["status"].values)
-    one = one.isel(realisation=usable)
-    if not usable.any():
-        raise ConfigError(f"experiment {label}: no usable fit")
+    numbers = experiment.realisations
+    if not numbers.size:
+        raise experiment.missing("no usable fit")
+    one = experiment.stored.sel(realisation=numbers)
     alms = _kept_alms(one, field)
     if not len(alms):
-        alms = _alms_of_maps(one, ds, experiment, field)
-    numbers = one["realisation"].values
+        alms = _alms_of_maps(experiment, field)
     noiseless = alms[numbers == NOISELESS]
     return Residuals(
-        label=label,
+        label=experiment.label,
         sky_fraction=float(one["sky_fraction"].values[0]),
         realisations=numbers[numbers >= 0],
         alms=alms[numbers >= 0],
         noiseless=noiseless[0] if len(noiseless) else None,
     )
-
-
-def reason(error: ConfigError) -> str:
-    """Why an experiment has no residuals, without its label: to count those of a kind."""
-    return _LABEL.sub("", str(error))
 
 
 def _kept_alms(one: xr.Dataset, field: Field) -> np.ndarray:
@@ -175,8 +162,7 @@ def _kept_alms(one: xr.Dataset, field: Field) -> np.ndarray:
     return alms[:, width].astype(np.complex128)
 
 
-def _alms_of_maps(one: xr.Dataset, ds: xr.Dataset, experiment: int, field: Field) -> np.ndarray:
-    numbers = [int(n) for n in one["realisation"].values]
-    residual = residual_of(ds, experiment, numbers)
-    nside = configuration(ds, experiment).sky.nside
-    return harmonics(residual, nside, kept_pixels(ds, experiment))[:, FIELDS.index(field)]
+def _alms_of_maps(experiment: ExperimentView, field: Field) -> np.ndarray:
+    residual = residual_of(experiment, experiment.realisations.tolist())
+    nside = experiment.configuration.sky.nside
+    return harmonics(residual, nside, kept_pixels(experiment))[:, FIELDS.index(field)]

@@ -8,9 +8,10 @@ import xarray as xr
 
 from sweep.quantities.base import SUFFIXES
 from sweep.quantities.table import COLUMNS
+from sweep.statistics.dataset import is_usable, labels_of, noisy_part
 from sweep.statistics.moments import Moments
 from sweep.statistics.suspects import suspects
-from sweep.statistics.variance import is_usable, statistics
+from sweep.statistics.variance import statistics
 from sweep.types import NOT_ATTEMPTED, Status
 
 
@@ -32,11 +33,11 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
         `attrs["settings"]` names the columns that are settings.
     """
     ds = ds.assign(status=ds["status"].compute())  # every statistic asks for it
-    noisy = ds.isel(realisation=ds["realisation"].values >= 0)
+    noisy = noisy_part(ds)
     status = noisy["status"].values
     usable = is_usable(status)
     table = pd.DataFrame({key: noisy[key].values for key in settings(noisy)})
-    table["experiment"] = [identity[:8] for identity in noisy["identity"].values]
+    table["experiment"] = labels_of(noisy)
     table["realisations"] = np.sum(status != Status.PENDING, axis=1)
     table["usable"] = np.sum(usable, axis=1)
     table["unusable"] = table["realisations"] - table["usable"]

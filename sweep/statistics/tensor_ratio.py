@@ -20,7 +20,7 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import brentq
 
 from sweep.cache import Cache
-from sweep.errors import ConfigError
+from sweep.errors import ConfigError, MissingError
 from sweep.estimators import Estimator
 from sweep.sky.cmb import PLANCK_2018, Cosmology, cmb_spectra
 from sweep.spectra import multipoles
@@ -200,7 +200,7 @@ def bootstrap(
     """
     count = len(residuals.realisations)
     if count < 2:
-        raise ConfigError(f"{residuals.label}: errors need two realisations, there is {count}")
+        raise MissingError(residuals.label, f"errors need two realisations, there is {count}")
     rng = np.random.default_rng(seed)
     drawn = rng.integers(count, size=(draws, count))
     weights = np.stack([np.bincount(each, minlength=count) for each in drawn])

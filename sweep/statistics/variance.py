@@ -14,18 +14,12 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
+from sweep.statistics.dataset import is_usable, noisy_part
 from sweep.statistics.moments import Moments
 from sweep.types import NOT_ATTEMPTED, Status
 
-_USABLE = [s for s in Status if s.usable]
-
 STATISTICS = ("mean", "standard_error", "variance", "variance_error", "usable", "unusable")
 _COUNTS = ("usable", "unusable")
-
-
-def is_usable(status: Any) -> Any:
-    """Which fits statistics may use: an array of status codes in, one of bool out."""
-    return status.isin(_USABLE) if isinstance(status, xr.DataArray) else np.isin(status, _USABLE)
 
 
 def statistics(ds: xr.Dataset, variable: str = "cmb_variance") -> xr.Dataset:
@@ -97,8 +91,7 @@ def _noisy(ds: xr.Dataset, variable: str) -> xr.Dataset:
     if variable not in ds or set(ds[variable].dims) != {"experiment", "realisation"}:
         known = [str(n) for n, v in ds.items() if v.dims == ds["status"].dims and n != "status"]
         raise ConfigError(f"unknown variable {variable!r}; choose from {', '.join(known)}")
-    noisy = ds[[variable, "status"]].isel(realisation=ds["realisation"].values >= 0)
-    noisy = noisy.sortby("realisation")
+    noisy = noisy_part(ds[[variable, "status"]]).sortby("realisation")
     return noisy.chunk(realisation=-1) if noisy.chunks else noisy
 
 

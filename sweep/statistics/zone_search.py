@@ -10,13 +10,12 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.quantities.table import OF_SPECTRA
-from sweep.statistics.candidates import APART, imported, in_common, rankable
+from sweep.statistics.candidates import APART, in_common, noise_free_ranks, rankable
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.rankings import metric_of, ratio_error, templates_of
-from sweep.statistics.residuals import Residuals, read_residuals, reason
+from sweep.statistics.residuals import Residuals, read_residuals
 from sweep.statistics.tensor_ratio import TensorRatio, tensor_ratio
 from sweep.statistics.zones import check_disjoint, check_shared, combine
-from sweep.store import NOISELESS
-from sweep.types import Status
 
 _ROUNDS = 20
 
@@ -130,23 +129,23 @@ def zone_search(
         if zone not in known:
             raise ConfigError(f"no experiment has mask {zone!r}; choose from {', '.join(known)}")
     members = {zone: np.flatnonzero(masks == zone).tolist() for zone in zones}
-    check_shared(ds, [e for zone in zones for e in members[zone]])
-    check_disjoint(ds, [members[zone][0] for zone in zones])
+    views = {e: ExperimentView(ds, e) for zone in zones for e in members[zone]}
+    check_shared(list(views.values()))
+    check_disjoint([views[members[zone][0]] for zone in zones])
     left_out: Counter[str] = Counter()
     everyone = np.sort([e for of in members.values() for e in of])
     ranks = np.zeros(ds.sizes["experiment"], bool)
     ranks[everyone] = rankable(ds.isel(experiment=everyone), converged, left_out)
     numbers = ds["realisation"].values
-    slot = ds["status"].values[:, numbers == NOISELESS] == Status.CONVERGED
-    free = slot.any(axis=1) | imported(ds) | (converged == 0)
+    free = noise_free_ranks(ds, converged)
     found: dict[int, Residuals] = {}
     for i in everyone.tolist():
         if ranks[i]:
             try:
-                one = read_residuals(ds, i)
+                one = read_residuals(views[i])
                 found[i] = one if free[i] else replace(one, noiseless=None)
             except ConfigError as error:
-                left_out[reason(error)] += 1
+                left_out[error.reason] += 1
         done()
     tries = ESTIMATORS if estimator is None else (estimator,)
     fields = []
@@ -190,7 +189,7 @@ def _comparable(
         try:
             tensor_ratio(residuals, templates_of(residuals), estimator)
         except ConfigError as error:
-            lost[reason(error)] += 1
+            lost[error.reason] += 1
         else:
             chosen[i] = residuals
     return chosen, numbers[on], lost

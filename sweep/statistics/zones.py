@@ -8,7 +8,7 @@ import xarray as xr
 from sweep.cache import canonical_json
 from sweep.errors import ConfigError
 from sweep.grid import Groups
-from sweep.statistics.configurations import configuration, imported_settings
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import kept_pixels
 from sweep.statistics.residuals import Field, Residuals, read_residuals
 
@@ -28,12 +28,13 @@ def read_zones(ds: xr.Dataset, experiments: Sequence[int], field: Field = "B") -
         ConfigError: masks overlap, the experiments see different skies, or they share no
             realisation.
     """
-    check_shared(ds, experiments)
-    check_disjoint(ds, experiments)
-    return combine([read_residuals(ds, e, field) for e in experiments])
+    views = [ExperimentView(ds, e) for e in experiments]
+    check_shared(views)
+    check_disjoint(views)
+    return combine([read_residuals(view, field) for view in views])
 
 
-def check_shared(ds: xr.Dataset, experiments: Sequence[int]) -> None:
+def check_shared(experiments: Sequence[ExperimentView]) -> None:
     """Refuse zones that are not parts of one sky; imports by what is known of them.
 
     Raises:
@@ -41,34 +42,34 @@ def check_shared(ds: xr.Dataset, experiments: Sequence[int]) -> None:
     """
     groups = Groups()
     for name in _SHARED:
-        if len({_group(ds, e, name, groups) for e in experiments}) > 1:
+        if len({_group(e, name, groups) for e in experiments}) > 1:
             raise ConfigError(
                 f"zones must share sky, instrument and noise, but `{name}` differs between them"
             )
 
 
-def _group(ds: xr.Dataset, experiment: int, name: str, groups: Groups) -> str:
+def _group(experiment: ExperimentView, name: str, groups: Groups) -> str:
     """The settings `name` of an experiment, in a form that can be compared."""
-    settings = imported_settings(ds, experiment)
+    settings = experiment.imported_settings
     if settings is None:
-        return groups.digest(configuration(ds, experiment), name)
+        return groups.digest(experiment.configuration, name)
     return canonical_json({k: v for k, v in settings.items() if k.split(".")[0] == name})
 
 
-def check_disjoint(ds: xr.Dataset, experiments: Sequence[int]) -> None:
+def check_disjoint(experiments: Sequence[ExperimentView]) -> None:
     """Refuse zones that overlap.
 
     Raises:
         ConfigError: masks have pixels in common.
     """
-    masks = ds["mask.expression"].values
+    masks = [str(e.stored["mask.expression"].item()) for e in experiments]
     seen = np.zeros(0, np.int64)
     for i, experiment in enumerate(experiments):
-        pixels = kept_pixels(ds, experiment)
+        pixels = kept_pixels(experiment)
         if (overlap := np.intersect1d(seen, pixels).size) > 0:
-            others = ", ".join(f"`{masks[e]}`" for e in experiments[:i])
+            others = ", ".join(f"`{mask}`" for mask in masks[:i])
             raise ConfigError(
-                f"zone `{masks[experiment]}` has {overlap:,} pixels in common with {others}: "
+                f"zone `{masks[i]}` has {overlap:,} pixels in common with {others}: "
                 "take disjoint masks, e.g. GAL020 and GAL040-GAL020"
             )
         seen = np.union1d(seen, pixels)

@@ -10,8 +10,8 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 import sweep
+from sweep.results import read_residuals
 from sweep.statistics.rankings import templates_of
-from sweep.statistics.residuals import read_residuals
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.statistics.zones import read_zones
 from tests.analysis.notebooks import (

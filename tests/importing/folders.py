@@ -9,7 +9,7 @@ import xarray as xr
 import sweep
 from sweep.importing.importer import Imported, Maps, import_folders
 from sweep.progress import Progress
-from sweep.statistics.configurations import configuration
+from sweep.statistics.experiment import ExperimentView
 from sweep.types import PARAMETERS
 
 NAME = "kmeans_c1d1s1_BD3_TD2_BS2_SP1.54_20.0_-3.0_LiteBIRD_GAL040_ADABK0_condFalse_lszoom_noise100"
@@ -27,7 +27,7 @@ def contents(ds: xr.Dataset, experiment: int) -> dict[str, dict[str, Any]]:
         ds: a store with the maps of noisy realisations and of the noise-free slot.
         experiment: its position.
     """
-    setup = sweep.build(configuration(ds, experiment))
+    setup = sweep.build(ExperimentView(ds, experiment).configuration)
     truth = setup.sky.cmb[:, setup.mask.pixels]
     one = ds.isel(experiment=experiment).load()
     noisy = one.sel(realisation=one["realisation"].values >= 0)

@@ -11,7 +11,7 @@ import sweep
 import sweep.importing.importer as importer
 from sweep.errors import ConfigError
 from sweep.importing.importer import Imported
-from sweep.statistics.residuals import read_residuals
+from sweep.results import read_residuals
 from sweep.store import Store, compact, verify
 from tests.importing.folders import imported, write
 from tests.small import listing

@@ -14,9 +14,9 @@ from sweep.cli.store import main
 from sweep.errors import ConfigError, StoreError
 from sweep.importing.importer import Maps, result_folders
 from sweep.quantities.table import VARIABLES
-from sweep.statistics.configurations import configuration
+from sweep.results import read_residuals
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.rankings import templates_of
-from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import tensor_ratio
@@ -112,9 +112,9 @@ def test_it_stands_in_the_tables_beside_the_fit(both: xr.Dataset) -> None:
 
 
 def test_it_has_no_configuration(both: xr.Dataset) -> None:
-    assert configuration(both, 0).sky.nside == 8
+    assert ExperimentView(both, 0).configuration.sky.nside == 8
     with pytest.raises(ConfigError, match=f"was imported from furax-cs: {NAME}; it cannot be made"):
-        configuration(both, 1)
+        _ = ExperimentView(both, 1).configuration
 
 
 def test_the_store_stays_whole(beside: Path, folder: Path) -> None:

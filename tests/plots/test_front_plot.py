@@ -68,7 +68,7 @@ def test_along_grey_lines_the_sum_is_the_same(figures: list[Any]) -> None:
 def test_every_mask_has_its_front_and_many_are_cut(figures: list[Any]) -> None:
     plot_front(table(2), "a.png")
     texts = [t.get_text() for t in figures[0].legends[0].get_texts()]
-    assert texts == ["Pareto front of mask GAL010", "Pareto front of mask GAL020", "equal sum"]
+    assert texts == ["front of mask GAL010", "front of mask GAL020", "equal sum"]
     steps = [li for li in figures[0].axes[0].lines if li.get_drawstyle() == "steps-post"]
     assert len({line.get_linestyle() for line in steps}) == 2
     plot_front(table(12), "a.png")

@@ -34,7 +34,7 @@ def test_a_marker_a_solver_a_point_a_problem(ds: xr.Dataset, figures: list[Any])
     plot_solvers(found, "a.png")
     (axes,) = figures[0].axes
     assert axes.get_xlabel() == "mean time of a fit  [s]"
-    assert axes.get_ylabel() == "mean NLL above the lowest of all solvers"
+    assert axes.get_ylabel() == "mean NLL, delta to best of all solvers"
     assert axes.get_xscale() == "log"
     assert legend_texts(axes) == [
         "solver (problems)",

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from sweep.plots import plot_spectra
+from sweep.results import read_residuals
 from sweep.spectra import multipoles
 from sweep.statistics.rankings import templates_of
-from sweep.statistics.residuals import read_residuals
 from tests.plots.looks import check_layout, legend_texts
 
 

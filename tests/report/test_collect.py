@@ -17,12 +17,13 @@ from sweep.report.details import MissingProducts, maps_of
 from sweep.report.maps import KINDS, Atlas, resolutions
 from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
+from sweep.results import parameter_maps, read_residuals, residual_maps, true_parameter_maps
 from sweep.statistics import summary
 from sweep.statistics.combination import best_of_zones
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.front import front
-from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
+from sweep.statistics.maps import sphere
 from sweep.statistics.rankings import templates_of
-from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.testing.small import grid, run
@@ -126,7 +127,7 @@ def test_maps_are_those_of_statistics_within_a_level(ds: xr.Dataset, collected: 
 
 def test_without_a_noise_free_fit_the_mean_is_called_the_mean(ds: xr.Dataset) -> None:
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
-    layers, note = maps_of(noisy, 0, MissingProducts())
+    layers, note = maps_of(ExperimentView(noisy, 0), MissingProducts())
     assert "systematic" not in layers
     assert "mean residual of 3 realisations, with 1/3 of the noise in it" in note
     found = residual_maps(noisy, 0)

@@ -10,9 +10,9 @@ import xarray as xr
 
 import sweep
 from sweep.errors import ConfigError
+from sweep.results import read_residuals
 from sweep.statistics.combination import best_of_zones, zones_by_halves
 from sweep.statistics.rankings import ratio_error, templates_of
-from sweep.statistics.residuals import read_residuals
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.statistics.zones import read_zones
 from sweep.testing.small import grid, run

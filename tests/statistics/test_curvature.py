@@ -10,8 +10,10 @@ import pytest
 
 import sweep
 from sweep.errors import ConfigError
+from sweep.results import parameter_errors
 from sweep.statistics import curvature
-from sweep.statistics.curvature import described, errors_of, parameter_errors, second_order
+from sweep.statistics.curvature import described, errors_of, second_order
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
 from sweep.testing.small import run, small
 from sweep.types import PARAMETERS, Status
@@ -91,7 +93,9 @@ def test_fits_scatter_by_their_errors(store: Path) -> None:
     alone = dict(
         zip(
             PARAMETERS,
-            np.split(np.sqrt(2 / second_order(fitted(ds, 0, -1))[1].diagonal()), [3, 5]),
+            np.split(
+                np.sqrt(2 / second_order(fitted(ExperimentView(ds, 0), -1))[1].diagonal()), [3, 5]
+            ),
             strict=True,
         )
     )

@@ -12,9 +12,16 @@ from astropy.io import fits
 import sweep
 from sweep.assemble.clusters import build_clusters
 from sweep.errors import ConfigError
-from sweep.statistics.curvature import parameter_errors
-from sweep.statistics.fits import write_fits
-from sweep.statistics.maps import cluster_maps, cmb_maps, on_pixels, parameter_maps, residual_maps
+from sweep.results import (
+    cmb_maps,
+    on_pixels,
+    parameter_errors,
+    parameter_maps,
+    residual_maps,
+    write_fits,
+)
+from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.maps import cluster_maps
 from sweep.testing.small import run, small
 from sweep.types import PARAMETERS
 
@@ -42,7 +49,7 @@ def read_maps(path: Path) -> np.ndarray:
 
 def test_healpy_reads_back_the_maps(ds: xr.Dataset, files: dict[str, Path]) -> None:
     assert list(files) == ["clusters", "parameters", "cmb", "residuals"]
-    clusters, values = cluster_maps(ds, 0), parameter_maps(ds, 0, 1)
+    clusters, values = cluster_maps(ExperimentView(ds, 0)), parameter_maps(ds, 0, 1)
     errors = on_pixels(ds, 0, parameter_errors(ds, 0, 1))
     expected = {
         "clusters": [clusters[p] for p in PARAMETERS],
@@ -62,7 +69,7 @@ def test_healpy_reads_back_the_maps(ds: xr.Dataset, files: dict[str, Path]) -> N
 
 
 def test_what_is_written_clusters_another_sweep(ds: xr.Dataset, files: dict[str, Path]) -> None:
-    original = cluster_maps(ds, 0)
+    original = cluster_maps(ExperimentView(ds, 0))
     words = ("sky.nside=8", "mask.expression=GAL060")
     from_file = ["clusters=file", f"clusters.path={files['clusters']}"]
     counts = [f"clusters.{p}={int(original[p].max()) + 1}" for p in PARAMETERS]

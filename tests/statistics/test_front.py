@@ -11,6 +11,7 @@ import xarray as xr
 import sweep
 from sweep.errors import ConfigError
 from sweep.statistics.common_variance import shares
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.front import front, unbeaten
 from sweep.statistics.recovered import residual_of
 from sweep.testing.small import grid, run
@@ -63,7 +64,7 @@ def test_the_parts_by_what_realisations_have_in_common(ds: xr.Dataset) -> None:
         i = [each[:8] for each in ds["identity"].values].index(str(label))
         count = 2 if row["mask.expression"] == "GAL040" else 3
         assert row["compared"] == count
-        maps = residual_of(ds, i, range(count))
+        maps = residual_of(ExperimentView(ds, i), range(count))
         pairs = [
             np.cov(maps[a, s], maps[b, s], ddof=0)[0, 1]
             for a, b in permutations(range(count), 2)

@@ -11,15 +11,9 @@ import sweep
 from sweep.assemble.data import build_sky
 from sweep.assemble.setup import build
 from sweep.errors import ConfigError
-from sweep.statistics.configurations import configuration
-from sweep.statistics.maps import (
-    cluster_maps,
-    cmb_maps,
-    parameter_maps,
-    residual_maps,
-    sphere,
-    true_parameter_maps,
-)
+from sweep.results import cmb_maps, parameter_maps, residual_maps, true_parameter_maps
+from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.maps import cluster_maps, sphere
 from sweep.testing.small import run, small
 from sweep.types import PARAMETERS
 
@@ -46,8 +40,8 @@ def test_the_sphere_is_unseen_where_nothing_is_known() -> None:
 
 
 def test_clusters_and_parameters_lie_where_they_were_fitted(ds: xr.Dataset) -> None:
-    setup = build(configuration(ds, 0))
-    labels, values = cluster_maps(ds, 0), parameter_maps(ds, 0, 1)
+    setup = build(ExperimentView(ds, 0).configuration)
+    labels, values = cluster_maps(ExperimentView(ds, 0)), parameter_maps(ds, 0, 1)
     for p in PARAMETERS:
         kept = labels[p][setup.mask.pixels]
         np.testing.assert_array_equal(kept, getattr(setup.clusters, p).labels)
@@ -58,22 +52,22 @@ def test_clusters_and_parameters_lie_where_they_were_fitted(ds: xr.Dataset) -> N
 
 
 def test_the_truth_is_that_of_the_sky_inside_the_mask(ds: xr.Dataset) -> None:
-    setup = build(configuration(ds, 0))
+    setup = build(ExperimentView(ds, 0).configuration)
     for p, values in true_parameter_maps(ds, 0).items():
         np.testing.assert_array_equal(values[setup.mask.keep], setup.sky.truth[p][setup.mask.keep])
         assert (values[~setup.mask.keep] == hp.UNSEEN).all()
 
 
 def test_the_variance_of_the_map_is_the_one_in_the_store(ds: xr.Dataset) -> None:
-    keep = build(configuration(ds, 0)).mask.keep
+    keep = build(ExperimentView(ds, 0).configuration).mask.keep
     for i, number in enumerate(ds["realisation"].values):
         q, u = cmb_maps(ds, 0, int(number))[:, keep]
         assert q.var() + u.var() == pytest.approx(float(ds["cmb_variance"][0, i]), rel=1e-12)
 
 
 def residuals(ds: xr.Dataset) -> dict[int, np.ndarray]:
-    truth = build_sky(configuration(ds, 0)).cmb
-    keep = build(configuration(ds, 0)).mask.keep
+    truth = build_sky(ExperimentView(ds, 0).configuration).cmb
+    keep = build(ExperimentView(ds, 0).configuration).mask.keep
     return {int(n): (cmb_maps(ds, 0, int(n)) - truth)[:, keep] for n in ds["realisation"].values}
 
 

@@ -13,10 +13,11 @@ import sweep
 from sweep.assemble.setup import build
 from sweep.cli.store import main
 from sweep.errors import ConfigError
+from sweep.results import perturbations
 from sweep.statistics import fitted as module
-from sweep.statistics.configurations import experiment_of
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
-from sweep.statistics.optimum import SHIFTED, Check, about, perturbations, verdict
+from sweep.statistics.optimum import SHIFTED, Check, about, verdict
 from sweep.testing.small import run, small
 from sweep.types import PARAMETERS, Status
 from tests.small import write_templates
@@ -171,7 +172,7 @@ def test_single_precision_is_looked_at_in_double(
     assert build(single).signal.dtype == np.float32
     ds = sweep.open(store)
     monkeypatch.setattr(module, "configuration", lambda *_: single)
-    one = fitted(ds, 1, 0)
+    one = fitted(ExperimentView(ds, 1), 0)
     leaves = jax.tree.leaves((one.problem, one.rows, one.params, one.low, one.high))
     assert {str(v.dtype) for v in leaves} == {"float64", "int32"}
     found = perturbations(ds, 1, scales=(1e-2,), steps=2)
@@ -222,15 +223,15 @@ def test_a_fit_without_parameters_cannot_be_looked_at(store: Path) -> None:
 def test_an_experiment_is_found_by_the_beginning_of_its_label(store: Path) -> None:
     ds = sweep.open(store)
     labels = [v[:8] for v in ds["identity"].values]
-    assert [experiment_of(ds, v) for v in labels] == [0, 1]
-    assert experiment_of(ds, labels[1][:4].upper()) == 1
+    assert [ExperimentView.labelled(ds, v).position for v in labels] == [0, 1]
+    assert ExperimentView.labelled(ds, labels[1][:4].upper()).position == 1
     same = ds.assign_coords(identity=("experiment", np.array(["abc1", "abc2"], object)))
     with pytest.raises(ConfigError, match="abc: 2 labels begin so, among them abc1, abc2"):
-        experiment_of(same, "abc")
+        ExperimentView.labelled(same, "abc")
     with pytest.raises(ConfigError, match="'abd1': not in the store; close to it are abc1"):
-        experiment_of(same, "abd1")
+        ExperimentView.labelled(same, "abd1")
     with pytest.raises(ConfigError, match="''"):
-        experiment_of(same, "")
+        ExperimentView.labelled(same, "")
 
 
 def test_the_command_says_it_and_draws_it(

@@ -12,10 +12,11 @@ import xarray as xr
 import sweep
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, Estimator
+from sweep.results import read_residuals
 from sweep.sky.cmb import cmb_realisation
 from sweep.statistics import purified
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.purified import purified_power, purified_spectra
-from sweep.statistics.residuals import read_residuals
 from sweep.testing.small import run, small
 
 NSIDE = 32
@@ -91,7 +92,7 @@ def test_on_the_whole_sky_they_are_the_others_in_bands(
     ds: xr.Dataset, estimator: Estimator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purified, "_namaster", lambda: _Plain)
-    ell, found = purified_spectra(ds, 0, estimator, width=3)
+    ell, found = purified_spectra(ExperimentView(ds, 0), estimator, width=3)
     expected = read_residuals(ds, 0).spectra(estimator)
     assert ell[:2].tolist() == [3.0, 6.0]
     for name in ("total", "systematic", "statistical"):
@@ -103,6 +104,6 @@ def test_on_the_whole_sky_they_are_the_others_in_bands(
 def test_too_few_realisations_are_one_line(ds: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purified, "_namaster", lambda: _Plain)
     with pytest.raises(ConfigError, match="1 usable realisations; purified .* cross .* need 2"):
-        purified_spectra(ds.isel(realisation=[1]), 0, "cross")
+        purified_spectra(ExperimentView(ds.isel(realisation=[1]), 0), "cross")
     with pytest.raises(ConfigError, match="no usable noise-free fit: run with noise.noiseless"):
-        purified_spectra(ds.isel(realisation=[1]), 0, "noise_free")
+        purified_spectra(ExperimentView(ds.isel(realisation=[1]), 0), "noise_free")

@@ -10,9 +10,11 @@ import xarray as xr
 import sweep
 from sweep.errors import ConfigError
 from sweep.estimators import Estimator
+from sweep.results import read_residuals
 from sweep.spectra import harmonic_count, power
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import kept_pixels, recovered_cmb
-from sweep.statistics.residuals import Field, Residuals, read_residuals
+from sweep.statistics.residuals import Field, Residuals
 from sweep.testing.small import run, small
 
 NSIDE = 2
@@ -138,10 +140,10 @@ def test_spectra_of_workers_are_those_of_maps(stores: dict[str, xr.Dataset], fie
 
 
 def test_a_map_made_again_is_the_one_that_was_kept(stores: dict[str, xr.Dataset]) -> None:
-    kept = recovered_cmb(stores["maps"], 0, [2, -1])
-    again = recovered_cmb(stores["parameters"], 0, [2, -1])
-    assert kept.shape == (2, 2, kept_pixels(stores["maps"], 0).size)
-    pixels = [kept_pixels(stores[s], 0) for s in ("maps", "parameters")]
+    kept = recovered_cmb(ExperimentView(stores["maps"], 0), [2, -1])
+    again = recovered_cmb(ExperimentView(stores["parameters"], 0), [2, -1])
+    assert kept.shape == (2, 2, kept_pixels(ExperimentView(stores["maps"], 0)).size)
+    pixels = [kept_pixels(ExperimentView(stores[s], 0)) for s in ("maps", "parameters")]
     np.testing.assert_array_equal(pixels[0], pixels[1])
     np.testing.assert_allclose(again, kept, rtol=0, atol=1e-11 * np.abs(kept).max())
 

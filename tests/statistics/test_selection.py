@@ -12,8 +12,8 @@ import sweep
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS
 from sweep.quantities.table import OF_FITS, OF_SPECTRA
+from sweep.results import read_residuals
 from sweep.statistics.rankings import templates_of
-from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.tensor_ratio import bootstrap, tensor_ratio
 from sweep.testing.small import grid, run

@@ -12,9 +12,9 @@ from sweep.assemble.data import build_mask, build_sky
 from sweep.errors import ConfigError
 from sweep.importing.importer import import_folders
 from sweep.progress import Progress
+from sweep.results import read_residuals
 from sweep.spectra import harmonics, power
-from sweep.statistics.configurations import configuration
-from sweep.statistics.residuals import read_residuals
+from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.zones import combine, read_zones
 from sweep.testing.small import grid, run
 from tests.importing.folders import contents, write
@@ -35,8 +35,8 @@ def ds(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
 
 def test_they_are_what_one_map_of_both_gives(ds: xr.Dataset) -> None:
     together = read_zones(ds, [0, 1])
-    masks = [build_mask(configuration(ds, e)) for e in (0, 1)]
-    sky = build_sky(configuration(ds, 0))
+    masks = [build_mask(ExperimentView(ds, e).configuration) for e in (0, 1)]
+    sky = build_sky(ExperimentView(ds, 0).configuration)
     whole = np.zeros((4, 2, masks[0].keep.size))
     for experiment, mask in enumerate(masks):
         places = np.isin(ds["healpix_index"].values, mask.pixels)

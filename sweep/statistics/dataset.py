@@ -1,0 +1,46 @@
+"""What all statistics ask of a dataset: labels of experiments, usable fits, noise-free ones."""
+
+import json
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sweep.store import NOISELESS
+from sweep.types import Status
+
+_USABLE = [s for s in Status if s.usable]
+
+
+def label_of(identity: str) -> str:
+    """What tables and messages call an experiment: the beginning of its identity."""
+    return identity[:8]
+
+
+def labels_of(ds: xr.Dataset) -> list[str]:
+    """Labels of the experiments of a dataset."""
+    return [label_of(str(identity)) for identity in ds["identity"].values]
+
+
+def is_usable(status: Any) -> Any:
+    """Which fits statistics may use: an array of status codes in, one of bool out."""
+    return status.isin(_USABLE) if isinstance(status, xr.DataArray) else np.isin(status, _USABLE)
+
+
+def noisy_part(ds: xr.Dataset) -> xr.Dataset:
+    """The fits of realisations with noise."""
+    return ds.isel(realisation=ds["realisation"].values >= 0)
+
+
+def noise_free_status(ds: xr.Dataset) -> np.ndarray:
+    """How the fit without noise ended, shape (experiment,); pending where there is none."""
+    slot = ds["status"].values[:, ds["realisation"].values == NOISELESS]
+    return slot[:, 0] if slot.size else np.full(ds.sizes["experiment"], Status.PENDING)
+
+
+def imported(ds: xr.Dataset) -> np.ndarray:
+    """Which experiments come from another program, bool, shape (experiment,)."""
+    if "imported.program" in ds.coords:
+        return ds["imported.program"].values.astype(str) != ""
+    base = json.loads(ds.attrs.get("base", "{}"))
+    return np.full(ds.sizes["experiment"], bool(base.get("imported.program")))
