@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Int
 
 from sweep.lanes import over_realisations
 from sweep.problem import (
@@ -21,7 +21,7 @@ from sweep.problem import (
 from sweep.problem.plausible import Cluster, is_suspect
 from sweep.problem.prior import curvature
 from sweep.solvers import Bounds
-from sweep.types import PARAMETERS, Params
+from sweep.types import PARAMETERS, BlockParams, Params
 
 
 class BlockResult(NamedTuple):
@@ -61,8 +61,8 @@ def joined(parts: Sequence[BlockResult]) -> BlockResult:
 
 @jax.jit
 def describe(
-    params: Params,
-    counts: dict[str, int],
+    params: BlockParams,
+    counts: dict[str, Int[Array, ""]],
     problem: SpectralProblem,
     block: Observation,
     bounds: Bounds,

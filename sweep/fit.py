@@ -21,7 +21,7 @@ from sweep.problem import (
 from sweep.problem.reference import furax_nll
 from sweep.solvers import Bounds, Objective, Solution, Solver
 from sweep.solvers.base import BlockMaps, Fit, repeated, target
-from sweep.types import PARAMETERS, Params, Status
+from sweep.types import PARAMETERS, BlockParams, Params, Status
 
 OBJECTIVES: dict[str, Objective] = {"direct": chi_square, "furax": furax_nll}
 
@@ -35,7 +35,7 @@ def fit_block(
     problem: SpectralProblem,
     maps: BlockMaps,
     bounds: Bounds,
-    further: Sequence[Params] = (),
+    further: Sequence[BlockParams] = (),
 ) -> BlockResult:
     """Fit every realisation of `maps`, shape (realisation, frequency, stokes, pixel), uK_CMB.
 
@@ -117,7 +117,9 @@ def _lowest(
         return jax.tree.map(of_best, *solutions), values - least
 
 
-def _resized(values: Params, lengths: Mapping[Any, int], fill: float | None = None) -> Params:
+def _resized(
+    values: BlockParams | Params, lengths: Mapping[Any, int], fill: float | None = None
+) -> dict[str, np.ndarray]:
     """With cluster axes of these lengths: cut off is padding, filled up with the last value."""
 
     def one(value: Any, length: int) -> Any:
@@ -139,7 +141,9 @@ def _resized_bounds(bounds: Bounds, lengths: Mapping[Any, int]) -> Bounds:
 
 
 @jax.jit
-def _values(params: Params, problem: SpectralProblem, block: Observation, bounds: Bounds) -> Array:
+def _values(
+    params: BlockParams, problem: SpectralProblem, block: Observation, bounds: Bounds
+) -> Array:
     """chi_square and penalty of every realisation."""
 
     def one(given: tuple[Params, Observation]) -> Array:

@@ -1,7 +1,7 @@
 """Shapes, parameter names and status codes that every module shares."""
 
 from enum import IntEnum
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from jaxtyping import Array, Bool, Float, Int
 
@@ -17,8 +17,11 @@ StokesMap = Float[Array, "stokes pixel"]
 PixelMap = Float[Array, " pixel"]
 PixelMask = Bool[Array, " pixel"]
 Labels = Int[Array, " pixel"]
-Params = dict[str, Float[Array, " cluster"]]
-"""Spectral parameters, one value a cluster, keyed by `Parameter`."""
+Params = dict[str, Float[Any, " _"]]
+"""Spectral parameters, keyed by `Parameter`, one value a cluster; of JAX or of numpy."""
+
+BlockParams = dict[str, Float[Any, "realisation _"]]
+"""The same for the realisations of a block."""
 
 
 class Status(IntEnum):

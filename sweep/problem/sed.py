@@ -121,7 +121,9 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     )
 
 
-def coordinates(params: Params, length: int | None = None, xp: Any = jnp) -> Spectral:
+def coordinates(
+    params: Params, length: int | None = None, xp: Any = jnp
+) -> Float[Any, "parameter cluster"]:
     """Internal coordinates: all parameters on axes of one length, temperature as its inverse.
 
     Warm dust is a power law times a function that is nearly linear in 1/T: there a Newton

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import healpy as hp
 import numpy as np
@@ -15,6 +15,7 @@ TRACER_FREQUENCY = 353.0
 """GHz. The highest polarised band of Planck: dust outshines synchrotron a hundredfold."""
 
 
+@runtime_checkable
 class Foregrounds(Protocol):
     """Foreground emission, however it is modelled."""
 

@@ -16,14 +16,14 @@ from sweep.problem import Observation, Prior, SpectralProblem, expand, penalty
 from sweep.problem.cells import Rows
 from sweep.problem.prior import curvature
 from sweep.programs import keeping_programs
-from sweep.types import NOT_ATTEMPTED, Params
+from sweep.types import NOT_ATTEMPTED, BlockParams, Params
 
 Objective = Callable[[Params, SpectralProblem, Observation], Scalar]
 """(params, problem, one realisation) to the value that is minimised."""
 
 BlockMaps = Float[Array, "realisation frequency stokes pixel"]
 
-Fit = Callable[[Params], "Solution"]
+Fit = Callable[[BlockParams], "Solution"]
 """From starts of the free parameters, shape (realisation, cluster), to where the fits ended."""
 
 
@@ -168,7 +168,7 @@ class TracedSolver(Solver):
         return lambda starts: jax.block_until_ready(executable(problem, block, bounds, starts))
 
 
-def repeated(start: Params, count: int) -> Params:
+def repeated(start: Params, count: int) -> BlockParams:
     """The same start for so many realisations."""
     return {p: np.broadcast_to(np.asarray(v), (count, *np.shape(v))) for p, v in start.items()}  # pyright: ignore[reportReturnType]
 
@@ -195,7 +195,7 @@ def _compile(
     shapes: tuple[jax.ShapeDtypeStruct, ...],
 ) -> jax.stages.Compiled:
     def of_block(
-        problem: SpectralProblem, block: Observation, bounds: Bounds, starts: Params
+        problem: SpectralProblem, block: Observation, bounds: Bounds, starts: BlockParams
     ) -> Solution:
         def one(given: tuple[Observation, Params]) -> Solution:
             realisation, start = given

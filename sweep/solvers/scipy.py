@@ -18,7 +18,7 @@ from jax.flatten_util import ravel_pytree
 from sweep.problem import Observation, SpectralProblem
 from sweep.programs import keeping_programs
 from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver, target
-from sweep.types import Params, Status
+from sweep.types import BlockParams, Params, Status
 
 SCIPY_METHODS = {"scipy_tnc": "TNC", "scipy_cobyqa": "COBYQA"}
 
@@ -45,7 +45,7 @@ class ScipySolver(Solver):
         bounds = _cut(bounds, problem.counts)
         _value_and_gradient(objective)(bounds.start, problem, _one(block, 0), bounds)
 
-        def solve(starts: Params) -> Solution:
+        def solve(starts: BlockParams) -> Solution:
             cut = _cut(starts, problem.counts)
             solutions = [
                 self._minimise(

@@ -10,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweep.solvers.base import Bounds
-from sweep.types import PARAMETERS, Params
+from sweep.types import PARAMETERS, BlockParams
 
 _STREAM = 0x57A27
 """Keeps these draws apart from others of the same seed."""
 
 
-def drawn_starts(bounds: Bounds, seed: int, realisations: Sequence[int], number: int) -> Params:
+def drawn_starts(
+    bounds: Bounds, seed: int, realisations: Sequence[int], number: int
+) -> BlockParams:
     """Starts of the free parameters, each uniform in its box and in its own unit.
 
     Args:

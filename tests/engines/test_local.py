@@ -118,7 +118,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    until(lambda: not alive(pids(tmp_path)), 10)
+    until(lambda: not alive(pids(tmp_path)))
 
 
 def test_workers_have_cores_of_their_own_and_no_jax_yet(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from sweep.problem.prior import Penalty
 from sweep.problem.sed import Spectral, coordinates
 from sweep.solvers.base import Bounds
-from sweep.types import PARAMETERS, Params
+from sweep.types import PARAMETERS, BlockParams, Params
 
 
 class Box(NamedTuple):
@@ -49,7 +49,7 @@ def internal_box(bounds: Bounds, length: int) -> Box:
 
 
 def internal_starts(
-    bounds: Bounds, starts: Params, box: Box
+    bounds: Bounds, starts: BlockParams, box: Box
 ) -> Float[Array, "realisation parameter cluster"]:
     """Starts in internal coordinates, exactly inside the box."""
     count, length = len(next(iter(starts.values()))), box.low.shape[1]
@@ -60,8 +60,8 @@ def internal_starts(
 
 
 def own_parameters(
-    x: Float[Array, "realisation parameter cluster"], bounds: Bounds, box: Box
-) -> Params:
+    x: Float[Any, "realisation parameter cluster"], bounds: Bounds, box: Box
+) -> BlockParams:
     """Free parameters in their own units, exactly at the ends of their box where they are held."""
     low, high = np.asarray(box.low), np.asarray(box.high)
     beta_dust, inverse_temperature, beta_pl = np.moveaxis(np.asarray(x), 1, 0)

@@ -82,8 +82,8 @@ def is_waiting(lane: Lane, settings: Settings) -> Bool[Array, ""]:
     return ~has_ended(lane) & (is_spent(lane, settings) | settled)
 
 
-def has_ended(lane: Lane) -> Bool[Array, ""]:
-    """Whether the fit is over."""
+def has_ended(lane: Lane) -> Bool[Array, "*lane"]:
+    """Whether the fit is over, of a lane or of each of several."""
     return lane.status != Status.PENDING
 
 

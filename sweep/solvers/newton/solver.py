@@ -17,7 +17,7 @@ from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver
 from sweep.solvers.newton.box import Box, internal_box, internal_starts, own_parameters
 from sweep.solvers.newton.lane import Settings
 from sweep.solvers.newton.pool import Ended, Work, fit_pool
-from sweep.types import Params, Status
+from sweep.types import BlockParams, Status
 
 _MANY = 64
 """From this many realisations on, a pool has a quarter as many lanes."""
@@ -59,7 +59,7 @@ class NewtonSolver(Solver):
         box = internal_box(bounds, problem.cells.lengths[0])
         run = self.pools(problem, block.rows, box)
 
-        def solve(starts: Params) -> Solution:
+        def solve(starts: BlockParams) -> Solution:
             ended, _ = run(internal_starts(bounds, starts, box))
             return self._solution(ended, bounds, box)
 

@@ -40,7 +40,7 @@ def killed(folder: Path, when: Callable[[], bool], **changes: str) -> None:
             start_new_session=True,
         )
     try:
-        until(when, 120)
+        until(when)
         assert launch.poll() is None, (folder / "said").read_text()
     finally:
         os.killpg(launch.pid, signal.SIGKILL)

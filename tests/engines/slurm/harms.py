@@ -36,7 +36,7 @@ def launch(slurm: Slurm, folder: Path, **changes: object) -> Background:
     """Eight units under way, of which one or more are recorded."""
     engine = SlurmEngine(settings(slurm, **changes))
     found = Background(folder / "a.zarr", engine, Record(2.0 * pace(slurm)))
-    until(lambda: found.recorded() > 0 or bool(found.died), 120)
+    until(lambda: found.recorded() > 0 or bool(found.died))
     return found
 
 
@@ -48,7 +48,7 @@ def listed(slurm: Slurm, *options: str) -> list[str]:
 def hurry(slurm: Slurm, *requeued: str) -> None:
     """SLURM holds what is requeued back for two minutes."""
     for job in requeued:
-        until(lambda job=job: bool(listed(slurm, "-j", job, "-t", "PD")), 60)
+        until(lambda job=job: bool(listed(slurm, "-j", job, "-t", "PD")))
         slurm.command("scontrol", "update", f"JobId={job}", "StartTime=now")
 
 
@@ -116,7 +116,7 @@ def gives_way(partition: str, submissions: int, slurm: Slurm, folder: Path) -> N
     kept = Store(running.path).records
     urgent = ["-p", "urgent", "-N4", "--exclusive", "--wrap", f"sleep {3 * pace(slurm)}"]
     assert slurm.command("sbatch", *urgent).returncode == 0
-    until(lambda: bool(listed(slurm, "-p", "urgent", "-t", "R")), 60)
+    until(lambda: bool(listed(slurm, "-p", "urgent", "-t", "R")))
     assert running.recorded() < 8
     if partition == "debug":  # it goes back under its id
         requeued = set(listed(slurm, "-p", "debug", "-t", "PD"))
@@ -135,13 +135,13 @@ def goes_back_at_its_time_limit(slurm: Slurm, folder: Path) -> None:
     asked = settings(slurm, timeout_min=1, signal_delay_s=2, array_parallelism=1)
     limit = 60.0 if isinstance(slurm, Cluster) else slurm.minute
     running = Background(folder / "a.zarr", SlurmEngine(asked), Record(0.13 * limit, hurries=True))
-    until(lambda: running.recorded() > 0, 120)
+    until(lambda: running.recorded() > 0)
     (job,) = listed(slurm, "-t", "R")
     hurry(slurm, job)
     kept = Store(running.path).records
     assert 0 < len(kept) < 8
     running.check()
-    until(lambda: not listed(slurm), 60)
+    until(lambda: not listed(slurm))
     records = Store(running.path).records
     assert {unit: records[unit] for unit in kept} == kept
     assert running.submissions() == 1
@@ -165,12 +165,12 @@ def loses_a_node(slurm: Slurm, folder: Path) -> None:
     told = ["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=died"]
     assert slurm.command(*told).returncode == 0
     try:
-        until(lambda: bool(listed(slurm, "-t", "PD")), 60)
+        until(lambda: bool(listed(slurm, "-t", "PD")))
         hurry(slurm, *listed(slurm, "-t", "PD"))
         running.check()
     finally:
         slurm.restart(f"slurmd-{node}")
-        until(lambda: "down" not in slurm.command("sinfo", "-h", "-o", "%T").stdout, 60)
+        until(lambda: "down" not in slurm.command("sinfo", "-h", "-o", "%T").stdout)
 
 
 def is_given_up(slurm: Slurm, folder: Path) -> None:
@@ -191,7 +191,7 @@ def takes_too_much_memory(slurm: Slurm, folder: Path) -> None:
         rf"its job ended {ATTEMPTS} times \(FAILED: StepId=\S+ exceeded memory limit", outcome.error
     )
     assert len(list((folder / "a.zarr.sweep" / "slurm").iterdir())) == ATTEMPTS == 3
-    until(lambda: not listed(slurm), 60)
+    until(lambda: not listed(slurm))
 
 
 def keeps_arrays_below_the_limit(slurm: Slurm, folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_without_waiting_jobs_go_on_and_the_last_one_seals(
     assert "submitted 8 of 8 units as jobs" in done.stdout
     assert f"sweep-store status {path}" in done.stdout
     assert len(listed(cluster)) == 3
-    until(lambda: (tmp_path / "a.zarr.sweep" / "summary.json").exists(), 120)
+    until(lambda: (tmp_path / "a.zarr.sweep" / "summary.json").exists())
     assert_same_results(path, reference, rtol=1e-10)
     sealed = {u for s in Store(path).segments.values() for u in s.sealed_units()}
     assert len(sealed) == 8
@@ -54,7 +54,7 @@ def test_jobs_finish_without_the_launch_that_was_killed(
 ) -> None:
     path = tmp_path / "a.zarr"
     killed(tmp_path, lambda: bool(listed(cluster, "-t", "R")))  # so they were released
-    until(lambda: not listed(cluster), 120)
+    until(lambda: not listed(cluster))
     assert len(Store(path).done_units()) == 8
     assert all(len(records) == 1 for records in Store(path).records.values())
     done = sweep(tmp_path, *GIVEN, *QUICK)
