@@ -11,7 +11,7 @@ class SweepError(Exception):
 
     @property
     def reason(self) -> str:
-        """Why, without what it is about: what counts errors of a kind counts these."""
+        """Why, without what it is about; errors are counted by it."""
         return str(self)
 
 
@@ -22,7 +22,7 @@ class ConfigError(SweepError, ValueError):
 
 
 class MissingError(ConfigError):
-    """A result is missing: what it is of, as `experiment 1a2b3c4d`, does not have what it needs."""
+    """What a result is `of`, as `experiment 1a2b3c4d`, does not have what it needs."""
 
     def __init__(self, of: str, reason: str) -> None:
         super().__init__(of, reason)

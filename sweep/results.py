@@ -1,6 +1,6 @@
 """What a store says, for notebooks: the public names of `sweep.statistics`, whose modules may move.
 
-Each takes what `sweep.open` or `sweep.run` returns, and the position of an experiment in it.
+Functions of an experiment take what `sweep.open` or `sweep.run` returns, and its position in it.
 """
 
 from sweep.statistics import curvature, fits, maps, optimum, residuals

@@ -209,10 +209,7 @@ KINDS = {
     ),
     "likelihood": Kind("likelihood of r", _RESIDUALS, "experiments", _likelihood),
     "spectra": Kind(
-        "BB spectra of the residuals, lensing and tensor modes",
-        _RESIDUALS,
-        "experiment",
-        _spectra,
+        "BB spectra of the residuals, lensing and tensor modes", _RESIDUALS, "experiment", _spectra
     ),
     "histograms": Kind(
         "recovered parameters of all pixels against the truth",
@@ -221,23 +218,14 @@ KINDS = {
         _histograms,
     ),
     "parameters": Kind(
-        "maps of the parameters: true, recovered, error",
-        _PARAMETERS,
-        "experiment",
-        _parameters,
+        "maps of the parameters: true, recovered, error", _PARAMETERS, "experiment", _parameters
     ),
     "clusters": Kind(
-        "maps of the clusters",
-        "the files that it was made from",
-        "experiment",
-        _clusters,
+        "maps of the clusters", "the files that it was made from", "experiment", _clusters
     ),
     "cmb": Kind("maps of the recovered CMB", _MAPS, "experiment", _cmb),
     "residuals": Kind(
-        "maps of the systematic and the statistical residual",
-        _MAPS,
-        "experiment",
-        _residuals,
+        "maps of the systematic and the statistical residual", _MAPS, "experiment", _residuals
     ),
 }
 """Kinds of pictures by name."""

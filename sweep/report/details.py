@@ -94,8 +94,7 @@ def spectral_products(experiment: ExperimentView, missing: MissingProducts) -> S
         except ConfigError as error:
             missing.note("spectra", f"r by the {NAMES[estimator]} estimate", error.reason)
     if not spectra:
-        why = residuals.missing(ESTIMATORS[0])
-        missing.note("spectra", "Spectra of residuals, and r", why)
+        missing.note("spectra", "Spectra of residuals, and r", residuals.missing(ESTIMATORS[0]))
         return NOTHING
     return SpectralProducts(residuals.nside, templates_of(residuals), spectra, ratios)
 

@@ -121,7 +121,7 @@ def by_position(
 ) -> Callable[Concatenate[xr.Dataset, int, P], R]:
     """A function of an experiment as one of a dataset and the position of an experiment in it."""
 
-    @wraps(function)
+    @wraps(function, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def called(ds: xr.Dataset, experiment: int, *args: P.args, **kwargs: P.kwargs) -> R:
         return function(ExperimentView(ds, experiment), *args, **kwargs)
 

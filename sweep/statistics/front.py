@@ -125,7 +125,10 @@ class _Parts:
         self._covariances: dict[int, tuple[np.ndarray, np.ndarray] | str] = {}
         for i in range(len(ranks)):
             if ranks[i] and estimator != "noise_free":
-                self._covariances[i] = _covariance(ExperimentView(ds, i))
+                try:
+                    self._covariances[i] = residual_covariance(ExperimentView(ds, i))
+                except ConfigError as error:
+                    self._covariances[i] = error.reason
             done()
         slot = numbers == NOISELESS
         free = np.full(len(ranks), np.nan)
@@ -169,13 +172,6 @@ class _Parts:
             return Shares(np.nan, np.nan, np.nan, np.nan)
         here = np.isin(known[0], numbers)
         return shares(known[1][np.ix_(here, here)])
-
-
-def _covariance(experiment: ExperimentView) -> tuple[np.ndarray, np.ndarray] | str:
-    try:
-        return residual_covariance(experiment)
-    except ConfigError as error:
-        return error.reason
 
 
 def _rows(table: Any, parts: _Parts, side: _Side) -> Any:
