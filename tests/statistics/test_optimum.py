@@ -220,20 +220,6 @@ def test_a_fit_without_parameters_cannot_be_looked_at(store: Path) -> None:
         perturbations(failed, 0)
 
 
-def test_an_experiment_is_found_by_the_beginning_of_its_label(store: Path) -> None:
-    ds = sweep.open(store)
-    labels = [v[:8] for v in ds["identity"].values]
-    assert [ExperimentView.labelled(ds, v).position for v in labels] == [0, 1]
-    assert ExperimentView.labelled(ds, labels[1][:4].upper()).position == 1
-    same = ds.assign_coords(identity=("experiment", np.array(["abc1", "abc2"], object)))
-    with pytest.raises(ConfigError, match="abc: 2 labels begin so, among them abc1, abc2"):
-        ExperimentView.labelled(same, "abc")
-    with pytest.raises(ConfigError, match="'abd1': not in the store; close to it are abc1"):
-        ExperimentView.labelled(same, "abd1")
-    with pytest.raises(ConfigError, match="''"):
-        ExperimentView.labelled(same, "")
-
-
 def test_the_command_says_it_and_draws_it(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], bad: xr.Dataset
 ) -> None:
