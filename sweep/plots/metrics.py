@@ -10,7 +10,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.plots.names import COUNTS, with_unit
 from sweep.quantities.table import COLUMNS, OF_SPECTRA
-from sweep.statistics.dataset import is_usable, labels_of, noise_free_status
+from sweep.statistics.dataset import is_usable, labels_of, noise_free
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import read_residuals
@@ -60,7 +60,7 @@ def unconverged(table: Any, noiseless: xr.Dataset | None = None) -> np.ndarray:
     """
     found = (table["usable"] != table.get("converged", 0)).to_numpy()
     if noiseless is not None:
-        slot = noise_free_status(noiseless)
+        slot = noise_free(noiseless, "status", Status.PENDING)
         stopped = is_usable(slot) & (slot != Status.CONVERGED)
         found = found | np.isin(table.index, np.array(labels_of(noiseless))[stopped])
     return found

@@ -38,7 +38,7 @@ from sweep.report.maps import KINDS, LAYERS, Atlas, resolutions
 from sweep.report.ranking import lowest, ranked
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.comparison_groups import ComparisonGroup, comparison_groups, described
-from sweep.statistics.dataset import labels_of, noise_free_status
+from sweep.statistics.dataset import labels_of, noise_free
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.progress import store_progress
 from sweep.statistics.summary import settings, summary
@@ -116,7 +116,7 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
 
 def _noiseless(ds: xr.Dataset) -> int:
     """How many fits without noise are recorded."""
-    return int(np.count_nonzero(noise_free_status(ds) != Status.PENDING))
+    return int(np.count_nonzero(noise_free(ds, "status", Status.PENDING) != Status.PENDING))
 
 
 def _spectral_products(

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from sweep.errors import ConfigError
-from sweep.statistics.dataset import imported, is_usable, noise_free_status
+from sweep.statistics.dataset import imported, is_usable, noise_free
 from sweep.types import Status
 
 CONVERGED = 0.9
@@ -102,4 +102,5 @@ def noise_free_ranks(ds: xr.Dataset, converged: float) -> np.ndarray:
 
     It must have converged, unless an import does not say it or `converged` is 0.
     """
-    return (noise_free_status(ds) == Status.CONVERGED) | imported(ds) | (converged == 0)
+    ended = noise_free(ds, "status", Status.PENDING)
+    return (ended == Status.CONVERGED) | imported(ds) | (converged == 0)

@@ -32,10 +32,10 @@ def noisy_part(ds: xr.Dataset) -> xr.Dataset:
     return ds.isel(realisation=ds["realisation"].values >= 0)
 
 
-def noise_free_status(ds: xr.Dataset) -> np.ndarray:
-    """How the fit without noise ended, shape (experiment,); pending where there is none."""
-    slot = ds["status"].values[:, ds["realisation"].values == NOISELESS]
-    return slot[:, 0] if slot.size else np.full(ds.sizes["experiment"], Status.PENDING)
+def noise_free(ds: xr.Dataset, variable: str, absent: float) -> np.ndarray:
+    """A number of the fits without noise, shape (experiment,); `absent` where a store has none."""
+    slot = ds[variable].values[:, ds["realisation"].values == NOISELESS]
+    return slot[:, 0] if slot.size else np.full(ds.sizes["experiment"], absent)
 
 
 def imported(ds: xr.Dataset) -> np.ndarray:

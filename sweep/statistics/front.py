@@ -11,14 +11,13 @@ import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NEEDED, Estimator
-from sweep.statistics.candidates import APART, CONVERGED, in_common, rankable
+from sweep.statistics.candidates import APART, CONVERGED, in_common, noise_free_ranks, rankable
 from sweep.statistics.common_variance import Shares, residual_covariance, shares
 from sweep.statistics.comparison_groups import comparison_groups
-from sweep.statistics.dataset import imported, is_usable, noise_free_status
+from sweep.statistics.dataset import is_usable, noise_free
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.moments import Moments
 from sweep.statistics.summary import settings, summary
-from sweep.store import NOISELESS
 from sweep.types import Status
 
 _ADVICE = {
@@ -130,14 +129,8 @@ class _Parts:
                 except ConfigError as error:
                     self._covariances[i] = error.reason
             done()
-        slot = numbers == NOISELESS
-        free = np.full(len(ranks), np.nan)
-        if slot.any():
-            ended = noise_free_status(ds)
-            kept = is_usable(ended) if converged == 0 else ended == Status.CONVERGED
-            kept |= imported(ds) & is_usable(ended)
-            free = np.where(kept, ds["residual_variance"].values[:, slot][:, 0], np.nan)
-        self._free = free
+        free = is_usable(noise_free(ds, "status", Status.PENDING)) & noise_free_ranks(ds, converged)
+        self._free = np.where(free, noise_free(ds, "residual_variance", np.nan), np.nan)
 
     def side(self, members: list[int], estimator: Estimator) -> _Side:
         left_out: Counter[str] = Counter()
