@@ -16,6 +16,7 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 if TYPE_CHECKING:
+    __version__: str
     from sweep.api import build, open, run
     from sweep.config import compose
 
@@ -32,6 +33,10 @@ def __getattr__(name: str):  # noqa: ANN202
         from sweep import api
 
         return getattr(api, name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("skysweep")
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")
 
 

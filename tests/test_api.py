@@ -1,4 +1,7 @@
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -7,11 +10,24 @@ import numpy as np
 import pytest
 
 import sweep
+from sweep.cli import run, store
 from sweep.errors import ConfigError, IncompleteError, StoreError
 from sweep.results import parameter_errors, perturbations, residual_maps
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.maps import cluster_maps
 from sweep.testing.small import grid, small
+
+
+@pytest.mark.parametrize("main", [run.main, store.main])
+def test_the_version_is_the_installed_one(
+    main: Callable[[], None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 17, point 9."""
+    assert sweep.__version__ == version("skysweep")
+    monkeypatch.setattr(sys, "argv", ["command", "--version"])
+    with suppress(SystemExit):  # of argparse, with 0
+        main()
+    assert capsys.readouterr().out == f"skysweep {sweep.__version__}\n"
 
 
 def test_what_is_run_is_what_is_opened(tmp_path: Path) -> None:

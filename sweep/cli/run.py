@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
+import sweep
 from sweep.config.compose import config_dir, to_conf
 from sweep.config.explain import explain, from_composition
 from sweep.engines.settings import chosen_engine
@@ -22,6 +23,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point; exit status as in `sweep.errors`."""
+    if "--version" in sys.argv[1:]:  # Hydra would give its own
+        print(f"skysweep {sweep.__version__}")
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole, and leave here as one line
     err = Console(stderr=True, soft_wrap=True, highlight=False)
     try:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import sweep
 from sweep.cli.importing import add_importing
 from sweep.cli.plot import add_plot
 from sweep.cli.report import add_report
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sweep-store", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"skysweep {sweep.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name: str, command, text: str) -> argparse.ArgumentParser:  # noqa: ANN001
