@@ -1,7 +1,9 @@
 """JAX as the fits need it while they are computed, and as the caller had it afterwards."""
 
 import os
+import stat
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,9 +38,36 @@ def _program_cache() -> Iterator[None]:
         return
     # on the node: shared between nodes, writers of jax's cache get in each other's way
     folder = Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
+    if problem := _unsafe(folder):
+        warnings.warn(
+            f"{folder} {problem}: compiled programs are not kept; remove it, or name a folder "
+            "of your own by JAX_COMPILATION_CACHE_DIR",
+            stacklevel=2,
+        )
+        yield
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     try:
         yield
     finally:
         jax.config.update("jax_compilation_cache_dir", None)
         reset_cache()  # else jax would go on with the folder
+
+
+def _unsafe(folder: Path) -> str | None:
+    """Why compiled programs cannot be kept in `folder`, which is made; None where they can.
+
+    What is found there is run: the folder must be this user's, and nobody else may write to it.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        return f"cannot be used ({error.strerror})"
+    if not stat.S_ISDIR(found.st_mode):
+        return "is a link"
+    if found.st_uid != os.getuid():
+        return f"belongs to another user ({found.st_uid})"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "can be written by other users"
+    return None

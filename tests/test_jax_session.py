@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,6 +57,57 @@ def test_programs_are_kept_on_disk_within_and_no_longer(folder: Path) -> None:
     with jax_session():
         compile_and_run(4)
     assert set(folder.rglob("*")) > kept
+
+
+def link(folder: Path) -> None:
+    folder.symlink_to(folder.parent / "elsewhere")
+    (folder.parent / "elsewhere").mkdir()
+
+
+def of_nobody(folder: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root gives folders away")
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+
+
+def writable(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def for_a_group(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o770)
+
+
+UNSAFE = {
+    "is a link": link,
+    "belongs to another user": of_nobody,
+    "can be written by other users": writable,
+    "can be written by other users of a group": for_a_group,
+    "cannot be used": Path.touch,
+}
+
+
+@pytest.mark.parametrize("problem", UNSAFE)
+def test_programs_are_not_kept_where_others_could_put_theirs(problem: str, folder: Path) -> None:
+    """Issue 17, point 7: what stands in the folder is run."""
+    place = folder / f"skysweep-jax-{os.getuid()}"
+    UNSAFE[problem](place)
+    before = set(folder.rglob("*"))
+    said = problem.removesuffix(" of a group")
+    with pytest.warns(UserWarning, match=rf"{place} {said}.*JAX_COMPILATION_CACHE_DIR"):
+        with jax_session():
+            compile_and_run(6)
+    assert set(folder.rglob("*")) == before
+
+
+def test_the_folder_of_programs_is_for_its_user_alone(folder: Path) -> None:
+    with jax_session():
+        compile_and_run(7)
+    (place,) = folder.iterdir()
+    assert place.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_cache_of_the_caller_is_used_and_stays(folder: Path) -> None:
