@@ -14,6 +14,7 @@ from sweep.config.checks import check, check_newton
 from sweep.config.explain import explain, unknown_key
 from sweep.config.schema import SweepConf, register
 from sweep.errors import ConfigError
+from sweep.paths import is_address, located
 
 register()
 
@@ -64,7 +65,7 @@ def to_conf(composed: DictConfig) -> SweepConf:
     if conf.store.cache is None:
         conf.store.cache = str(usual_folder())
     for item in fields(conf):
-        _resolve_paths(getattr(conf, item.name))
+        _resolve_paths(item.name, getattr(conf, item.name))
     return conf
 
 
@@ -87,11 +88,16 @@ def _check_present(composed: DictConfig) -> None:
         raise ConfigError(f"{missing[0]} is required{choice}: give {missing[0]}=...")
 
 
-def _resolve_paths(group: Any) -> None:
+def _resolve_paths(name: str, group: Any) -> None:
     """Workers may run elsewhere: paths of the user's become absolute before anything is sent."""
     for key in _PATH_KEYS:
         value = getattr(group, key, None)
         if isinstance(value, str):
             if "\0" in value:
-                raise ConfigError(f"{key} = {value!r}: a path cannot hold a NUL character")
-            setattr(group, key, str(Path(value).expanduser().resolve()))
+                raise ConfigError(f"{name}.{key} = {value!r}: a path cannot hold a NUL character")
+            if is_address(value):
+                raise ConfigError(
+                    f"{name}.{key} = {value}: is an address, expected a path of this machine; "
+                    "copy what is there to a disk here"
+                )
+            setattr(group, key, str(located(value)))

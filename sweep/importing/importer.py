@@ -24,6 +24,7 @@ from sweep.store import (
     publish,
     seal,
 )
+from sweep.store.files import store_path
 from sweep.types import PARAMETERS, Parameter
 from sweep.worker import unit_arrays
 
@@ -96,13 +97,14 @@ def import_folders(
         ConfigError: a folder cannot be used; the message names it.
         StoreError: the store cannot be read or written.
     """
+    store = store_path(store)
     sources: dict[str, _Source] = {}
     with progress.checking(len(folders)) as checked:
         for folder in map(Path, folders):
             for source in _sources(folder):
                 sources.setdefault(source.entry.identity, source)
             checked()
-    there = Store(store) if Path(store).exists() else None
+    there = Store(store) if store.exists() else None
     if maps != "none":
         _check_nside(there, sources.values())
     for spec in list(_segments(there, sources, maps)):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -15,7 +14,7 @@ from sweep.progress import Progress
 from sweep.provenance import provenance
 from sweep.session.preflight import Preflight
 from sweep.store import SegmentSpec, Store
-from sweep.store.files import writing
+from sweep.store.files import store_path, writing
 
 UNITS_A_WORKER = 16
 """At least, where experiments share units: the last ones must not leave the others waiting."""
@@ -109,7 +108,7 @@ def _store_path(confs: Sequence[SweepConf]) -> str:
 
 def _opened(path: str) -> Store | None:
     """The store, or None where there is none and one can be made: said before the long checks."""
-    place = Path(path)
+    place = store_path(path)
     with writing(place):
         if place.exists():
             return Store(path)

@@ -13,7 +13,7 @@ import numpy as np
 from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import chunk_name, encode_chunk
 from sweep.store.claim import claimed
-from sweep.store.files import PARTIAL, folder_published, fsync, sidecar, writing
+from sweep.store.files import PARTIAL, folder_published, fsync, sidecar, store_path, writing
 from sweep.store.fold import append, fold
 from sweep.store.journal import Journal
 from sweep.store.publish import Content, fill
@@ -23,6 +23,7 @@ from sweep.store.records import (
     WorkerInfo,
     count_statuses,
     hash_file,
+    journal_folder,
     make_record,
     now,
     tag,
@@ -71,7 +72,7 @@ def compact(path: str | Path, *, checkpoint: Callable[[str], None] = _pass) -> C
         StoreError: there is no store, another process compacts it, it cannot be written, or a
             recorded chunk is missing or damaged; the segment it belongs to is then as it was.
     """
-    path = Path(path).absolute()
+    path = store_path(path)
     check_root(path)
     before = _files(path)
     with (
@@ -147,7 +148,7 @@ class _Compaction:
         self._path, self._aside, self._worker = path, aside, worker
         self._checkpoint = checkpoint
         Journal(path, worker)  # a copy gets its journals first
-        self._journal = sidecar(path) / "journal" / f"{tag(path)}-compact-{worker.id}.jsonl"
+        self._journal = journal_folder(path) / f"{tag(path)}-compact-{worker.id}.jsonl"
 
     def tidy(self) -> None:
         """Finish what a killed compaction left: of a segment and its copy one is removed."""

@@ -14,7 +14,7 @@ from sweep.store.chunks import create_array
 from sweep.store.columns import encode
 from sweep.store.compact import LARGEST
 from sweep.store.dataset import open_dataset
-from sweep.store.files import folder_published, writing
+from sweep.store.files import folder_published, store_path, writing
 
 
 def export(path: str | Path, output: str | Path, *, nside: int | None = None) -> Path:
@@ -33,7 +33,7 @@ def export(path: str | Path, output: str | Path, *, nside: int | None = None) ->
         StoreError: `path` is no store, something is at `output`, it cannot be written, or a
             recorded chunk is missing or damaged.
     """
-    output = Path(output).absolute()
+    output = store_path(output)
     if output.exists():
         raise StoreError(f"{output} exists; give another output")
     ds = open_dataset(path, nside=nside)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweep.errors import StoreError
+from sweep.paths import is_address, located
 
 PARTIAL = ".partial"
 """Suffix of temporary files and folders; what a killed process leaves ends with it."""
@@ -24,8 +25,19 @@ _REASONS = {
 }
 
 
+def store_path(path: str | Path) -> Path:
+    """Where the store `path` is itself, whatever links lead there: what is beside it counts.
+
+    Raises:
+        StoreError: it is an address.
+    """
+    if is_address(path):
+        raise StoreError(f"{path}: is an address; a store is a folder here, copy it to a disk")
+    return located(path)
+
+
 def sidecar(path: Path) -> Path:
-    """Return the operational folder beside the store `path`: journals and logs."""
+    """Return the operational folder beside the store `path`, a `store_path`."""
     return path.with_name(path.name + ".sweep")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from sweep.store.files import PARTIAL, fsync, sidecar, write_atomic, writing
-from sweep.store.records import tag
+from sweep.store.files import PARTIAL, fsync, write_atomic, writing
+from sweep.store.records import encoded, journal_folder, tag
 
 SETTLE = 0.2
 """Seconds that a worker has between opening its journal and having written its line."""
@@ -19,7 +19,7 @@ def append(file: Path, lines: Iterable[dict[str, Any]]) -> None:
     """Append many lines to a journal that nobody else writes; on return they are on disk."""
     with writing(file):
         with open(file, "ab") as journal:
-            journal.writelines(map(_encode, lines))
+            journal.writelines(map(encoded, lines))
             journal.flush()
             os.fsync(journal.fileno())
         fsync(file.parent)
@@ -40,7 +40,7 @@ def fold(path: Path, gone: Collection[str], checkpoint: Callable[[str], None]) -
     Returns:
         The number of journals that went into one; 0 where there was nothing to fold.
     """
-    folder = sidecar(path) / "journal"
+    folder = journal_folder(path)
     prefix = tag(path)
     with writing(folder):
         for torn in folder.glob(f"{prefix}-folded-*{PARTIAL}"):
@@ -56,7 +56,7 @@ def fold(path: Path, gone: Collection[str], checkpoint: Callable[[str], None]) -
         time.sleep(SETTLE)
         records, needed, spent = _living(resting, gone)
         folded = folder / f"{prefix}-folded-{uuid.uuid4().hex}.jsonl"
-        write_atomic(folded, b"".join(map(_encode, records + needed + spent)))
+        write_atomic(folded, b"".join(map(encoded, records + needed + spent)))
         fsync(folder)
         checkpoint("folded")
         for journal in resting:
@@ -64,7 +64,7 @@ def fold(path: Path, gone: Collection[str], checkpoint: Callable[[str], None]) -
         fsync(folder)
         checkpoint("removed")
         # only now: a record that was taken back must not outlive its retraction
-        write_atomic(folded, b"".join(map(_encode, records + needed)))
+        write_atomic(folded, b"".join(map(encoded, records + needed)))
         fsync(folder)
     return len(resting)
 
@@ -91,7 +91,3 @@ def _living(journals: list[Path], gone: Collection[str]) -> tuple[_Lines, _Lines
         [line for key, line in retracted.items() if key not in done],
         [line for key, line in retracted.items() if key in done],
     )
-
-
-def _encode(line: dict[str, Any]) -> bytes:
-    return (json.dumps(line, separators=(",", ":")) + "\n").encode()

@@ -1,20 +1,22 @@
 """Append-only journals, one a worker: a unit is done when, and only when, a line says so."""
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import StoreError
-from sweep.store.files import folder_made, folder_published, fsync, sidecar, writing
+from sweep.store.files import folder_made, fsync, sidecar, write_atomic, writing
 from sweep.store.records import (
     Failure,
     File,
     Record,
     WorkerInfo,
     count_statuses,
+    encoded,
+    has_journals,
     hash_file,
+    journal_folder,
     make_record,
     now,
     tag,
@@ -37,7 +39,7 @@ class LineWriter:
         Raises:
             StoreError: it cannot be written whole; the line then does not count.
         """
-        data = (json.dumps(line, separators=(",", ":")) + "\n").encode()
+        data = encoded(line)
         with writing(self.file):
             fresh = not self.file.exists()
             descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -63,10 +65,11 @@ class Journal:
         self.worker = worker
         aside = sidecar(path)
         with writing(aside), folder_made(aside):
+            for folder in (journal_folder(path), aside / "logs"):
+                with folder_made(folder):
+                    pass
             _adopt(path, worker)
-            with folder_made(aside / "logs"):
-                pass
-        self._records = LineWriter(aside / "journal" / f"{tag(path)}-{worker.id}.jsonl")
+        self._records = LineWriter(journal_folder(path) / f"{tag(path)}-{worker.id}.jsonl")
         self._errors = LineWriter(aside / "logs" / f"{tag(path)}-errors-{worker.id}.jsonl")
 
     def done(
@@ -106,22 +109,24 @@ class Journal:
 
 
 def _adopt(path: Path, worker: WorkerInfo) -> None:
-    """Make the journal folder; a copied store first gets records of its sealed, sound units.
+    """Where a copied store has no journals yet, record its sealed, sound units.
 
-    The folder appears with these records or not at all, because once it is there the sealed
-    masks no longer count.
+    In one file that appears whole, because once a journal is there the sealed masks no longer
+    count. Workers that adopt at once each write it; equal records do no harm.
     """
-    aside = sidecar(path)
-    if (aside / "journal").is_dir():
+    if has_journals(path):
         return
-    with folder_published(aside, aside / "journal") as temporary:
-        journal = LineWriter(temporary / f"{tag(path)}-adopted-{worker.id}.jsonl")
-        journal.file.touch()
-        for segment in load_segments(path):
-            for unit in segment.sealed_units():
-                if files := _sound_files(segment, unit):
-                    statuses = count_statuses(segment.read_chunk(unit, "status"))
-                    journal.append(to_line(make_record(worker, unit, files, statuses, 0.0, 0)))
+    sealed = [(segment, unit) for segment in load_segments(path) for unit in segment.sealed_units()]
+    records = [
+        make_record(worker, unit, files, count_statuses(segment.read_chunk(unit, "status")), 0.0, 0)
+        for segment, unit in sealed
+        if (files := _sound_files(segment, unit))
+    ]
+    if sealed:
+        folder = journal_folder(path)
+        file = folder / f"{tag(path)}-adopted-{worker.id}.jsonl"
+        write_atomic(file, b"".join(encoded(to_line(record)) for record in records))
+        fsync(folder)
 
 
 def _sound_files(segment: Segment, unit: Unit) -> dict[str, File]:

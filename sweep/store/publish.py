@@ -13,7 +13,7 @@ import zarr
 from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import create_array
 from sweep.store.columns import Column, split
-from sweep.store.files import folder_made, folder_published, sidecar, writing
+from sweep.store.files import folder_made, folder_published, sidecar, store_path, writing
 from sweep.store.schema import FORMAT, SCHEMA_VERSION, STOKES, Layout, SegmentSpec
 from sweep.store.segment import PREFIX, check_root, segment_names
 
@@ -46,7 +46,7 @@ def publish(path: str | Path, spec: SegmentSpec) -> str:
     Raises:
         StoreError: `path` is something else, or cannot be written; nothing is left behind.
     """
-    path = Path(path).absolute()
+    path = store_path(path)
     aside = sidecar(path)
     base, columns = split([entry.config for entry in spec.experiments])
     name = _name(spec)

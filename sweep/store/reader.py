@@ -7,9 +7,9 @@ import numpy as np
 
 from sweep.errors import StoreError
 from sweep.store.chunks import read_recorded
-from sweep.store.files import sidecar
+from sweep.store.files import store_path
 from sweep.store.pairs import Pairs, spread
-from sweep.store.records import Failure, Journals, Record, errors, read_journals
+from sweep.store.records import Failure, Journals, Record, errors, journal_folder, read_journals
 from sweep.store.schema import Unit
 from sweep.store.segment import Segment, check_root, load_segments, segment_names
 
@@ -24,8 +24,8 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
-        self.uuid: str = check_root(self.path).get("uuid", "")
+        self.path = store_path(path)
+        self.uuid: str = check_root(self.path)["uuid"]
 
     @property
     def segments(self) -> dict[str, Segment]:
@@ -220,4 +220,4 @@ class Store:
 
 def journal_names(path: Path) -> set[str]:
     """Names of the journals beside the store at `path`, also of a deleted one that was there."""
-    return {file.name for file in (sidecar(path) / "journal").glob("*.jsonl")}
+    return {file.name for file in journal_folder(path).glob("*.jsonl")}

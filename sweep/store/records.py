@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sweep.errors import StoreError
-from sweep.store.files import sidecar
+from sweep.store.files import sidecar, store_path
 from sweep.store.schema import Unit
 from sweep.store.segment import check_root
 from sweep.types import Status
@@ -136,19 +136,28 @@ def tag(path: Path) -> str:
     return str(check_root(path)["uuid"])[:12]
 
 
+def journal_folder(path: Path) -> Path:
+    """Where the journals of the store at `path` are, and those of a deleted one that was there."""
+    return sidecar(path) / "journal"
+
+
+def has_journals(path: Path) -> bool:
+    """Whether there are journals of the store at `path`: else it is a copy, or new."""
+    return any(journal_folder(path).glob(f"{tag(path)}-*.jsonl"))
+
+
 def read_journals(path: Path) -> Journals | None:
-    """Merge the journals of the store at `path`; None where it has no journal folder.
+    """Merge the journals of the store at `path`; None where it has none.
 
     Raises:
         StoreError: a journal cannot be read.
     """
-    folder = sidecar(path) / "journal"
-    if not folder.is_dir():
+    if not has_journals(path):
         return None
     found: dict[str, Record] = {}
     retracted: set[str] = set()
     skipped = 0
-    for line in _lines(folder, f"{tag(path)}-*.jsonl"):
+    for line in _lines(journal_folder(path), f"{tag(path)}-*.jsonl"):
         try:
             if line is None:
                 raise ValueError
@@ -168,7 +177,7 @@ def read_journals(path: Path) -> Journals | None:
 
 def errors(path: str | Path) -> list[Failure]:
     """Read back the system errors that workers logged; unreadable lines are left out."""
-    path = Path(path).absolute()
+    path = store_path(path)
     failures = []
     for line in _lines(sidecar(path) / "logs", f"{tag(path)}-errors-*.jsonl"):
         try:
@@ -203,6 +212,11 @@ def to_line(value: Record | Failure) -> dict[str, Any]:
         **asdict(value),
         "unit": [unit.segment, unit.experiment_block, unit.realisation_block],
     }
+
+
+def encoded(line: dict[str, Any]) -> bytes:
+    """A line of a journal as it is written."""
+    return (json.dumps(line, separators=(",", ":")) + "\n").encode()
 
 
 def _parse_unit(value: Any) -> Unit:

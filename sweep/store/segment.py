@@ -56,6 +56,11 @@ def check_root(path: Path) -> dict[str, Any]:
             f"{path}: exists but is not a sweep store: expected format {FORMAT!r}, "
             f"got {attributes.get('format')!r}; use another path"
         )
+    if not attributes.get("uuid"):  # xarray keeps the attributes of what was opened
+        raise StoreError(
+            f"{path}: is no store but a dataset that was saved from one: read it with "
+            "xarray.open_zarr, or name a store"
+        )
     version = attributes.get("schema_version")
     if version != SCHEMA_VERSION:
         raise StoreError(

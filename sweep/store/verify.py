@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import StoreError
-from sweep.store.files import PARTIAL, sidecar
+from sweep.store.files import PARTIAL, sidecar, store_path
 from sweep.store.journal import Journal
 from sweep.store.records import Record, WorkerInfo, hash_file, read_journals
 from sweep.store.schema import Unit
@@ -61,7 +61,7 @@ def verify(path: str | Path, *, retract: bool = True) -> VerifyReport:
     Raises:
         StoreError: there is no store of this schema version at `path`.
     """
-    path = Path(path).absolute()
+    path = store_path(path)
     check_root(path)
     segments, metadata = _segments(path)
     journals = read_journals(path)

@@ -9,7 +9,7 @@ import numpy as np
 from sweep.errors import StoreError
 from sweep.quantities.table import VARIABLES
 from sweep.store.chunks import encode_chunk
-from sweep.store.files import fsync, write_atomic, writing
+from sweep.store.files import fsync, store_path, write_atomic, writing
 from sweep.store.journal import Journal
 from sweep.store.records import Failure, Record, WorkerInfo, count_statuses, hash_file
 from sweep.store.schema import Unit
@@ -38,7 +38,7 @@ class UnitWriter:
         *,
         checkpoint: Callable[[str], None] = _pass,
     ) -> None:
-        self.path = Path(path).absolute()
+        self.path = store_path(path)
         check_root(self.path)
         self.worker = worker or WorkerInfo.create()
         self._checkpoint = checkpoint

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sweep.errors import StoreError
-from sweep.store import Store, UnitWriter, WorkerInfo, publish, seal
+from sweep.store import Store, UnitWriter, WorkerInfo, publish, seal, verify
 from sweep.store.files import sidecar
 from sweep.store.journal import Journal, LineWriter
 from sweep.store.records import tag
@@ -126,3 +126,29 @@ def test_an_error_says_whether_it_was_the_last(tmp_path: Path) -> None:
     for final in (False, True):
         journal.error(unit, "out of memory", "", 1, final)
     assert [failure.final for failure in Store(path).errors()] == [False, True]
+
+
+def test_a_copy_beside_journals_of_another_store_is_as_it_was_sealed(tmp_path: Path) -> None:
+    """Issue 17, point 4: a deleted store of the same name had left its folder."""
+    filled(tmp_path / "old.zarr")
+    path = filled(tmp_path / "a.zarr")
+    seal(path)
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(path, copy)
+    shutil.copytree(sidecar(tmp_path / "old.zarr"), sidecar(copy))
+    assert Store(copy).done_units() == Store(path).done_units()
+    assert verify(copy).checked == len(Store(path).units())
+    Journal(copy, WorkerInfo.create())
+    assert Store(copy).records.keys() == set(Store(path).units())
+    assert_expected(copy)
+
+
+def test_a_copy_of_which_nothing_is_sound_is_pending(tmp_path: Path) -> None:
+    path = filled(tmp_path / "a.zarr")
+    seal(path)
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(path, copy)
+    for unit in Store(copy).units():
+        chunk(copy, unit, "nll").write_bytes(b"torn")
+    Journal(copy, WorkerInfo.create())
+    assert Store(copy).pending_units() == Store(path).units()
