@@ -14,7 +14,9 @@ def test_addresses(path: str) -> None:
     assert is_address(Path(path))
 
 
-@pytest.mark.parametrize("path", ["a", "/a/b:/c", "runs/10:30/a.zarr", "10:30.zarr", "~/a", "", "."])
+@pytest.mark.parametrize(
+    "path", ["a", "/a/b:/c", "runs/10:30/a.zarr", "10:30.zarr", "~/a", "", "."]
+)
 def test_paths(path: str) -> None:
     assert not is_address(path)
 

@@ -255,7 +255,10 @@ WRONG = {
         ["sky=templates", "sky.path=https://a.b/c.fits"],
         "sky.path = https://a.b/c.fits: is an address, expected a path",
     ),
-    "store at an address": (["store.path=s3://bucket/a.zarr"], "store.path = s3://bucket/a.zarr: is"),
+    "store at an address": (
+        ["store.path=s3://bucket/a.zarr"],
+        "store.path = s3://bucket/a.zarr: is",
+    ),
     "store on a host": (["store.path='me@host:/a.zarr'"], "store.path = me@host:/a.zarr: is an"),
     "cache at an address": (["store.cache=gs://bucket/c"], "store.cache = gs://bucket/c: is an"),
     "missing mask file": (["mask.path=none.npz"], "mask.path = ", "there is no such file"),
