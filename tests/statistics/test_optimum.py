@@ -14,7 +14,6 @@ from sweep.assemble.setup import build
 from sweep.cli.store import main
 from sweep.errors import ConfigError
 from sweep.results import perturbations
-from sweep.statistics import fitted as module
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
 from sweep.statistics.optimum import SHIFTED, Check, about, verdict
@@ -171,7 +170,7 @@ def test_single_precision_is_looked_at_in_double(
     single = small(*of_file(store.with_name("sky.npz")), "fit.precision=float32")
     assert build(single).signal.dtype == np.float32
     ds = sweep.open(store)
-    monkeypatch.setattr(module, "configuration", lambda *_: single)
+    monkeypatch.setattr(ExperimentView, "configuration", single)
     one = fitted(ExperimentView(ds, 1), 0)
     leaves = jax.tree.leaves((one.problem, one.rows, one.params, one.low, one.high))
     assert {str(v.dtype) for v in leaves} == {"float64", "int32"}
