@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from sweep.errors import ConfigError
-from sweep.units import FloatArray
+from sweep.units import FloatArray, frequency_problem
 
 _KEYS = ("name", "frequency", "depth_p", "source")
 
@@ -26,7 +26,8 @@ class Instrument:
         source: Paper and table of the numbers.
 
     Raises:
-        ConfigError: Lengths differ, there is no band, or a number is not finite and positive.
+        ConfigError: Lengths differ, there is no band, a number is not finite and positive, or a
+            frequency none of 1 to 3000 GHz.
     """
 
     name: str
@@ -36,7 +37,10 @@ class Instrument:
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):
-            object.__setattr__(self, key, _positive(key, getattr(self, key)))
+            object.__setattr__(self, key, _positive(f"instrument.{key}", getattr(self, key)))
+        for index, value in enumerate(self.frequency):
+            if problem := frequency_problem(value):
+                raise ConfigError(f"instrument.frequency[{index}] = {value:g}: {problem}")
         if self.frequency.size != self.depth_p.size:
             raise ConfigError(
                 f"instrument `{self.name}`: {self.depth_p.size} depths, "
@@ -71,22 +75,25 @@ def read_instrument(path: str | Path) -> Instrument:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        raise ConfigError(f"instrument file {path} cannot be read: {reason}") from error
+        raise ConfigError(f"instrument.path = {path} cannot be read: {reason}") from error
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"instrument file {path} is no YAML: {reason}") from error
+        raise ConfigError(f"instrument.path = {path} is no YAML: {reason}") from error
     if not isinstance(content, dict):
         raise ConfigError(
-            f"instrument file {path}: expected the keys {', '.join(_KEYS)}, "
+            f"instrument.path = {path}: expected the keys {', '.join(_KEYS)}, "
             f"got {type(content).__name__}"
         )
     _check_keys(path, content)
-    return Instrument(
-        name=str(content["name"]),
-        frequency=content["frequency"],
-        depth_p=content["depth_p"],
-        source=str(content["source"]),
-    )
+    try:
+        return Instrument(
+            name=str(content["name"]),
+            frequency=content["frequency"],
+            depth_p=content["depth_p"],
+            source=str(content["source"]),
+        )
+    except ConfigError as error:
+        raise ConfigError(f"instrument.path = {path}: {error}") from error
 
 
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
@@ -95,21 +102,21 @@ def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
         if key not in _KEYS and not of_hydra:
             close = difflib.get_close_matches(str(key), _KEYS, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(_KEYS)}"
-            raise ConfigError(f"instrument file {path}: unknown key `{key}`; {hint}")
+            raise ConfigError(f"instrument.path = {path}: unknown key `{key}`; {hint}")
     missing = [key for key in _KEYS if key not in content]
     if missing:
-        raise ConfigError(f"instrument file {path}: `{missing[0]}` is required")
+        raise ConfigError(f"instrument.path = {path}: `{missing[0]}` is required")
 
 
-def _positive(key: str, values: Any) -> FloatArray:
+def _positive(setting: str, values: Any) -> FloatArray:
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{key}: expected a list of numbers, got {values!r}") from error
+        raise ConfigError(f"{setting}: expected a list of numbers, got {values!r}") from error
     if array.ndim != 1 or array.size == 0:
-        raise ConfigError(f"{key}: expected a list of at least one number, got {values!r}")
+        raise ConfigError(f"{setting}: expected a list of at least one number, got {values!r}")
     bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
     if bad.size:
-        raise ConfigError(f"{key}[{bad[0]}] = {array[bad[0]]:g}: must be positive and finite")
+        raise ConfigError(f"{setting}[{bad[0]}] = {array[bad[0]]:g}: must be positive and finite")
     array.setflags(write=False)
     return array

@@ -12,7 +12,8 @@ import healpy as hp
 import numpy as np
 
 from sweep.errors import ConfigError
-from sweep.sky.files import read_columns
+from sweep.inputs.columns import Columns
+from sweep.inputs.read import read_columns
 
 Keep = np.ndarray
 """Boolean full-sky map (npix,), RING; true where a pixel is kept."""
@@ -92,24 +93,52 @@ def parse_mask(expression: str, nside: int, named: Mapping[str, Keep]) -> Mask:
     return Mask(nside=nside, keep=keep, expression=expression)
 
 
-def read_masks(path: str | Path, nside: int) -> dict[str, Keep]:
-    """Read named masks from npz keys or FITS columns: bool, or 0 and 1.
+@dataclass(frozen=True, eq=False)
+class FileMasks(Mapping[str, Keep]):
+    """The maps of a file as masks: bool, or 0 and 1. One is judged when it is asked for.
+
+    Attributes:
+        columns: The file.
+        nside: The resolution that a mask must have.
+    """
+
+    columns: Columns
+    nside: int
+
+    def __getitem__(self, name: str) -> Keep:
+        try:
+            return _binary(name, self.columns.arrays[name], self.nside)
+        except ConfigError as error:
+            raise self.columns.refused(str(error)) from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns.arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns.arrays)
+
+    def __len__(self) -> int:
+        return len(self.columns.arrays)
+
+
+def read_masks(path: str | Path, nside: int) -> FileMasks:
+    """Read named masks from npz keys or FITS columns.
 
     Args:
         path: The file.
         nside: The resolution that the masks must have.
 
     Returns:
-        Each map of the file, (npix,) bool, by name.
+        Each map of the file, by name.
 
     Raises:
-        ConfigError: The file cannot be read, has no map, or a map is of another size or has
-            a value beside 0 and 1.
+        ConfigError: The file cannot be read, or has no map. When a mask is asked for: it is of
+            another size or has a value beside 0 and 1.
     """
-    maps = {name: array for name, array in read_columns(path).arrays.items() if array.ndim}
-    if not maps:
-        raise ConfigError(f"{path} holds no mask")
-    return {name: _binary(name, array, nside) for name, array in maps.items()}
+    masks = FileMasks(read_columns(path, "mask.path"), nside)
+    if not masks:
+        raise masks.columns.refused("holds no mask; give it a map of 0 and 1")
+    return masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,17 +242,18 @@ def _lookup(name: str, expression: str, nside: int, named: Mapping[str, Keep]) -
 
 
 def _binary(name: str, array: np.ndarray, nside: int) -> Keep:
+    if array.dtype.kind not in "buif":
+        got = "Python objects" if array.dtype.hasobject else str(array.dtype)
+        raise ConfigError(f"mask `{name}`: expected bool or 0 and 1, got {got}")
     if array.shape != (hp.nside2npix(nside),):
         raise ConfigError(
             f"`{name}`: mask {array.size:,} pixels, map {hp.nside2npix(nside):,}; "
             "regrade the mask or set sky.nside to its own"
         )
-    if array.dtype.kind not in "buif":
-        raise ConfigError(f"mask `{name}`: expected bool or 0 and 1, got {array.dtype}")
     bad = np.flatnonzero((array != 0) & (array != 1))
     if bad.size:
         raise ConfigError(
-            f"mask `{name}`: value {array[bad[0]]:g} at pixel {bad[0]}; only 0 and 1 are allowed, "
+            f"mask `{name}`: value {array[bad[0]]!s} at pixel {bad[0]}; only 0 and 1 are allowed, "
             "set a threshold"
         )
     return array.astype(bool)

@@ -20,6 +20,21 @@ H_OVER_K_GHZ: float = constants.h * 1e9 / constants.k
 """h/k in K/GHz: `H_OVER_K_GHZ * frequency / temperature` has no unit."""
 
 
+LOWEST_GHZ, HIGHEST_GHZ = 1.0, 3000.0
+"""Bands of microwaves and dust; below and beyond, a frequency is one in another unit."""
+
+
+def frequency_problem(value: float) -> str | None:
+    """What is wrong with a frequency in GHz, and its likely unit; None where it is right."""
+    if LOWEST_GHZ <= value <= HIGHEST_GHZ:
+        return None
+    expected = f"must be {LOWEST_GHZ:g} to {HIGHEST_GHZ:g} GHz"
+    for unit, ghz in (("THz", 1e3), ("MHz", 1e-3), ("kHz", 1e-6), ("Hz", 1e-9)):
+        if LOWEST_GHZ <= value * ghz <= HIGHEST_GHZ:
+            return f"{expected}; it looks like {unit}, give {value * ghz:g}"
+    return expected
+
+
 def rj_to_cmb(frequency: Any, xp: ModuleType = np) -> Any:
     """Factor from K_RJ to K_CMB.
 

@@ -23,6 +23,7 @@ ORDER = (
     "cache",
     "jax_session",
     "draws",
+    "inputs",
     "instrument",
     "sky",
     "mask",

@@ -97,8 +97,8 @@ def test_programs_are_not_kept_where_others_could_put_theirs(problem: str, folde
     UNSAFE[problem](place)
     before = set(folder.rglob("*"))
     said = problem.removesuffix(" of a group")
-    warned = pytest.warns(UserWarning, match=rf"{place} {said}.*JAX_COMPILATION_CACHE_DIR")
-    with warned, jax_session():
+    warned = rf"{place} {said}.*JAX_COMPILATION_CACHE_DIR"
+    with pytest.warns(UserWarning, match=warned), jax_session():
         compile_and_run(6)
     assert set(folder.rglob("*")) == before
 

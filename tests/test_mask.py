@@ -124,19 +124,46 @@ def test_read_fits(tmp_path, named, dtype, nest):
 def test_bad_mask_files(tmp_path, named):
     path = tmp_path / "masks.npz"
     np.savez(path, one=np.where(named["A"], 0.5, 0.0))
-    with pytest.raises(ConfigError, match="value 0.5"):
-        read_masks(path, NSIDE)
+    with pytest.raises(ConfigError, match=rf"^mask.path = {path}: mask `one`: value 0.5"):
+        parse_mask("one", NSIDE, read_masks(path, NSIDE))
     np.savez(path, one=named["A"])
     with pytest.raises(ConfigError, match="mask 768 pixels, map 49,152"):
-        read_masks(path, 64)
-    np.savez(path, one=np.array([object()]))
-    with pytest.raises(ConfigError, match="no readable"):
+        parse_mask("one", 64, read_masks(path, 64))
+    np.savez(path, one=np.array([object()] * NPIX))
+    with pytest.raises(ConfigError, match="`one`: expected .* got Python objects"):
+        parse_mask("one", NSIDE, read_masks(path, NSIDE))
+    np.savez(path, one=0.5)
+    with pytest.raises(ConfigError, match="holds no mask"):
         read_masks(path, NSIDE)
     path.write_bytes(b"not a zip")
     with pytest.raises(ConfigError, match="no readable"):
         read_masks(path, NSIDE)
     with pytest.raises(ConfigError, match="does not exist"):
         read_masks(tmp_path / "none.npz", NSIDE)
+
+
+@pytest.mark.parametrize("other", ["counts", "objects", "another nside"])
+def test_what_is_not_asked_for_is_not_judged(tmp_path, named, other):
+    """Issue 17, point 5: hit counts beside the mask made it unusable."""
+    path = tmp_path / "masks.npz"
+    counts = {
+        "counts": np.arange(NPIX) * 37.5,
+        "objects": np.array([{}, {}]),
+        "another nside": np.ones(12),
+    }[other]
+    np.savez(path, mask=named["A"], hits=counts)
+    masks = read_masks(path, NSIDE)
+    np.testing.assert_array_equal(parse_mask("mask", NSIDE, masks).keep, named["A"])
+    with pytest.raises(ConfigError, match=r"`hits`"):
+        parse_mask("mask-hits", NSIDE, masks)
+    with pytest.raises(ConfigError, match="Available: ALL, hits, mask"):
+        parse_mask("nothing", NSIDE, masks)
+
+
+def test_a_value_near_one_is_written_as_it_is(named):
+    near = np.where(named["A"], np.float32(0.99999994), np.float32(0))
+    with pytest.raises(ConfigError, match="value 0.99999994 at pixel"):
+        parse_mask("A", NSIDE, {"A": near})
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import healpy as hp
 import numpy as np
 
 from sweep.errors import ConfigError
+from sweep.inputs.columns import Columns
 from sweep.mask import Mask
 from sweep.types import PARAMETERS, Parameter
 
@@ -69,7 +70,7 @@ def contiguous(labels: np.ndarray) -> np.ndarray:
     return order[inverse]
 
 
-def check_known(mask: Mask, name: str, inside: np.ndarray) -> None:
+def check_known(mask: Mask, name: str, inside: np.ndarray, columns: Columns) -> None:
     """Check that a map has a value, neither NaN nor UNSEEN, at every kept pixel.
 
     Raises:
@@ -77,7 +78,7 @@ def check_known(mask: Mask, name: str, inside: np.ndarray) -> None:
     """
     missing = np.flatnonzero(~np.isfinite(inside) | (inside == hp.UNSEEN))
     if missing.size:
-        raise ConfigError(
+        raise columns.refused(
             f"`{name}`: no value at {missing.size:,} of {inside.size:,} kept pixels, first pixel "
             f"{mask.pixels[missing[0]]}; take the maps of a fit whose mask holds this one"
         )

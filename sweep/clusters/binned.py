@@ -7,8 +7,9 @@ import numpy as np
 
 from sweep.clusters.base import ClusterMap, Clusters, check_keys, check_known, contiguous
 from sweep.errors import ConfigError
+from sweep.inputs.columns import Columns
+from sweep.inputs.read import read_columns
 from sweep.mask import Mask
-from sweep.sky.files import check_nside_of, read_columns
 from sweep.types import PARAMETERS, Parameter
 
 
@@ -30,14 +31,13 @@ def binned_clusters(mask: Mask, path: str | Path, counts: Mapping[Parameter, int
             kept pixel; there are fewer distinct values than bins.
     """
     check_keys(counts)
-    columns = read_columns(path)
-    return Clusters(**{p: _cluster_map(mask, p, columns.require(p), counts[p]) for p in PARAMETERS})
+    columns = read_columns(path, "clusters.path")
+    return Clusters(**{p: _cluster_map(mask, p, columns, counts[p]) for p in PARAMETERS})
 
 
-def _cluster_map(mask: Mask, name: str, values: np.ndarray, count: int) -> ClusterMap:
-    check_nside_of(name, values, mask.nside)
-    inside = values[mask.pixels].astype(np.float64)
-    check_known(mask, name, inside)
+def _cluster_map(mask: Mask, name: str, columns: Columns, count: int) -> ClusterMap:
+    inside = columns.map(name, mask.nside)[mask.pixels].astype(np.float64)
+    check_known(mask, name, inside, columns)
     distinct, inverse, pixels = np.unique(inside, return_inverse=True, return_counts=True)
     if not 1 <= count <= distinct.size:
         raise ConfigError(

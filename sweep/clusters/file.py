@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from sweep.clusters.base import ClusterMap, Clusters, check_known, contiguous
-from sweep.errors import ConfigError
+from sweep.inputs.columns import Columns
+from sweep.inputs.read import read_columns
 from sweep.mask import Mask
-from sweep.sky.files import check_nside_of, read_columns
 from sweep.types import PARAMETERS
 
 
@@ -24,21 +24,16 @@ def file_clusters(mask: Mask, path: str | Path) -> Clusters:
         ConfigError: The file or a map is missing, of another resolution, or a label inside
             the mask is negative or no integer.
     """
-    columns = read_columns(path)
-    return Clusters(
-        **{name: _cluster_map(mask, name, columns.require(name)) for name in PARAMETERS}
-    )
+    columns = read_columns(path, "clusters.path")
+    return Clusters(**{name: _cluster_map(mask, name, columns) for name in PARAMETERS})
 
 
-def _cluster_map(mask: Mask, name: str, labels: np.ndarray) -> ClusterMap:
-    check_nside_of(name, labels, mask.nside)
-    if labels.dtype.kind not in "iuf":
-        raise ConfigError(f"`{name}`: expected integer labels, got {labels.dtype}")
-    inside = labels[mask.pixels]
-    check_known(mask, name, inside)
+def _cluster_map(mask: Mask, name: str, columns: Columns) -> ClusterMap:
+    inside = columns.map(name, mask.nside)[mask.pixels]
+    check_known(mask, name, inside, columns)
     bad = np.flatnonzero(~((inside >= 0) & (inside == np.floor(inside))))
     if bad.size:
-        raise ConfigError(
+        raise columns.refused(
             f"`{name}`: label {inside[bad[0]]:g} at pixel {mask.pixels[bad[0]]} inside the mask; "
             "labels are integers of at least 0"
         )

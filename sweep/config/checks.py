@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from sweep.errors import ConfigError
+from sweep.units import frequency_problem
 
 Check = Callable[[Any], str | None]
 """Says what a value must be, or None where it is right."""
@@ -45,6 +46,11 @@ def between(low: float, high: float) -> Check:
 def positive(value: float | None) -> str | None:
     """The value is above zero, or null where the setting may be."""
     return None if value is None or value > 0 else "must be positive"
+
+
+def in_ghz(value: float) -> str | None:
+    """The value is a frequency in GHz at which there are bands."""
+    return positive(value) or frequency_problem(value)
 
 
 def not_empty(value: str) -> str | None:

@@ -15,6 +15,7 @@ from sweep.config.checks import (
     between,
     chosen,
     healpix_nside,
+    in_ghz,
     not_empty,
     one_of,
     positive,
@@ -167,8 +168,8 @@ class ParametersConf:
     beta_dust: ParameterConf = setting(ParameterConf(1.54, 0.5, 3.0), "dust spectral index")
     temp_dust: ParameterConf = setting(ParameterConf(20.0, 10.0, 40.0), "dust temperature, K")
     beta_pl: ParameterConf = setting(ParameterConf(-3.0, -3.5, -2.5), "synchrotron index")
-    dust_nu0: float = setting(150.0, "reference frequency of dust, GHz", positive)
-    synchrotron_nu0: float = setting(20.0, "reference frequency of synchrotron, GHz", positive)
+    dust_nu0: float = setting(150.0, "reference frequency of dust, GHz", in_ghz)
+    synchrotron_nu0: float = setting(20.0, "reference frequency of synchrotron, GHz", in_ghz)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sweep.errors import ConfigError
-from sweep.npz import loaded
+from sweep.npz import loaded, reason
 
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -82,8 +82,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+        raise ConfigError(f"{path}: cannot be read: {reason(error)}") from error
 
 
 def _numbers(name: str, array: np.ndarray, shapes: tuple[Shape, ...]) -> np.ndarray:

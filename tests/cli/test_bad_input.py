@@ -235,6 +235,14 @@ WRONG = {
     ),
     "no band": (["instrument.frequency=[]"], "frequency", "at least one number"),
     "fewer depths than bands": (["instrument.depth_p=[1,2]"], "2 depths, 15 frequencies"),
+    "band in Hz": (
+        ["instrument.frequency=[40e9,90,150,220]", "instrument.depth_p=[1,1,1,1]"],
+        "instrument.frequency[0] = 4e+10: must be 1 to 3000 GHz; it looks like Hz, give 40",
+    ),
+    "reference frequency in THz": (
+        ["parameters.dust_nu0=0.353"],
+        "parameters.dust_nu0 = 0.353: must be 1 to 3000 GHz; it looks like THz, give 353",
+    ),
     "negative depth": (
         ["instrument.frequency=[40,90]", "instrument.depth_p=[1,-2]"],
         "depth_p[1] = -2",
@@ -257,7 +265,7 @@ WRONG = {
     ),
     "store at an address": (
         ["store.path=s3://bucket/a.zarr"],
-        "store.path = s3://bucket/a.zarr: is",
+        "store.path = s3://bucket/a.zarr",
     ),
     "store on a host": (["store.path='me@host:/a.zarr'"], "store.path = me@host:/a.zarr: is an"),
     "cache at an address": (["store.cache=gs://bucket/c"], "store.cache = gs://bucket/c: is an"),
@@ -406,9 +414,22 @@ FILES: dict[str, tuple] = {
         "looks like K, expected uK",
         "multiply by 1e6",
     ),
-    "maps said to be in K": (
-        lambda f: templates(write_templates(f / "s.npz", unit="K_RJ")),
-        "`dust_q` is in K_RJ, expected uK",
+    "maps of another kind": (
+        lambda f: templates(write_templates(f / "s.npz", unit="uK_SZ")),
+        "sky.path = ",
+        "s.npz: `dust_q` is in uK_SZ, expected uK_RJ: use K, mK or uK",
+    ),
+    "maps in celestial coordinates": (
+        lambda f: templates(write_templates(f / "s.npz", coordsys="C")),
+        "s.npz: COORDSYS = C (celestial), expected G (Galactic): turn the maps by",
+    ),
+    "reference frequency in Hz": (
+        lambda f: templates(write_templates(f / "s.npz", dust_nu0=353e9)),
+        "s.npz: `dust_nu0` = 3.53e+11: must be 1 to 3000 GHz; it looks like Hz, give 353",
+    ),
+    "text said to be npz": (
+        lambda f: templates(text(f / "s.npz", "dust_q dust_u")),
+        "s.npz: is no readable npz or FITS file, it begins with b'dust_q'; write npz by",
     ),
     "maps of another nside": (
         lambda f: templates(write_templates(f / "s.npz", 8)),
@@ -421,15 +442,15 @@ FILES: dict[str, tuple] = {
     ),
     "damaged maps": (
         lambda f: templates(cut(write_templates(f / "s.npz"))),
-        "s.npz is no readable npz or FITS file",
+        "s.npz: is no readable npz or FITS file",
     ),
     "maps that are text": (
         lambda f: templates(text(f / "s.fits", "x\n" * 9000)),
-        "s.fits is no readable npz or FITS file",
+        "s.fits: is no readable npz or FITS file",
     ),
     "maps that are pickles": (
         lambda f: templates(write_templates(f / "s.npz", dust_q=np.array([{}] * 192))),
-        "no readable npz",
+        "`dust_q`: expected numbers, got Python objects",
     ),
     "mask of another nside": (
         lambda f: [f"mask.path={masks(f / 'm.npz', A=np.ones(48))}", "mask.expression=A"],

@@ -219,7 +219,7 @@ def test_file_refuses(tmp_path, mask):
         (np.where(labels == first, hp.UNSEEN, labels), f"no value at 1 of .* pixel {first}"),
         (np.arange(12 * 64), "map has nside 8, config 16"),
         (np.arange(100), "100 pixels is no HEALPix size"),
-        (np.full(NPIX, "a"), "expected integer labels"),
+        (np.full(NPIX, "a"), "expected numbers, got <U1"),
     ]
     for bad, message in cases:
         np.savez(path, **(same(labels, temp_dust=bad)))

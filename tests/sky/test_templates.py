@@ -7,6 +7,7 @@ from astropy.io import fits
 
 from sweep.errors import ConfigError
 from sweep.sky import check_finite, synthetic_sky, template_sky
+from sweep.units import rj_to_cmb
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "pysm_d1s1_nside64.npz"
 FREQUENCY = np.array([40.0, 100.0, 280.0])
@@ -34,7 +35,7 @@ def save(path, content):
     return path
 
 
-def save_fits(path, content, units, nest=False):
+def save_fits(path, content, units, nest=False, **cards):
     maps = {name: value for name, value in content.items() if value.ndim}
     columns = [
         fits.Column(
@@ -49,8 +50,12 @@ def save_fits(path, content, units, nest=False):
     table.header["ORDERING"] = "NESTED" if nest else "RING"
     table.header["DUST_NU0"] = float(content["dust_nu0"])
     table.header["SYNC_NU0"] = float(content["synchrotron_nu0"])
+    table.header.update(cards)
     table.writeto(path)
     return path
+
+
+UNITS = {"dust": "K_RJ", "synchrotron": "K_RJ", "cmb": "K_CMB"}
 
 
 def micro_kelvin(name):
@@ -106,12 +111,38 @@ def test_kelvin_is_recognised_by_size(tmp_path, content, component):
         template_sky(save(tmp_path / "sky.npz", content), 8)
 
 
-def test_kelvin_is_recognised_by_unit(tmp_path, content):
-    with pytest.raises(ConfigError, match="`dust_q` is in K_CMB, expected uK"):
-        template_sky(save(tmp_path / "sky.npz", content | {"unit": np.array("K_CMB")}), 8)
-    template_sky(save(tmp_path / "fine.npz", content | {"unit": np.array("uK")}), 8)
-    path = save_fits(tmp_path / "sky.fits", content, lambda _: "K_RJ")
-    with pytest.raises(ConfigError, match="is in K_RJ"):
+def test_kelvin_is_converted_by_its_unit(tmp_path, small, content):
+    kelvin = {
+        name: value * 1e-6 if name[-2:] in ("_q", "_u") else value
+        for name, value in content.items()
+    }
+    read = [
+        template_sky(save(tmp_path / "sky.npz", kelvin | {"unit": np.array("K")}), 8),
+        template_sky(save_fits(tmp_path / "sky.fits", kelvin, lambda n: UNITS.get(n[:-2])), 8),
+    ]
+    for sky in read:
+        np.testing.assert_allclose(
+            sky.maps(FREQUENCY), small.maps(FREQUENCY), rtol=1e-12, atol=1e-12
+        )
+
+
+def test_what_the_header_says_is_done(tmp_path, small, content):
+    """Issue 17, point 5: IAU, and dust in uK_CMB, were read as COSMO and uK_RJ."""
+    ratio = rj_to_cmb(float(content["dust_nu0"]))
+    other = content | {name: content[name] * ratio for name in ("dust_q", "dust_u")}
+    other |= {name: -other[name] for name in ("dust_u", "synchrotron_u", "cmb_u")}
+    other["temp_dust"] = content["temp_dust"] * 1e3
+    units = {"dust": "uK_CMB", "synchrotron": "uK_RJ", "cmb": "uK_CMB", "temp_du": "mK"}
+    path = save_fits(tmp_path / "sky.fits", other, lambda n: units.get(n[:-2]), POLCCONV="IAU")
+    read = template_sky(path, 8)
+    np.testing.assert_allclose(read.maps(FREQUENCY), small.maps(FREQUENCY), rtol=1e-12)
+
+
+def test_a_cmb_of_another_kind_is_refused(tmp_path, content):
+    units = dict.fromkeys(("dust", "synchrotron", "cmb"), "uK_RJ")
+    path = save_fits(tmp_path / "sky.fits", content, lambda n: units.get(n[:-2]))
+    message = rf"^sky.path = {path}: `cmb_q` is in uK_RJ, expected uK_CMB: there is no frequency"
+    with pytest.raises(ConfigError, match=message):
         template_sky(path, 8)
 
 
@@ -125,6 +156,17 @@ def test_no_cmb_is_fine(tmp_path, content):
 def test_bad_reference_frequency(tmp_path, content, value):
     content["dust_nu0"] = np.array(value)
     with pytest.raises(ConfigError, match="`dust_nu0`: expected one positive frequency"):
+        template_sky(save(tmp_path / "sky.npz", content), 8)
+
+
+@pytest.mark.parametrize(
+    ("value", "likely"),
+    [(353e9, "Hz, give 353"), (353e3, "MHz, give 353"), (0.353, "THz, give 353"), (1e-5, None)],
+)
+def test_a_reference_frequency_in_another_unit(tmp_path, content, value, likely):
+    content["dust_nu0"] = np.array(value)
+    said = "must be 1 to 3000 GHz" + (f"; it looks like {likely}" if likely else "$")
+    with pytest.raises(ConfigError, match=f"`dust_nu0` = .*: {said}"):
         template_sky(save(tmp_path / "sky.npz", content), 8)
 
 
