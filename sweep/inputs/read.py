@@ -6,6 +6,7 @@ import zlib
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import healpy as hp
 import numpy as np
@@ -91,19 +92,21 @@ def _read_fits(empty: Columns) -> Columns:
         empty.path.open("rb") as file,  # astropy leaves a damaged one open that it opened itself
         fits.open(file, memmap=False) as hdus,
     ):
-        table = next((hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)), None)
+        parts: list[Any] = list(hdus)
+        table = next((hdu for hdu in parts if isinstance(hdu, fits.BinTableHDU)), None)
         if table is None:
             raise empty.refused("has no FITS table; write maps with healpy.write_map")
-        cards = [*hdus[0].header.items(), *table.header.items()]
+        cards = [*parts[0].header.items(), *table.header.items()]
         header = {k.lower(): v for k, v in cards if isinstance(v, str | int | float)}
         columns = replace(empty, header=header)
         if columns.stated("indxschm") == "EXPLICIT" or columns.stated("object") == "PARTIAL":
             raise empty.refused("is a map of part of the sky; write the full sky")
-        arrays = {}
-        for name in table.columns.names:
-            array = np.asarray(table.data[name]).ravel()
-            arrays[name] = array.astype(array.dtype.newbyteorder("="))
-        units = {column.name: column.unit for column in table.columns if column.unit}
+        arrays, units = {}, {}
+        for column in table.columns or ():
+            array = np.asarray(table.data[column.name]).ravel()
+            arrays[column.name] = array.astype(array.dtype.newbyteorder("="))
+            if column.unit:
+                units[column.name] = column.unit
     return replace(columns, arrays=arrays, units=units)
 
 

@@ -1,6 +1,7 @@
 """Units that files state, as factors to the units used here."""
 
 import re
+from typing import Any
 
 from sweep.units import rj_to_cmb
 
@@ -69,12 +70,11 @@ def _intensity(unit: str, frequency: float | None) -> float:
     from astropy import units as u  # slow to import, seldom needed
 
     try:
-        found = u.Unit(unit)
-        known = found.is_equivalent(u.Unit("MJy/sr"))
+        found: Any = u.Unit(unit)
     except (ValueError, TypeError):
-        known = False
-    if not known:
+        found = u.dimensionless_unscaled
+    if not found.is_equivalent("MJy/sr"):
         raise ValueError("use K, mK or uK, with _CMB or _RJ, or MJy/sr; convert the map")
     if frequency is None:
         raise ValueError("there is no frequency to convert it at; convert the map")
-    return float((1.0 * found).to_value(u.uK, u.brightness_temperature(frequency * u.GHz)))
+    return float(found.to(u.uK, equivalencies=u.brightness_temperature(frequency * u.GHz)))

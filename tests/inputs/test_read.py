@@ -96,8 +96,7 @@ def test_another_convention_is_refused_where_there_is_a_sign(path: Path) -> None
 
 def test_what_the_table_does_not_say_the_file_does(tmp_path: Path) -> None:
     path = write(tmp_path / "maps.fits", Q, U)
-    with fits.open(path, mode="update") as hdus:
-        hdus[0].header["COORDSYS"] = "E"
+    fits.setval(path, "COORDSYS", value="E", ext=0)
     with pytest.raises(ConfigError, match="COORDSYS = E"):
         read(path)
 
