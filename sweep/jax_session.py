@@ -6,7 +6,13 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+
+from sweep.errors import ConfigError
+
+_process: int | None = None
+"""The process in which JAX was first used here."""
 
 
 @contextmanager
@@ -15,9 +21,15 @@ def jax_session() -> Iterator[None]:
 
     Also a decorator. It can be entered again within itself. Precision and draws are those of
     this thread alone; the cache is one a process, and taken where the caller has none.
+
+    Raises:
+        ConfigError: JAX cannot work in this process, or a variable of the environment names for
+            JAX what is not there.
     """
+    _check_process()
     import jax  # only here: a worker chooses its device first
 
+    _check_environment()
     # nll is 1e9 and differences of 1e-3 decide
     with (
         jax.enable_x64(True),
@@ -26,6 +38,40 @@ def jax_session() -> Iterator[None]:
         _program_cache(),
     ):
         yield
+
+
+def _check_process() -> None:
+    global _process
+    if _process not in (None, os.getpid()):
+        raise ConfigError(
+            "this process was forked from one that had computed with jax, whose threads it lacks: "
+            "it would hang. Start it by multiprocessing.get_context('spawn'), or give the "
+            "experiments to one sweep.run(..., processes=N)"
+        )
+    _process = os.getpid()
+
+
+@cache
+def _check_environment() -> None:
+    import jax
+
+    if platforms := os.environ.get("JAX_PLATFORMS"):
+        try:
+            jax.devices()
+        except Exception as error:
+            reason = " ".join(str(error).split()) or "no such device is to be seen"
+            raise ConfigError(f"JAX_PLATFORMS = {platforms}: {reason}") from error
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if folder and "://" not in folder:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"JAX_COMPILATION_CACHE_DIR = {folder} cannot be written: {error.strerror}; name "
+                "another folder, or unset it"
+            ) from error
 
 
 @contextmanager

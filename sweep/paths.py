@@ -14,6 +14,5 @@ def is_address(path: str | Path) -> bool:
 
 def located(path: str | Path) -> Path:
     """The file or folder that `path` names, absolute, with `~` and symbolic links followed."""
-    return Path(
-        os.path.realpath(os.path.expanduser(path))
-    )  # Path.resolve raises at a loop of links
+    # Path.resolve raises at a loop of links
+    return Path(os.path.realpath(os.path.expanduser(path)))

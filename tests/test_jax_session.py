@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-from sweep.jax_session import jax_session
+from sweep.errors import ConfigError
+from sweep.jax_session import _check_environment, jax_session
 
 
 @pytest.fixture
@@ -126,3 +127,33 @@ def test_a_program_is_not_compiled_again_within() -> None:
     with jax_session():
         compiled(np.arange(3.0))
     assert compiled._cache_size() == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_process_forked_after_a_session_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 17, point 6: it hung without end."""
+    with jax_session():
+        pass
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(ConfigError, match="forked from one that had computed with jax"):
+        jax_session().__enter__()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("JAX_COMPILATION_CACHE_DIR", "/proc/cache", "cannot be written: "),
+        ("JAX_PLATFORMS", "cuda", "no such device is to be seen"),
+    ],
+)
+def test_a_variable_of_jax_that_names_nothing_is_refused(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def devices() -> None:
+        if os.environ["JAX_PLATFORMS"] != "cpu":
+            raise AssertionError  # as jax does
+
+    monkeypatch.setattr(jax, "devices", devices)
+    monkeypatch.setenv(name, value)
+    _check_environment.cache_clear()
+    with pytest.raises(ConfigError, match=f"{name} = {value}.*{said}"):
+        jax_session().__enter__()

@@ -2,17 +2,21 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 from rich.console import Console
 
 import sweep
-from sweep.config.compose import config_dir, to_conf
+from sweep.config.compose import check_home, config_dir, to_conf
 from sweep.config.explain import explain, from_composition
-from sweep.engines.settings import chosen_engine
+from sweep.engines.settings import ENGINES, chosen_engine
 from sweep.errors import ConfigError, SweepError
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole, and leave here as one line
     err = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
+        check_home()
         _refuse_targets(sys.argv[1:])
         _run(sys.argv[1:])
     except SweepError as error:
@@ -53,7 +58,9 @@ def _run(arguments: list[str]) -> None:
                 _compose_and_run()
         return
     if (count := rank_count()) > 1:
-        raise ConfigError(f"started as {count} MPI ranks: add hydra/launcher=mpi, or start one")
+        raise ConfigError(
+            f"started as {count} MPI ranks or tasks: add hydra/launcher=mpi, or start one"
+        )
     _compose_and_run()
 
 
@@ -62,6 +69,20 @@ def _refuse_targets(arguments: list[str]) -> None:
     for argument in arguments:
         if "_target_" in argument:
             raise ConfigError(f"{argument}: `_target_` is not accepted; choose by name")
+
+
+@contextmanager
+def _only_ours() -> Iterator[None]:
+    """Launchers and sweepers of others are no choice: they run nothing, or each point alone."""
+    Plugins.instance()  # makes them
+    choices: Any = ConfigStore.instance().repo["hydra"]
+    kept = {group: choices[group] for group in ("launcher", "sweeper")}
+    for group, ours in (("launcher", ENGINES), ("sweeper", ("grid",))):
+        choices[group] = {f"{name}.yaml": kept[group][f"{name}.yaml"] for name in ours}
+    try:
+        yield
+    finally:
+        choices.update(kept)
 
 
 def _compose_and_run() -> None:
@@ -81,7 +102,9 @@ def _compose_and_run() -> None:
             caught.append(error)
         return None
 
-    task()
+    # the help of Hydra is composed with its own
+    with nullcontext() if "--hydra-help" in sys.argv else _only_ours():
+        task()
     if caught:
         raise caught[0]
 

@@ -1,13 +1,20 @@
 """Composition by Hydra, from the command line or from Python, into a checked `SweepConf`."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from threading import RLock
 from typing import Any, cast
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.cache import usual_folder
 from sweep.config.checks import check, check_newton
@@ -20,6 +27,9 @@ register()
 
 _PATH_KEYS = ("path", "cache")
 
+_HYDRA = RLock()
+"""Hydra's version and what `${hydra:...}` means are one a process."""
+
 
 def config_dir() -> Path:
     """Folder of the YAML files: inside the installed package, or beside it in a checkout."""
@@ -29,7 +39,7 @@ def config_dir() -> Path:
 
 
 def compose(overrides: Sequence[str] = ()) -> SweepConf:
-    """One experiment, as `sweep <overrides>` would run it.
+    """One experiment, as `sweep <overrides>` would run it; in any thread, and beside Hydra.
 
     Args:
         overrides: in Hydra's grammar, e.g. `["clusters.beta_dust=200", "solver=adabk0"]`.
@@ -37,12 +47,35 @@ def compose(overrides: Sequence[str] = ()) -> SweepConf:
     Raises:
         ConfigError: an unknown key or choice, or a value of the wrong type or out of bounds.
     """
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3", job_name="sweep"):
-            composed = hydra_compose("sweep", overrides=list(overrides))
-    except Exception as error:
-        raise ConfigError(explain(error)) from error
-    return to_conf(composed)
+    check_home()
+    with _hydra() as load:
+        try:
+            composed = load(list(overrides))
+            HydraConfig.instance().set_config(composed)
+            with open_dict(composed):
+                del composed["hydra"]
+        except Exception as error:
+            raise ConfigError(explain(error)) from error
+        return to_conf(composed)
+
+
+@contextmanager
+def _hydra() -> Iterator[Any]:
+    """Hydra's composition of overrides; a program that uses Hydra itself has its own afterwards.
+
+    Hydra's own way, `initialize_config_dir`, is refused within `@hydra.main` and by threads.
+    """
+    with _HYDRA:
+        of_caller = HydraConfig.instance().cfg, version.VersionBase.instance().version_base
+        version.setbase("1.3")
+        try:
+            setup_globals()
+            loader = ConfigLoaderImpl(create_config_search_path(str(config_dir())))
+            yield lambda overrides: loader.load_configuration(
+                "sweep", overrides, RunMode.RUN, from_shell=False
+            )
+        finally:
+            HydraConfig.instance().cfg, version.VersionBase.instance().version_base = of_caller
 
 
 def to_conf(composed: DictConfig) -> SweepConf:
@@ -100,4 +133,21 @@ def _resolve_paths(name: str, group: Any) -> None:
                     f"{name}.{key} = {value}: is an address, expected a path of this machine; "
                     "copy what is there to a disk here"
                 )
+            if os.path.expanduser(value).startswith("~"):
+                raise ConfigError(f"{name}.{key} = {value}: there is no such home here")
             setattr(group, key, str(located(value)))
+
+
+def check_home() -> None:
+    """See that there is a home, as in a container there may not be.
+
+    Raises:
+        ConfigError: there is none, and what sweeps import cannot be imported.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        raise ConfigError(
+            "there is no home directory, which astropy and the cache need: set HOME to a folder "
+            "that can be written"
+        ) from None

@@ -51,7 +51,7 @@ class Points:
         key = (others, tuple(plain))
         if key not in self._bases:
             # what is no choice of a group may come after a value in Hydra's order, and change it
-            simple = all(self._is_group(_head(text)) for text in others)
+            simple = all(self._is_group(head(text)) for text in others)
             self._bases[key] = _Base(self._load, overrides, others, plain, self._values, simple)
         base = self._bases[key]
         return base.point(plain) if base.simple else to_conf(self._load(overrides))
@@ -106,7 +106,7 @@ class _Base:
     def _value(self, key: str, text: str) -> Any:
         """The value of a key, checked once for all choices in groups other than its own."""
         own = key.partition(".")[0]
-        known = (text, *(t for t in self._others if _head(t) == own or _head(t) not in _GROUPS))
+        known = (text, *(t for t in self._others if head(t) == own or head(t) not in _GROUPS))
         if known not in self._values:
             self._values[known] = reduce(getattr, key.split("."), self._checked(key, text))
         return self._values[known]
@@ -122,7 +122,7 @@ class _Base:
             return to_conf(self._load([*self._others, *(self._plain | {key: text}).values()]))
 
 
-def _head(text: str) -> str:
+def head(text: str) -> str:
     """The group that an override chooses from."""
     return text.lstrip("+~").partition("=")[0].partition("@")[0]
 

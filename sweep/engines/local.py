@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
 from typing import Any
@@ -63,11 +65,12 @@ class LocalEngine(Engine):
         """Work through `todo` until it is empty or a worker dies; the lost items go back."""
         context = multiprocessing.get_context("spawn")
         queue: SimpleQueue[Slot] = context.SimpleQueue()
+        started: SimpleQueue[str] = context.SimpleQueue()
         count = min(len(self._slots), len(todo))
         for slot in self._slots[:count]:
             queue.put(slot)
         pool = ProcessPoolExecutor(
-            count, mp_context=context, initializer=_start_worker, initargs=(queue,)
+            count, mp_context=context, initializer=_start_worker, initargs=(queue, started)
         )
         running: dict[Future, tuple[int, int]] = {}
         broken = False
@@ -80,7 +83,8 @@ class LocalEngine(Engine):
                     if alone and running:
                         break
                     try:
-                        future = pool.submit(function, items[todo[0][0]])
+                        with _without_script():
+                            future = pool.submit(function, items[todo[0][0]])
                     except BrokenProcessPool:  # a worker died since we last looked
                         broken = True
                         break
@@ -96,6 +100,8 @@ class LocalEngine(Engine):
                         else:
                             died = f"its worker died {ATTEMPTS} times (out of memory, or killed)"
                             yield position, Lost(died)
+            if broken:
+                _check_started(started)
         finally:
             # workers hold nothing that a kill could lose: what is recorded is on disk
             for process in list((pool._processes or {}).values()):
@@ -103,10 +109,51 @@ class LocalEngine(Engine):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker(queue: "SimpleQueue[Slot]") -> None:
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Processes that are started within do not run the caller's script to import it.
+
+    Workers have no use for it; it may lack `if __name__ == "__main__":`, or be standard input.
+    """
+    script = vars(sys.modules["__main__"])
+    kept = {name: script[name] for name in ("__spec__", "__file__") if name in script}
+    script["__spec__"] = None
+    script.pop("__file__", None)
+    try:
+        yield
+    finally:
+        script.update(kept)
+
+
+def _start_worker(queue: "SimpleQueue[Slot]", started: "SimpleQueue[str]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    queue.get().occupy()
     threading.Thread(target=_follow_parent, daemon=True).start()
+    slot = queue.get()
+    slot.occupy()
+    try:
+        slot.check()
+    except ConfigError as error:
+        started.put(str(error))
+        os._exit(1)  # what is raised here would be printed
+    started.put("")
+
+
+def _check_started(started: "SimpleQueue[str]") -> None:
+    """A worker that cannot start is not tried again: no other would.
+
+    Raises:
+        ConfigError: what a worker said of it.
+    """
+    said = []
+    while not started.empty():
+        said.append(started.get())
+    if reasons := [reason for reason in said if reason]:
+        raise ConfigError(reasons[0])
+    if not said:
+        raise ConfigError(
+            "worker processes end before they start: see what they print above; "
+            "hydra.launcher.processes=0 computes in this one"
+        )
 
 
 def _follow_parent() -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
@@ -17,8 +18,17 @@ from sweep.engines.base import Engine, Item, Lost, Result
 from sweep.engines.devices import share
 from sweep.errors import ConfigError
 
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+_SIZES = (
+    "PMI_SIZE",
+    "OMPI_COMM_WORLD_SIZE",
+    "MPI_LOCALNRANKS",
+    "MV2_COMM_WORLD_SIZE",
+    "FLUX_JOB_SIZE",
+)
 """Variables by which launchers of MPI ranks tell how many there are."""
+
+_STEP_SIZES = ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+"""The same of srun; of less weight, as mpiexec may start its daemons by srun, one a node."""
 
 _MISSING = (
     "hydra/launcher=mpi needs mpi4py: pip install 'skysweep[mpi]', or on a cluster mpi4py only"
@@ -32,8 +42,11 @@ _pool: Any = None
 
 
 def rank_count() -> int:
-    """Number of MPI ranks that this process was started as one of; 1 where it was not."""
-    return max((int(os.environ[name]) for name in _SIZES if name in os.environ), default=1)
+    """Number of ranks or tasks that this process was started as one of; 1 where it was not."""
+    told = [int(os.environ[name]) for name in _SIZES if name in os.environ]
+    if not told and "SLURM_STEP_ID" in os.environ:  # without it, a batch script has SLURM_NTASKS
+        told = [int(os.environ[name]) for name in _STEP_SIZES if name in os.environ][:1]
+    return max(told, default=1)
 
 
 @contextmanager
@@ -41,16 +54,27 @@ def ranks() -> Iterator[bool]:
     """Join the ranks of the job: true on rank 0, which launches; the others serve it, then false.
 
     Raises:
-        ConfigError: mpi4py is not installed.
+        ConfigError: mpi4py is not installed, or it does not connect the ranks: each would take
+            itself for the only one, and run everything.
     """
     global _pool
     if find_spec("mpi4py") is None:
         raise ConfigError(_MISSING)
-    from mpi4py import MPI
-    from mpi4py.futures import MPICommExecutor
+    with warnings.catch_warnings():
+        # of an environment that looks strange: it is looked at below
+        warnings.simplefilter("ignore", RuntimeWarning)
+        from mpi4py import MPI
+        from mpi4py.futures import MPICommExecutor
 
     comm = MPI.COMM_WORLD
     if comm.Get_size() == 1:
+        if (count := rank_count()) > 1:
+            library = MPI.Get_library_version().split("\n")[0].split(",")[0]
+            raise ConfigError(
+                f"hydra/launcher=mpi: started as one of {count}, but MPI sees this one alone: "
+                f"start them by the mpiexec of mpi4py's MPI ({' '.join(library.split())}), or by "
+                "srun with --mpi=pmi2 or pmix"
+            )
         yield True
         return
     try:
@@ -82,7 +106,9 @@ def _occupy_slot(comm: Any) -> None:
     count = node.allreduce(int(serving))
     masks = set(node.allgather(tuple(sorted(os.sched_getaffinity(0)))))
     if serving:
-        share(number, count, bound=len(masks) > 1).occupy()
+        slot = share(number, count, bound=len(masks) > 1)
+        slot.occupy()
+        slot.check()
 
 
 class MpiEngine(Engine):

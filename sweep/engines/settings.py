@@ -134,18 +134,33 @@ ENGINES = {"local": LocalSettings, "mpi": MpiSettings, "slurm": SlurmSettings}
 """Settings of every engine, by the name that `hydra/launcher` chooses it by."""
 
 
-def chosen_engine(hydra: Any) -> "Engine":
-    """The engine that `hydra/launcher` chose.
+def chosen_name(hydra: Any) -> str:
+    """The name of the engine that `hydra/launcher` chose.
 
     Args:
         hydra: the node `hydra` of a composed configuration.
 
     Raises:
-        ConfigError: it chose none of ours, or a setting cannot be used.
+        ConfigError: it chose none of ours.
     """
     name = hydra.runtime.choices["hydra/launcher"]
     if name not in ENGINES:
         raise ConfigError(f"hydra/launcher = {name}: must be one of {', '.join(ENGINES)}")
+    return name
+
+
+def chosen_engine(hydra: Any) -> "Engine":
+    """The engine that `hydra/launcher` chose; `hydra` as for `chosen_name`.
+
+    Raises:
+        ConfigError: it chose none of ours, or a setting cannot be used.
+    """
+    name = chosen_name(hydra)
+    if name == "mpi" and hydra.job.env_set:
+        raise ConfigError(
+            f"hydra.job.env_set.{next(iter(hydra.job.env_set))} would not reach the other ranks: "
+            "give it to mpiexec, or set it before"
+        )
     given: Any = OmegaConf.to_container(hydra.launcher, resolve=True)
     del given["_target_"]
     return ENGINES[name](**given).engine()

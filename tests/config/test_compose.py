@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize, version
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 
 import sweep
 from sweep.config import SweepConf, config_dir
@@ -183,3 +188,34 @@ def test_python_refuses_what_the_command_refuses(words: list[str], message: str)
 )
 def test_values_on_the_edge_are_accepted(words: list[str]) -> None:
     sweep.compose(words)
+
+
+def test_a_program_that_uses_hydra_composes_and_keeps_its_own() -> None:
+    """Issue 17, point 6: `GlobalHydra is already initialized`."""
+    before = HydraConfig.instance().cfg
+    with initialize(version_base="1.2", config_path=None, job_name="theirs"):
+        theirs = hydra_compose(overrides=["+a=1"], return_hydra_config=True)
+        HydraConfig.instance().set_config(theirs)
+        try:
+            conf = sweep.compose(["store.path='${hydra:job.name}/${hydra:runtime.choices.sky}'"])
+            assert HydraConfig.get().job.name == "theirs"
+            assert str(version.getbase()) == "1.2"
+            assert GlobalHydra.instance().is_initialized()
+        finally:
+            HydraConfig.instance().cfg = before
+    assert conf.store.path == str(Path("sweep/synthetic").resolve())
+
+
+def test_threads_compose_at_the_same_time() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        confs = list(pool.map(lambda n: sweep.compose([f"noise.seed={n}"]), range(8)))
+    assert [conf.noise.seed for conf in confs] == list(range(8))
+
+
+def test_without_a_home_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ConfigError, match="there is no home directory.*: set HOME to a folder"):
+        sweep.compose()

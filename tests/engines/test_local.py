@@ -12,13 +12,13 @@ import numpy as np
 import psutil
 import pytest
 
-from sweep.engines import ATTEMPTS, Engine, LocalEngine
+from sweep.engines import ATTEMPTS, Engine, LocalEngine, local
 from sweep.errors import ConfigError
 from sweep.testing.contract import POINTS, HandingContract
 from sweep.testing.small import arrays, grid, run
 from sweep.testing.workers import attempts, jobs, work
 from sweep.worker import Outcome
-from tests.engines.workers import FOREVER, describe, die_always, die_first, pids
+from tests.engines.workers import FOREVER, describe, die_always, die_first, end_at_once, pids
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -134,15 +134,54 @@ def test_workers_have_cores_of_their_own_and_no_jax_yet(tmp_path: Path) -> None:
     assert (os.sched_getaffinity(0), dict(os.environ)) == before
 
 
-def test_accelerators_are_dealt_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_card_fails_ends_the_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 17, point 2: on made-up cards; there were workers on the cores."""
     monkeypatch.setattr("sweep.engines.devices.find_spec", lambda _: True)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    packages = jobs(tmp_path, "a", "b", seconds=0.5)
+    monkeypatch.setattr("sweep.engines.devices.present", lambda: ["4", "7"])
+    monkeypatch.delenv("JAX_PLATFORMS")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     engine = LocalEngine("auto")
     assert engine.workers() == 2
-    told: list[Any] = [one for ended in engine.run(packages, describe) for one in ended]
-    assert sorted(one["CUDA_VISIBLE_DEVICES"] for one in told) == ["4", "7"]
-    assert {one["JAX_PLATFORMS"] for one in told} == {None}
+    with pytest.raises(ConfigError, match="accelerator [47] cannot be used by jax"):
+        list(engine.run(jobs(tmp_path, "a", "b"), describe))
+    assert not pids(tmp_path)
+
+
+SCRIPT = """
+from sweep.engines import LocalEngine
+from sweep.testing.workers import jobs, work
+print(sorted(LocalEngine(2).run(jobs({folder!r}, "a", "b"), work)))
+"""
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+def test_a_script_needs_no_guard_and_no_file(stdin: bool, tmp_path: Path) -> None:
+    """Issue 17, point 6: workers ran the script again, and died three times each."""
+    script, text = tmp_path / "study.py", SCRIPT.format(folder=str(tmp_path))
+    script.write_text(text)
+    given: dict[str, Any] = {"input": text} if stdin else {}
+    done = subprocess.run(
+        [sys.executable, "-" if stdin else script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **given,
+    )
+    assert (done.stdout, done.stderr) == ("[['done a'], ['done b']]\n", "")
+
+
+def test_workers_that_do_not_start_are_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_start_worker", end_at_once)
+    with pytest.raises(ConfigError, match="worker processes end before they start"):
+        list(LocalEngine(1).run(jobs(tmp_path, "a"), work))
+    assert attempts(tmp_path, "a") == 0
 
 
 @pytest.mark.parametrize("processes", [-1, 1.5, "many", None])

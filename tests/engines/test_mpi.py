@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from sweep.engines import Engine
-from sweep.engines.mpi import MpiEngine
+from sweep.engines.mpi import MpiEngine, rank_count, ranks
+from sweep.errors import ConfigError
 from sweep.store import Store, verify
 from sweep.testing.contract import POINTS, HandingContract
 from sweep.testing.small import SMALL, assert_same_results
@@ -27,6 +28,37 @@ class TestAlone(HandingContract):
     @classmethod
     def engine(cls) -> Engine:
         return MpiEngine()
+
+
+NOT_CONNECTED = {
+    "srun without --mpi": {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "8"},
+    "an older srun": {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4"},
+    "mpiexec of Open MPI": {"OMPI_COMM_WORLD_SIZE": "4"},
+    "mpiexec of MPICH, its daemons started by srun": {
+        "PMI_SIZE": "4",
+        "SLURM_STEP_ID": "0",
+        "SLURM_STEP_NUM_TASKS": "7",
+    },
+}
+
+
+@pytest.mark.parametrize("case", NOT_CONNECTED)
+def test_ranks_that_mpi_does_not_connect_are_refused(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 17, point 2: each ran the whole sweep."""
+    for name, value in NOT_CONNECTED[case].items():
+        monkeypatch.setenv(name, value)
+    assert rank_count() == 4
+    with pytest.raises(ConfigError, match="started as one of 4, but MPI sees this one alone"):
+        ranks().__enter__()
+
+
+def test_a_batch_script_is_one_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert rank_count() == 1
+    with ranks() as launches:
+        assert launches
 
 
 def mpiexec(ranks: int, *command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess:
@@ -89,7 +121,7 @@ def test_a_rank_that_cannot_serve_ends_the_job(tmp_path: Path) -> None:
 def test_ranks_without_the_launcher_are_refused(tmp_path: Path) -> None:
     done = sweep_under(2, tmp_path)
     assert done.returncode == 2
-    assert "started as 2 MPI ranks: add hydra/launcher=mpi" in done.stderr
+    assert "started as 2 MPI ranks or tasks: add hydra/launcher=mpi" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -41,6 +41,10 @@ def die_loudly(job: Any) -> list[Any]:
     raise ValueError("two\nlines")
 
 
+def end_at_once(*_: Any) -> None:
+    os._exit(1)
+
+
 def describe(job: Any) -> list[Any]:
     """What this worker may use."""
     job.attempt()

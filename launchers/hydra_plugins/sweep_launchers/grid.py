@@ -12,6 +12,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from sweep.engines.settings import chosen_name
 from sweep.errors import ConfigError
 
 from .config import GridSweeperConf  # noqa: F401 (registers the settings)
@@ -51,7 +52,12 @@ class GridSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Remember the context and make the launcher."""
+        """Remember the context and make the launcher.
+
+        Raises:
+            ConfigError: the launcher is another's, and would run each point by itself.
+        """
+        chosen_name(config.hydra)
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config

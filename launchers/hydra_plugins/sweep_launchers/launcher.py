@@ -1,22 +1,28 @@
 """The launcher: it composes the experiments, and gives them to the command all at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.engines.settings import chosen_engine
+from sweep.errors import ConfigError
 
 from .config import ENGINES  # noqa: F401 (registers their settings)
+
+_OF_A_POINT = {"hydra": ("overrides", "runtime", "mode"), "job": ("override_dirname", "id", "num")}
+"""What Hydra fills in by itself, for each point."""
 
 
 class SweepLauncher(Launcher):
     """All experiments of a multirun as one session, on whichever engine `hydra/launcher` names.
 
-    Its settings are those of the engine.
+    To Hydra it is one job, so that `hydra.job`, `hydra.sweep` and callbacks mean what they do in
+    a single run. Its settings are those of the engine.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -25,10 +31,17 @@ class SweepLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Remember what composes the experiments, and what runs a session of them."""
+        """Remember what composes the experiments, and what runs a session of them.
+
+        Raises:
+            ConfigError: the sweeper is another's: it would wait for what a session does not give.
+        """
+        if (sweeper := config.hydra.runtime.choices["hydra/sweeper"]) != "grid":
+            raise ConfigError(f"hydra/sweeper = {sweeper}: must be grid")
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
+        self._number = 0  # of the point that is composed
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -36,24 +49,86 @@ class SweepLauncher(Launcher):
         """Compose every experiment and run a session of all.
 
         Each job's return value is the identity of its experiment.
+
+        Raises:
+            ConfigError: an experiment cannot be used, or its files have settings of Hydra of
+                their own.
         """
-        from sweep.config.points import Points
-        from sweep.session import Request
 
-        loader: Any = self.hydra_context.config_loader
+        def session(_: DictConfig) -> Any:
+            from sweep.config.points import Points  # here: `hydra.job.env_set` comes before them
+            from sweep.session import Request
 
-        def load(overrides: Sequence[str]) -> DictConfig:
-            composed = loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(composed):
-                del composed["hydra"]
-            return composed
+            loader: Any = self.hydra_context.config_loader
+            point = Points(self._loading(loader), loader.repository.group_exists)
+            confs = []
+            for number, overrides in enumerate(job_overrides):
+                self._number = number
+                confs.append(point(overrides))
+            return self.task_function(
+                Request(confs, chosen_engine(self.config.hydra), job_overrides)
+            )
 
-        point = Points(load, loader.repository.group_exists)
-        confs = [point(overrides) for overrides in job_overrides]
-        identities = self.task_function(
-            Request(confs, chosen_engine(self.config.hydra), job_overrides)
+        done = run_job(
+            session,
+            self.config,
+            "hydra.sweep.dir",
+            "hydra.sweep.subdir",
+            hydra_context=self.hydra_context,
         )
+        if done.status is JobStatus.FAILED:
+            raise done._return_value  # not as `return_value`, which prints a line of its own
         return [
             JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=identity)
-            for overrides, identity in zip(job_overrides, identities, strict=True)
+            for overrides, identity in zip(job_overrides, done.return_value, strict=True)
         ]
+
+    def _loading(self, loader: Any) -> Callable[[Sequence[str]], DictConfig]:
+        """Hydra's composition of one point, whose resolvers know of it and of one time for all."""
+        from sweep.config.points import head
+
+        alike, last = _settings(self.config), self.config
+
+        def load(overrides: Sequence[str]) -> DictConfig:
+            nonlocal last
+            composed = loader.load_sweep_config(self.config, list(overrides))
+            choices = [o for o in overrides if loader.repository.group_exists(head(o))]
+            _refuse_own_settings(_settings(composed), alike, choices)
+            OmegaConf.copy_cache(last, composed)  # what `${now:...}` gave
+            with open_dict(composed):
+                composed.hydra.job.update(id=str(self._number), num=self._number)
+                composed.hydra.runtime.output_dir = self.config.hydra.runtime.output_dir
+            HydraConfig.instance().set_config(composed)  # what `${hydra:...}` is of
+            with open_dict(composed):
+                del composed["hydra"]
+            last = composed
+            return composed
+
+        return load
+
+
+def _settings(composed: DictConfig) -> dict[str, Any]:
+    """What was said of Hydra itself, {key: value}."""
+    hydra: Any = OmegaConf.to_container(composed.hydra, resolve=False)
+    said = {k: v for k, v in hydra["runtime"]["choices"].items() if k.startswith("hydra/")}
+    for group, values in hydra.items():
+        if group in _OF_A_POINT["hydra"]:
+            continue
+        if not isinstance(values, dict):
+            said[f"hydra.{group}"] = values
+            continue
+        known = _OF_A_POINT.get(group, ())
+        said |= {f"hydra.{group}.{k}": v for k, v in values.items() if k not in known}
+    return said
+
+
+def _refuse_own_settings(
+    own: dict[str, Any], alike: dict[str, Any], choices: Sequence[str]
+) -> None:
+    """One session has one launcher and one grid: swept files cannot each have theirs."""
+    for key in {**alike, **own}:
+        if own.get(key) != alike.get(key):
+            raise ConfigError(
+                f"{key} is set by a file of {' '.join(choices)}, and settings of Hydra cannot be "
+                "swept: run `sweep -m` once for each of these files"
+            )
