@@ -139,6 +139,9 @@ class Alone:
     def occupy(self) -> None:
         """Nothing to limit."""
 
+    def check(self) -> None:
+        """No accelerator to try."""
+
 
 def test_what_was_replaced_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
