@@ -252,10 +252,17 @@ def test_ticked_experiments_stand_side_by_side(opened: Open, report: Path, colle
         tab.locator("#table tbody input").nth(k).check()
     see(tab, "likelihoods")
     see(tab, "spectra")
-    names = tab.evaluate("document.getElementById('likelihoods-plot').data.map(t => t.name)")
-    assert [n.split(":")[0] for n in names] == [collected["labels"][k] for k in (0, 3)]
-    names = tab.evaluate("document.getElementById('spectra-plot').data.map(t => t.name)")
-    assert f"{collected['labels'][3]} systematic" in names
+    # a chart that was drawn before is drawn again a frame later
+    ticked = [collected["labels"][k] for k in (0, 3)]
+    tab.wait_for_function(
+        """ticked => document.getElementById('likelihoods-plot').data
+             .map(t => t.name.split(':')[0]).join() === ticked.join()""",
+        arg=ticked,
+    )
+    tab.wait_for_function(
+        """name => document.getElementById('spectra-plot').data.some(t => t.name === name)""",
+        arg=f"{ticked[1]} systematic",
+    )
 
 
 def test_the_csv_is_the_table(opened: Open, report: Path, collected: dict) -> None:
