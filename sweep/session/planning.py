@@ -173,6 +173,6 @@ def _files(ready: Prepared, pending: list[Task], writers: int) -> int:
     """New files: of segments, of units published before, a journal a writer, the root."""
     found = sum(map(segment_files, ready.segments)) + writers
     if ready.store is None:
-        return found + 2  # its root, and the journal of what it held before: nothing
+        return found + 1  # its root
     segments = ready.store.segments
     return found + sum(len(segments[t.unit.segment].layout.variables) for t in pending)
