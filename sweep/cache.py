@@ -20,9 +20,9 @@ from sweep.npz import loaded
 Arrays = dict[str, np.ndarray]
 
 
-def usual_folder() -> Path:
-    """$SKYSWEEP_CACHE, or ~/.cache/skysweep."""
-    return Path(os.environ.get("SKYSWEEP_CACHE") or "~/.cache/skysweep").expanduser().resolve()
+def usual_folder() -> str:
+    """$SKYSWEEP_CACHE, or ~/.cache/skysweep, as a user gives it."""
+    return os.environ.get("SKYSWEEP_CACHE") or "~/.cache/skysweep"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import healpy as hp
 import numpy as np
 
 from sweep.errors import ConfigError
-from sweep.inputs.columns import Columns
+from sweep.inputs.columns import Columns, not_numbers
 from sweep.inputs.read import read_columns
 
 Keep = np.ndarray
@@ -242,8 +242,7 @@ def _lookup(name: str, expression: str, nside: int, named: Mapping[str, Keep]) -
 
 
 def _binary(name: str, array: np.ndarray, nside: int) -> Keep:
-    if array.dtype.kind not in "buif":
-        got = "Python objects" if array.dtype.hasobject else str(array.dtype)
+    if got := not_numbers(array):
         raise ConfigError(f"mask `{name}`: expected bool or 0 and 1, got {got}")
     if array.shape != (hp.nside2npix(nside),):
         raise ConfigError(

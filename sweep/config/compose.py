@@ -96,7 +96,7 @@ def to_conf(composed: DictConfig) -> SweepConf:
     check(conf)
     check_newton(conf)
     if conf.store.cache is None:
-        conf.store.cache = str(usual_folder())
+        conf.store.cache = usual_folder()
     for item in fields(conf):
         _resolve_paths(item.name, getattr(conf, item.name))
     return conf

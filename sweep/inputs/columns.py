@@ -48,8 +48,7 @@ class Columns:
         if found is None:
             raise self.refused(f"has no `{name}`; it has {', '.join(self.arrays) or 'no map'}")
         array = self.arrays[found]
-        if array.dtype.kind not in "buif":
-            got = "Python objects" if array.dtype.hasobject else str(array.dtype)
+        if got := not_numbers(array):
             raise self.refused(f"`{name}`: expected numbers, got {got}; write numbers")
         if array.ndim != 1 or not hp.isnpixok(array.size):
             size = f"{array.size:,}" if array.ndim == 1 else f"{array.shape}"
@@ -78,7 +77,7 @@ class Columns:
             ConfigError: As of `map`, or the unit is none of temperature.
         """
         values = self.values(name, nside)
-        unit = self.units.get(self._spelling(name) or name)
+        unit = self._unit(name)
         try:
             return values if unit is None else values * to_kelvin(unit)
         except ValueError as error:
@@ -128,7 +127,7 @@ class Columns:
 
     def _microkelvin(self, name: str, nside: int, unit: str, frequency: float | None) -> FloatArray:
         values = self.values(name, nside)
-        stated = self.units.get(self._spelling(name) or name) or self.header.get("unit")
+        stated = self._unit(name) or self.header.get("unit")
         if stated is None:
             return values
         try:
@@ -136,5 +135,15 @@ class Columns:
         except ValueError as error:
             raise self.refused(f"`{name}` is in {stated}, expected {unit}: {error}") from error
 
+    def _unit(self, name: str) -> str | None:
+        return self.units.get(self._spelling(name) or name)
+
     def _spelling(self, name: str) -> str | None:
         return next((s for s in (name, name.upper(), name.lower()) if s in self.arrays), None)
+
+
+def not_numbers(array: np.ndarray) -> str | None:
+    """What an array holds instead of numbers; None where it holds numbers."""
+    if array.dtype.kind in "buif":
+        return None
+    return "Python objects" if array.dtype.hasobject else str(array.dtype)

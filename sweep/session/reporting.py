@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from sweep.session.launching import Launch
@@ -33,6 +34,6 @@ def report(done: Launch) -> Report:
         StoreError: the store cannot be read.
     """
     ds = open_dataset(done.store)
-    asked = [i for i, key in enumerate(ds["identity"].values) if key in set(done.identities)]
+    asked = np.flatnonzero(np.isin(ds["identity"].values, done.identities))
     failures = by_kind(done.failed, lambda outcome: outcome.error or "")
     return Report(done, summary(ds.isel(experiment=asked)), failures)

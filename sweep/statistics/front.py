@@ -65,6 +65,7 @@ def front(
     Raises:
         ConfigError: no experiment has both parts; the message says what is missing.
     """
+    ds = ds.assign(status=ds["status"].compute())  # asked for again and again
     table: Any = summary(ds)
     groups, left_out = comparison_groups(table, settings(ds)), Counter[str]()
     if "residual_variance" not in ds:
