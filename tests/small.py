@@ -1,5 +1,6 @@
 """Inputs of small tests, and what a test leaves behind."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,12 @@ def write_templates(path: Path, nside: int = 4, **changes: Any) -> Path:
 def listing(folder: Path) -> set[str]:
     """Every path below `folder`."""
     return {str(p.relative_to(folder)) for p in folder.rglob("*")}
+
+
+def exit_status(main: Callable[[], None]) -> int:
+    """How a command ends that is run in this process."""
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0

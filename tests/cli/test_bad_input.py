@@ -13,7 +13,7 @@ import pytest
 
 from sweep.cli.run import main
 from sweep.testing.small import SMALL
-from tests.small import listing, write_templates
+from tests.small import exit_status, listing, write_templates
 
 BIN = Path(sys.executable).parent
 
@@ -36,11 +36,7 @@ def sweep_command(
         argv = ["sweep", *flags(arguments), *base, *here]
         monkeypatch.setattr(sys, "argv", [*argv, *(a for a in arguments if a != "-m")])
         capfd.readouterr()
-        try:
-            main()
-        except SystemExit as ended:
-            return int(ended.code or 0), capfd.readouterr().err
-        return 0, capfd.readouterr().err
+        return exit_status(main), capfd.readouterr().err
 
     return command
 

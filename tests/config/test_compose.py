@@ -219,3 +219,9 @@ def test_without_a_home_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", no_home)
     with pytest.raises(ConfigError, match="there is no home directory.*: set HOME to a folder"):
         sweep.compose()
+
+
+def test_the_usual_cache_is_a_path_as_one_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYSWEEP_CACHE", "s3://bucket/cache")
+    with pytest.raises(ConfigError, match="^store.cache = s3://bucket/cache: is an address"):
+        sweep.compose()

@@ -20,7 +20,7 @@ import sweep
 from sweep.cli.run import main
 from sweep.errors import ConfigError
 from sweep.testing.small import SMALL
-from tests.small import listing
+from tests.small import exit_status, listing
 
 Points = list[list[str]]
 
@@ -62,11 +62,7 @@ def command(
         monkeypatch.setattr(sys, "argv", ["sweep", "-m", *arguments])
         launched.clear()
         capfd.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
+        code = exit_status(main)
         (found,) = launched or [[]]
         return found, code, capfd.readouterr().err
 

@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 
 from sweep.cli.run import main
 from sweep.session import Request
-from tests.small import listing
+from tests.small import exit_status, listing
 
 Command = Callable[..., tuple[list[Any], int, str]]
 """Arguments of `sweep` to (what each session was given and saw, exit status, standard error)."""
@@ -64,12 +64,7 @@ def command(
         monkeypatch.setattr(sys, "argv", ["sweep", "--config-dir", "studies", *arguments])
         sessions.clear()
         capfd.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        if code:
+        if code := exit_status(main):
             assert listing(tmp_path) == before
         return sessions, code, capfd.readouterr().err
 

@@ -137,9 +137,8 @@ def test_every_other_solver_is_at_least_traced(name):
     "name", ["newton", "optax_lbfgs", "adabk0", "optimistix_lbfgs", "scipy_tnc", "scipy_cobyqa"]
 )
 def test_a_truth_outside_the_box_ends_at_its_wall(name):
-    problem, signal, _ = problem_and_signal(
-        "pixels"
-    )  # as above, so that programs are compiled once
+    # as above, so that programs are compiled once
+    problem, signal, _ = problem_and_signal("pixels")
     start, lower, upper, *_ = bounds()
     low, high = 0.35, 1.61
     assert low + (high - low) > high  # rounding alone must not take a fit out of its box
