@@ -13,7 +13,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 import jax  # noqa: E402, reads the environment
 import pytest  # noqa: E402
 
+from tests.shapes import check_annotations  # noqa: E402
+
 jax.config.update("jax_enable_x64", True)
+check_annotations()
 
 
 _LONG = (
