@@ -77,7 +77,7 @@ class Following:
                 self._tell_of_workers(job)  # of one: what is wrong with workers is so with all
             if gone := self._alive.difference(queued):
                 self._jobs[next(iter(gone))].get_info(mode="force")  # of all; else minutes later
-        self._last_ended = {job for job in self._alive if self._ended(job, queued)}
+        self._last_ended = self._ended(queued)
         self._alive -= self._last_ended
         self._untold |= self._last_ended
         return bool(self._alive)
@@ -131,10 +131,11 @@ class Following:
                 return f"{self._jobs[job].state}: {line}"
         return str(self._jobs[job].state)
 
-    def _queue(self) -> dict[str, Queued] | None:
+    def _queue(self, pause: float | None = None) -> dict[str, Queued] | None:
         """Our jobs in the queue, looked at now and then; None where that is not now."""
         now = time.monotonic()
-        pause = min(max(self._poll, 0.1 * (now - self._began)), _LONGEST_PAUSE)
+        if pause is None:
+            pause = min(max(self._poll, 0.1 * (now - self._began)), _LONGEST_PAUSE)
         if now - self._looked < pause:
             return None
         self._looked = now
@@ -173,11 +174,21 @@ class Following:
             self._said.add(what)
             self._say(line)
 
-    def _ended(self, job: str, queued: Collection[str] | None) -> bool:
-        """Whether a job will not run again. SLURM calls a preempted one so that it may requeue."""
-        if self._jobs[job].done():
-            return True
-        return self._jobs[job].state == "PREEMPTED" and queued is not None and job not in queued
+    def _ended(self, queued: Collection[str] | None) -> set[str]:
+        """Jobs that will not run again.
+
+        SLURM accounts one that it puts back as FAILED or PREEMPTED for a while: what has no result
+        has ended when it is not in the queue either.
+        """
+        done = {job for job in self._alive if self._jobs[job].done()}
+        done |= {job for job in self._alive if self._jobs[job].state == "PREEMPTED"}
+        unsure = {job for job in done if not self._ended_well(job)}
+        if unsure and queued is None:
+            queued = self._queue(pause=0.0)
+        back = unsure if queued is None else unsure.intersection(queued)
+        if back:
+            self._jobs[next(iter(back))].watcher.clear()  # or it would not ask for them again
+        return done - back
 
     def _cancelled(self, job: str) -> bool:
         return self._jobs[job].state.startswith("CANCELLED")

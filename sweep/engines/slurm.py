@@ -166,7 +166,8 @@ class SlurmEngine(Engine):
     def _tidy(self, store: str, over: Collection[str]) -> None:
         from sweep.store import Store
 
-        submission.tidy(store, Store(store).done_units(), over)
+        if submission.submissions(store).exists():
+            submission.tidy(store, Store(store).done_units(), over)
 
     def _submit(self, packages: "list[Package]", worker: Worker) -> tuple[list[Share], list[str]]:
         """Deal the packages to jobs; arrays no longer than SLURM takes. All are taken, or none.
