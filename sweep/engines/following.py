@@ -191,7 +191,8 @@ class Following:
         return done - back
 
     def _cancelled(self, job: str) -> bool:
-        return self._jobs[job].state.startswith("CANCELLED")
+        """Whether somebody did it; SLURM gives no name where a controller lost the job."""
+        return self._jobs[job].state.startswith("CANCELLED by ")
 
     def _ended_well(self, job: str) -> bool:
         of_tasks = [self._jobs[job].task(number) for number in range(self._shares[job].tasks)]

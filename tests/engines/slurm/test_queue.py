@@ -240,7 +240,7 @@ def test_the_command_names_living_jobs_and_says_what_was_cancelled(
         with begun(tmp_path) as waiting:  # for the same jobs, until they are cancelled
             until(lambda: "waiting: Resources" in said.read_text())
             played.command("scancel", job)
-            assert waiting.wait(240) == 4
+            assert waiting.wait(240) == 4, said.read_text()
     finally:
         for node in nodes:
             played.restart(node)

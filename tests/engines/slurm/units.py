@@ -100,7 +100,7 @@ class Background:
     def check(self) -> None:
         """The engine ends, with every unit recorded once and nothing wrong, and nothing stays."""
         self.end()
-        assert [o.error for o in self.said] == [None] * COUNT
+        assert [o.error for o in self.said] == [None] * COUNT, self.lines
         assert not (self.path.with_name(f"{self.path.name}.sweep") / "slurm").exists()
         assert all(len(records) == 1 for records in Store(self.path).records.values())
         assert verify(self.path).clean
