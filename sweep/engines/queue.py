@@ -114,7 +114,7 @@ def refusal(script: str) -> str | None:
         nowhere = ("--output=/dev/null", "--error=/dev/null")
         said = _client("sbatch", "--parsable", *nowhere, input=idle)
         if said.returncode:
-            return " ".join(said.stderr.replace("sbatch: error: ", "").split())
+            return "; ".join(said.stderr.replace("sbatch: error: ", "").split("\n")).rstrip("; ")
         job = said.stdout.strip().split(";")[0]
         reason = _client("squeue", "-h", "-j", job, "-o", "%r").stdout.strip()
         cancel([job])

@@ -103,6 +103,8 @@ class SlurmEngine(Engine):
         watch, store = Watch(packages), packages[0].store
         found = submission.living(store, {t.unit for p in packages for t in p.tasks})
         theirs = {unit for share in found for unit in share.units}
+        if news := watch.news():  # of jobs that have ended since the store was looked at
+            yield news
         if theirs:
             there = ", ".join(_arrays(found))
             say(f"{len(theirs)} units are with jobs {there} in the queue: not submitted again")
@@ -121,10 +123,10 @@ class SlurmEngine(Engine):
                 yield from self._follow(watch, jobs, last=attempt == ATTEMPTS)
             except (GeneratorExit, KeyboardInterrupt, ConfigError):
                 queue.cancel(ids)
-                self._tidy(store, {share.job for share in own})
+                self._tidy(store, {*ids, *(share.job for share in own)})
                 raise
-            for reason, units in jobs.left_out().items():
-                yield watch.left_out(units, reason)
+            for reason, out in jobs.left_out().items():
+                yield watch.left_out(out, reason)
             if watch.left() and attempt == ATTEMPTS:
                 yield watch.given_up(f"its job ended {ATTEMPTS} times ({jobs.causes()})")
             if not watch.left():

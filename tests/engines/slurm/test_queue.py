@@ -138,14 +138,20 @@ def test_what_cannot_be_had_is_refused_and_nothing_is_made(
     assert listed(played) == []
 
 
+def stop(slurm: PlayedSlurm, nodes: list[str]) -> None:
+    """Take nodes away when nothing runs there: it would be put back."""
+    until(lambda: not listed(slurm))
+    for node in nodes:
+        slurm.stop(node)
+
+
 def test_jobs_that_wait_for_nodes_are_no_refusal_and_say_why_they_wait(
     tmp_path: Path, played: PlayedSlurm
 ) -> None:
     nodes = [f"slurmd-n{number}" for number in range(4)]
     packages = published(tmp_path / "a.zarr", 4)
     lines: list[str] = []
-    for node in nodes:
-        played.stop(node)
+    stop(played, nodes)
     try:
         engine = SlurmEngine(settings(played))
         engine.check(4)  # though a test of sbatch finds no node
@@ -228,8 +234,7 @@ def test_the_command_names_living_jobs_and_says_what_was_cancelled(
 ) -> None:
     given = (*GIVEN, "hydra.launcher.array_parallelism=1", "hydra.launcher.wait=false")
     nodes = [f"slurmd-n{number}" for number in range(4)]
-    for node in nodes:
-        played.stop(node)
+    stop(played, nodes)
     try:
         first, second = (sweep(tmp_path, *given) for _ in range(2))
         assert (first.returncode, second.returncode) == (0, 0)
