@@ -61,7 +61,8 @@ class Progress:
         counts: dict[str, int] = {}
 
         def ended(outcome: "Outcome") -> None:
-            for status, n in (outcome.statuses or {"failed unit": 1}).items():
+            unit = "unit left out" if outcome.cancelled else "failed unit"
+            for status, n in (outcome.statuses or {unit: 1}).items():
                 counts[status] = counts.get(status, 0) + n
             update(1, ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in counts.items()))
 

@@ -37,12 +37,14 @@ class Outcome:
         statuses: number of fits by status name; empty where the unit failed.
         error: one line, or None where the unit is recorded.
         died: whether the worker died over it, so that nobody has logged the error yet.
+        cancelled: whether a user took its job away: nothing failed, it is left out.
     """
 
     task: Task
     statuses: dict[str, int]
     error: str | None = None
     died: bool = False
+    cancelled: bool = False
 
 
 @jax_session()

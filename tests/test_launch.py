@@ -167,7 +167,7 @@ class Planted(Engine):
     def workers(self) -> int:
         return 1
 
-    def run(self, packages: Any, worker: Any) -> Iterator[list[Outcome]]:
+    def run(self, packages: Any, worker: Any, say: Any = None) -> Iterator[list[Outcome]]:
         for number, package in enumerate(packages):
             if number in self.bad:
                 yield [Outcome(task, {}, f"planted {number}") for task in package.tasks]
@@ -233,7 +233,7 @@ def test_a_launch_says_every_kind_of_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Broken(Planted):
-        def run(self, packages: Any, worker: Any) -> Iterator[list[Outcome]]:
+        def run(self, packages: Any, worker: Any, say: Any = None) -> Iterator[list[Outcome]]:
             for number, package in enumerate(packages):
                 said = f"disk {number} is full" if number else "no memory"
                 yield [Outcome(task, {}, said, died=True) for task in package.tasks]

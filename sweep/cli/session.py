@@ -4,6 +4,7 @@ from rich.console import Console
 
 from sweep.cli.plan import plan_table
 from sweep.cli.tables import console, summary_table
+from sweep.engines import Detached
 from sweep.errors import IncompleteError
 from sweep.progress import Progress
 from sweep.session import Launch, Report, Request, launch, plan, report
@@ -24,17 +25,18 @@ def run_session(request: Request) -> tuple[str, ...]:
         out.print(plan_table(planned))
         return planned.identities
     done = launch(request, progress)
-    if done.detached:
-        _print_detached(done, out)
+    if done.detached is not None:
+        _print_detached(done, done.detached, out)
     else:
         _print_report(report(done), out, err)
     return done.identities
 
 
-def _print_detached(done: Launch, out: Console) -> None:
-    jobs = ", ".join(done.detached)
+def _print_detached(done: Launch, jobs: Detached, out: Console) -> None:
+    by = f" as jobs {', '.join(jobs.jobs)}" if jobs.jobs else ""
+    others = f"; {done.missing - jobs.units} are with jobs {', '.join(jobs.before)} already"
     out.print(
-        f"submitted {done.missing} of {done.total} units as jobs {jobs}",
+        f"submitted {jobs.units} of {done.total} units{by}{others if jobs.before else ''}",
         f"follow them: sweep-store status {done.store}",
         sep="\n",
         markup=False,
@@ -48,6 +50,13 @@ def _print_report(found: Report, out: Console, err: Console) -> None:
         done_already = f"nothing to do: all {done.total} units are recorded in {done.store}"
         out.print(done_already, markup=False, soft_wrap=True)
     out.print(summary_table(found.summary, done.store, out.width))
+    for reason, units in found.left_out:
+        err.print(f"left out: {len(units)} units: {reason}", markup=False, soft_wrap=True)
+    if not kinds and found.left_out:
+        raise IncompleteError(
+            f"{len(done.left_out)} units left out, of {done.missing} missing; "
+            "the same command computes them"
+        )
     if not kinds:
         return
     if len(kinds) > 1:

@@ -1,6 +1,6 @@
 """Engines: what carries packages to workers. One contract, one test suite."""
 
-from sweep.engines.base import ATTEMPTS, Engine, Lost, Worker
+from sweep.engines.base import ATTEMPTS, Detached, Engine, Lost, Say, Worker, unsaid
 from sweep.engines.local import LocalEngine
 
-__all__ = ["ATTEMPTS", "Engine", "LocalEngine", "Lost", "Worker"]
+__all__ = ["ATTEMPTS", "Detached", "Engine", "LocalEngine", "Lost", "Say", "Worker", "unsaid"]

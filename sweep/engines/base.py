@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Worker = Callable[["Package"], "list[Outcome]"]
 """Computes a package and records its units itself; must not raise for a unit that fails."""
 
+Say = Callable[[str], None]
+"""Is called with a line about what happens on the way."""
+
 ATTEMPTS = 3
 """How often a package is tried whose worker dies."""
 
@@ -29,6 +32,25 @@ class Lost:
     """
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Detached:
+    """Jobs that go on after `Engine.run` has returned.
+
+    Attributes:
+        jobs: ids of those that it submitted.
+        units: that they are to record.
+        before: ids of jobs that were there before, and are to record the others.
+    """
+
+    jobs: tuple[str, ...]
+    units: int
+    before: tuple[str, ...]
+
+
+def unsaid(line: str) -> None:
+    """Keep what is said to oneself."""
 
 
 class Engine(ABC):
@@ -51,6 +73,14 @@ class Engine(ABC):
         """What computes so many packages, in a few words."""
         return f"{min(self.workers(), packages)} workers"
 
+    def check(self, packages: int) -> None:
+        """See, before anything is made, whether so many packages can be computed at all.
+
+        Raises:
+            ConfigError: what was asked for cannot be had.
+        """
+        del packages
+
     def left_behind(self, store: str) -> "Iterator[str]":
         """Clear away what launches into `store` that died have left; a line for each.
 
@@ -70,7 +100,9 @@ class Engine(ABC):
         """
         yield from enumerate(map(function, items))
 
-    def run(self, packages: "Sequence[Package]", worker: Worker) -> "Iterator[list[Outcome]]":
+    def run(
+        self, packages: "Sequence[Package]", worker: Worker, say: Say = unsaid
+    ) -> "Iterator[list[Outcome]]":
         """Compute every package, in any order; yields the outcomes of each as it ends.
 
         A package whose worker dies is tried again, three times in all, then its units come back
@@ -78,6 +110,7 @@ class Engine(ABC):
         """
         from sweep.worker import Outcome
 
+        del say
         with closing(self.map(worker, packages)) as running:
             for position, ended in running:
                 if isinstance(ended, Lost):
@@ -87,6 +120,6 @@ class Engine(ABC):
                     yield ended
 
     @property
-    def detached(self) -> tuple[str, ...]:
-        """Jobs that go on after `run` has returned, by their ids."""
-        return ()
+    def detached(self) -> Detached | None:
+        """Jobs that go on after `run` has returned; None where all is done that can be."""
+        return None

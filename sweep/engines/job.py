@@ -30,8 +30,13 @@ class Element:
         environment = JobEnvironment()
         tasks = int(os.environ.get("SLURM_NTASKS_PER_NODE", environment.num_tasks))
         cores = int(os.environ.get("SLURM_CPUS_PER_TASK", 0))
-        bound = len(os.sched_getaffinity(0)) <= cores
-        slot = share(environment.local_rank, tasks, bound)
+        given = len(os.sched_getaffinity(0))
+        if given < cores:  # the launch reads this in the log, and says it
+            sys.stderr.write(
+                f"skysweep: a worker has {given} of the {cores} cores of "
+                "hydra.launcher.cpus_per_task, and computes on these: look at srun_args\n"
+            )
+        slot = share(environment.local_rank, tasks, bound=given <= cores)
         slot.occupy()
         slot.check()
         from sweep.store import Store

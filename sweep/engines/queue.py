@@ -1,45 +1,82 @@
-"""The queue of SLURM, through its own clients; and jobs that wait there until they may start.
+"""The queue of SLURM, through its own clients."""
 
-sbatch is answered before submitit has put what a job is to do where the job looks for it. So jobs
-are submitted held, and released when all is in place. A launch that is killed in between leaves
-jobs that never start.
-"""
-
+import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sweep.errors import ConfigError, StoreError
-from sweep.store.claim import claimed
+from sweep.errors import ConfigError
 
-_CLAIM = "submitting.claim"
 _RELEASES = 3
-_DOING = "is submitting jobs"
-_SAID = re.compile(r"slurmstepd\S*: error: (?!\*\*\*)(.*)")
-"""Say that memory was exceeded: without cgroups the state of such a job is only FAILED."""
+_FIELDS = {
+    **{"JobArrayID": 40, "State": 20, "RestartCnt": 12, "PriorityLong": 20, "Reason": 80},
+    "Command": 1000,
+}
+_OF_A_JOB = re.compile(
+    r"SLURM|SRUN_|SBATCH_(CPU|MEM)_BIND|PMIX?_|SUBMITIT_"
+    r"|(CUDA_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ROCR_VISIBLE_DEVICES|ZE_AFFINITY_MASK)$"
+)
+_OF_THE_SITE = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
+_LIMITS = ("PartitionConfig", "PartitionTimeLimit", "PartitionNodeLimit")
+"""Reasons for which sbatch takes a job that its partition does not allow."""
 
 
-def submissions(store: Path) -> Path:
-    """The folder that holds a folder for each submission of jobs that fill `store`."""
-    return store.with_name(f"{store.name}.sweep") / "slurm"
+@dataclass(frozen=True)
+class Queued:
+    """A job in the queue, or an element of an array.
+
+    Attributes:
+        job: its id, `12` or `12_3`.
+        state: PENDING, RUNNING, ...
+        restarts: how often it was put back.
+        held: whether it waits for its release.
+        reason: why it is pending.
+        script: what was submitted.
+    """
+
+    job: str
+    state: str
+    restarts: int
+    held: bool
+    reason: str
+    script: Path
 
 
-@contextmanager
-def submitting(folder: Path) -> Iterator[None]:
-    """While jobs are submitted from `folder`; those still held if the body fails are cancelled."""
-    with claimed(folder / _CLAIM, _DOING):
-        try:
-            yield
-        except BaseException:
-            cancel(held(folder))
-            raise
+def look() -> list[Queued] | None:
+    """This user's jobs; None where SLURM cannot be asked."""
+    template = ",".join(f"{name}:{width}" for name, width in _FIELDS.items())
+    said = _client("squeue", "-h", "--me", "-r", "-O", template)
+    if said.returncode:
+        return None
+    found = []
+    for line in said.stdout.splitlines():
+        values, start = {}, 0
+        for name, width in _FIELDS.items():
+            values[name] = line[start : start + width].strip()
+            start += width
+        found.append(
+            Queued(
+                job=values["JobArrayID"],
+                state=values["State"],
+                restarts=int(values["RestartCnt"] or 0),
+                held=values["State"] == "PENDING" and values["PriorityLong"] == "0",
+                reason=values["Reason"],
+                script=Path(values["Command"]),
+            )
+        )
+    return found
 
 
-def release(jobs: Sequence[str]) -> None:
+def array_of(job: str) -> str:
+    """The id of the array that a job is an element of, or its own."""
+    return job.split("_")[0]
+
+
+def release(arrays: Sequence[str]) -> None:
     """Let held jobs start.
 
     Raises:
@@ -47,40 +84,12 @@ def release(jobs: Sequence[str]) -> None:
     """
     said = None
     for _ in range(_RELEASES):  # the controller may be busy
-        said = _client("scontrol", "release", ",".join(jobs))
+        said = _client("scontrol", "release", ",".join(arrays))
         if said.returncode == 0:
             return
         time.sleep(1.0)
     reason = " ".join(said.stderr.split()) if said else ""
-    raise ConfigError(f"scontrol release {','.join(jobs)} refused: {reason}")
-
-
-def held(folder: Path) -> list[str]:
-    """Ids of this user's jobs that were submitted from `folder` and wait for their release."""
-    said = _client("squeue", "-h", "--me", "-t", "PD", "-o", "%F %Q %o")
-    fields = [line.split(maxsplit=2) for line in said.stdout.splitlines()]
-    found = [
-        job
-        for job, priority, *script in fields
-        if priority == "0" and script and Path(script[0]).is_relative_to(folder)
-    ]
-    return list(dict.fromkeys(found))
-
-
-def left_behind(store: Path) -> Iterator[str]:
-    """Cancel held jobs of launches into `store` that died over submitting them; a line for each."""
-    for claim in sorted(submissions(store).glob(f"*/{_CLAIM}")):
-        jobs = held(claim.parent)
-        names = " ".join(jobs)
-        try:
-            with claimed(claim, _DOING):
-                cancel(jobs)
-        except StoreError as error:
-            if jobs:
-                yield f"jobs {names} are held by another launch: {error}; then: scancel {names}"
-        else:
-            if jobs:
-                yield f"jobs {names} cancelled: their launch died before it let them start"
+    raise ConfigError(f"scontrol release {','.join(arrays)} refused: {reason}")
 
 
 def cancel(jobs: Sequence[str]) -> None:
@@ -90,31 +99,45 @@ def cancel(jobs: Sequence[str]) -> None:
             _client("scancel", job)
 
 
-def ids(jobs: Sequence[Any]) -> list[str]:
-    """Ids of the arrays of submitit's jobs, each once."""
-    return list(dict.fromkeys(job.job_id.split("_")[0] for job in jobs))
+def refusal(script: str) -> str | None:
+    """Why sbatch would refuse a script, in a line; None where it would take it.
+
+    Jobs are submitted held, and of a held job SLURM does not look at what it asks for. A test
+    counts nodes that are down as missing: where it fails, jobs that do nothing are
+    submitted instead, and cancelled.
+    """
+    with outside_of_jobs():
+        if _client("sbatch", "--test-only", input=script).returncode == 0:
+            return None
+        options = re.findall("^#SBATCH .*$", script, re.MULTILINE)
+        idle = "\n".join(["#!/bin/bash", *options, "true", ""])
+        nowhere = ("--output=/dev/null", "--error=/dev/null")
+        said = _client("sbatch", "--parsable", *nowhere, input=idle)
+        if said.returncode:
+            return "; ".join(said.stderr.replace("sbatch: error: ", "").split("\n")).rstrip("; ")
+        job = said.stdout.strip().split(";")[0]
+        reason = _client("squeue", "-h", "-j", job, "-o", "%r").stdout.strip()
+        cancel([job])
+    if reason in _LIMITS:
+        return f"more nodes, or a longer time, than the partition gives to a job ({reason})"
+    return None
 
 
-def ended(job: Any) -> bool:
-    """Whether a job will not run again. SLURM calls a preempted one so that it may requeue."""
-    if job.done():
-        return True
-    return job.state == "PREEMPTED" and not _client("squeue", "-h", "-j", job.job_id).stdout.strip()
+@contextmanager
+def outside_of_jobs() -> Iterator[None]:
+    """Without what the environment says of a job in which this process runs.
 
-
-def ended_well(job: Any) -> bool:
-    """Whether a job that has ended came to its own end, and so did all that it was given."""
-    return job.state == "COMPLETED" or job.paths.result_pickle.exists()
-
-
-def cause(job: Any) -> str:
-    """The state of a job that has ended, and what SLURM itself wrote into its log about that."""
-    with suppress(OSError):
-        for line in job.paths.stderr.read_text(errors="replace").splitlines():
-            said = _SAID.match(line)
-            if said:
-                return f"{job.state}: {said[1]}"
-    return str(job.state)
+    sbatch hands its environment on, and srun reads it: of the memory of two jobs it takes none.
+    """
+    kept = dict(os.environ)
+    if "SLURM_JOB_ID" in kept:
+        for name in kept:
+            if _OF_A_JOB.match(name) and name not in _OF_THE_SITE:
+                del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def max_array_size() -> int:
@@ -125,5 +148,5 @@ def max_array_size() -> int:
     return 1001
 
 
-def _client(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def _client(*command: str, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
+    return subprocess.run(command, capture_output=True, text=True, check=False, input=input)

@@ -59,6 +59,8 @@ class SlurmSettings:
         signal_delay_s: so long before the limit a job is told.
         array_parallelism: jobs at a time; packages are dealt to so many.
         setup: lines of shell before the worker, `module load ...` say.
+        python: command by which jobs start Python, as the shell of a job reads it; the one that
+            runs this command by default.
         srun_args: more arguments of srun.
         additional_parameters: more of sbatch, {name: value}.
         aggregate: a last job, after all others, that seals the store and writes its summary.
@@ -82,6 +84,7 @@ class SlurmSettings:
     signal_delay_s: int = 120
     array_parallelism: int = 16
     setup: list[str] | None = None
+    python: str | None = None
     srun_args: list[str] | None = None
     additional_parameters: dict[str, Any] = field(default_factory=dict)
     aggregate: bool = False
@@ -111,11 +114,11 @@ class SlurmSettings:
                 f"hydra.launcher.signal_delay_s = {self.signal_delay_s}: must be shorter than a "
                 f"job, {60 * self.timeout_min} s by hydra.launcher.timeout_min = {self.timeout_min}"
             )
-        if "hold" in self.additional_parameters:
-            raise ConfigError(
-                "hydra.launcher.additional_parameters.hold: leave it out, a launch holds its jobs "
-                "by itself until all that they need is in place; to hold them then: scontrol hold"
-            )
+        if self.python is not None and not self.python.strip():
+            raise ConfigError("hydra.launcher.python is blank: give a command, or leave it out")
+        for name in self.additional_parameters:
+            if instead := _NOT_MORE.get(name.replace("_", "-")):
+                raise ConfigError(f"hydra.launcher.additional_parameters.{name}: {instead}")
 
 
 _LEAST: dict[str, float] = {
@@ -129,6 +132,17 @@ _LEAST: dict[str, float] = {
     "signal_delay_s": 1,
     "array_parallelism": 1,
 }
+
+_NOT_MORE = {
+    "hold": "leave it out, a launch holds its jobs by itself until all that they need is in place; "
+    "to hold them then: scontrol hold",
+    "array": "leave it out, hydra.launcher.array_parallelism says how many jobs there are",
+    "nodes": "give it as hydra.launcher.nodes, units are dealt to workers by it",
+    "ntasks": "give hydra.launcher.nodes and tasks_per_node, units are dealt to workers by them",
+    "ntasks-per-node": "give it as hydra.launcher.tasks_per_node, units are dealt to workers by it",
+    "cpus-per-task": "give it as hydra.launcher.cpus_per_task, srun has to be told as well",
+}
+"""Parameters of sbatch that a launch has to know of, and what to do instead."""
 
 ENGINES = {"local": LocalSettings, "mpi": MpiSettings, "slurm": SlurmSettings}
 """Settings of every engine, by the name that `hydra/launcher` chooses it by."""

@@ -1,6 +1,6 @@
 """Units that others compute, seen through the store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class Watch:
         """Packages of which a unit is neither recorded nor failed."""
         return [p for p in self._packages if any(t.unit in self._todo for t in p.tasks)]
 
+    def count(self, units: Iterable[Any]) -> int:
+        """How many of these units are neither recorded nor failed."""
+        return sum(unit in self._todo for unit in units)
+
     def news(self) -> "list[Outcome]":
         """Units that have been recorded, or have failed, since the last look."""
         from sweep.worker import Outcome
@@ -50,3 +54,10 @@ class Watch:
         left = [Outcome(task, {}, reason, died=True) for task in self._todo.values()]
         self._todo.clear()
         return left
+
+    def left_out(self, units: Iterable[Any], reason: str) -> "list[Outcome]":
+        """What is left of these units, as not to be computed."""
+        from sweep.worker import Outcome
+
+        tasks = [self._todo.pop(unit) for unit in units if unit in self._todo]
+        return [Outcome(task, {}, reason, cancelled=True) for task in tasks]

@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.engines import ATTEMPTS, Engine
+from sweep.engines import ATTEMPTS, Detached, Engine
 from sweep.grid import Experiment, Package, Task, asked_units, missing_tasks
 from sweep.jax_session import jax_session
 from sweep.progress import Progress
@@ -23,7 +23,7 @@ class Launch:
         outcomes: of the units it computed; empty where nothing was missing.
         total: number of units the experiments have.
         missing: number of them that are not recorded yet.
-        detached: jobs that still compute them, by their ids.
+        detached: jobs that still compute them.
     """
 
     store: str
@@ -31,12 +31,17 @@ class Launch:
     outcomes: tuple[Outcome, ...]
     total: int
     missing: int
-    detached: tuple[str, ...] = ()
+    detached: Detached | None = None
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
         """Units that are not recorded because they failed."""
-        return tuple(o for o in self.outcomes if o.error is not None)
+        return tuple(o for o in self.outcomes if o.error is not None and not o.cancelled)
+
+    @property
+    def left_out(self) -> tuple[Outcome, ...]:
+        """Units that are not recorded because a user cancelled their jobs."""
+        return tuple(o for o in self.outcomes if o.cancelled)
 
 
 @jax_session()
@@ -57,7 +62,7 @@ def launch(request: Request, progress: Progress) -> Launch:
     for line in engine.left_behind(path):
         progress.note(line)
     store = Store(path)
-    missing = missing_tasks(store, experiments)
+    missing = missing_tasks(store, experiments) if ready.segments else list(ready.pending)
     outcomes = _run(path, missing, engine, progress, stop=request.confs[0].fail_fast)
     _seal(path)
     for name in _not_kept(store, experiments):
@@ -108,7 +113,7 @@ def _run(
     if not missing:
         return outcomes
     packages = [Package(path, (task,), engine.name) for task in missing]
-    running: Any = engine.run(packages, run_package)
+    running: Any = engine.run(packages, run_package, progress.note)
     with progress.running(len(missing), sum(t.fits for t in missing)) as advance, closing(running):
         for ended in running:
             outcomes += ended
@@ -117,6 +122,6 @@ def _run(
                 if outcome.died:
                     lost = Package(path, (outcome.task,), engine.name)
                     failed(outcome.task, lost, RuntimeError(outcome.error), ATTEMPTS)
-            if stop and any(o.error for o in ended):
+            if stop and any(o.error and not o.cancelled for o in ended):
                 break
     return outcomes

@@ -1,10 +1,9 @@
 """What a launch would do, cost and leave on disk; nothing is created."""
 
 from dataclasses import dataclass
-from math import prod
 
 from sweep.engines import Engine
-from sweep.grid import Task, axes_of_fit, identity, missing_tasks
+from sweep.grid import axes_of_fit, identity
 from sweep.progress import Progress
 from sweep.session.cost import CostModel, pilot, recorded
 from sweep.session.preparation import Prepared, Request, prepare
@@ -83,9 +82,7 @@ def plan(request: Request, progress: Progress) -> Plan:
         StoreError: as `launch`.
     """
     ready, engine = prepare(request, progress), request.engine
-    pending = missing_tasks(ready.store, ready.experiments) if ready.store is not None else []
-    missing = _missing(ready, pending)
-    units = len(pending) + sum(prod(spec.layout.blocks) for spec in ready.segments)
+    missing, units = _missing(ready), ready.units
     fits = sum(map(len, missing.values()))
     recorded_fits = sum(
         len(set(experiment.realisations).difference(missing.get(key, ())))
@@ -101,16 +98,16 @@ def plan(request: Request, progress: Progress) -> Plan:
         together=max([s.experiments_per_unit for s in ready.segments], default=1),
         workers=engine.workers(),
         started=engine.started(units),
-        cost=_cost(ready, pending, missing, engine, units, progress),
+        cost=_cost(ready, missing, engine, progress),
         bytes=sum(_fit_bytes(ready, key) * len(numbers) for key, numbers in missing.items()),
-        files=_files(ready, pending, min(engine.workers(), units)),
+        files=_files(ready, min(engine.workers(), units)),
     )
 
 
-def _missing(ready: Prepared, pending: list[Task]) -> dict[str, list[int]]:
+def _missing(ready: Prepared) -> dict[str, list[int]]:
     """Realisations to compute of every experiment that has any."""
     missing: dict[str, list[int]] = {}
-    for task in pending:
+    for task in ready.pending:
         for conf in task.confs:
             missing.setdefault(identity(conf), []).extend(task.realisations)
     for spec in ready.segments:
@@ -120,14 +117,9 @@ def _missing(ready: Prepared, pending: list[Task]) -> dict[str, list[int]]:
 
 
 def _cost(
-    ready: Prepared,
-    pending: list[Task],
-    missing: dict[str, list[int]],
-    engine: Engine,
-    units: int,
-    progress: Progress,
+    ready: Prepared, missing: dict[str, list[int]], engine: Engine, progress: Progress
 ) -> Cost:
-    asked = ready.experiments
+    asked, units = ready.experiments, ready.units
     todo = [asked[key] for key in missing if key in asked]
     if not todo:
         return Cost()
@@ -135,7 +127,7 @@ def _cost(
     source, shapes, compilation, loading = "units recorded before", None, 0.0, 0.0
     untimed = {e.conf.solver.name for e in todo} - {t.experiment.conf.solver.name for t in timings}
     if untimed or len(timings) < min(ENOUGH, len(asked)):
-        block = _blocks(ready, pending)
+        block = _blocks(ready)
         with progress.piloting() as tried:
             made = pilot(
                 todo,
@@ -154,10 +146,10 @@ def _cost(
     return Cost(seconds, model.error, len(timings), source, shapes, compilation)
 
 
-def _blocks(ready: Prepared, pending: list[Task]) -> dict[str, int]:
+def _blocks(ready: Prepared) -> dict[str, int]:
     """Realisations that are fitted together, by experiment."""
     planned = {e.identity: spec.block for spec in ready.segments for e in spec.experiments}
-    return {identity(c): len(t.realisations) for t in pending for c in t.confs} | planned
+    return {identity(c): len(t.realisations) for t in ready.pending for c in t.confs} | planned
 
 
 def _fit_bytes(ready: Prepared, key: str) -> int:
@@ -169,10 +161,10 @@ def _fit_bytes(ready: Prepared, key: str) -> int:
     return fit_bytes(*axes_of_fit(kept, shapes.nside, shapes.counts, shapes.pixels.size))
 
 
-def _files(ready: Prepared, pending: list[Task], writers: int) -> int:
+def _files(ready: Prepared, writers: int) -> int:
     """New files: of segments, of units published before, a journal a writer, the root."""
     found = sum(map(segment_files, ready.segments)) + writers
     if ready.store is None:
         return found + 1  # its root
     segments = ready.store.segments
-    return found + sum(len(segments[t.unit.segment].layout.variables) for t in pending)
+    return found + sum(len(segments[t.unit.segment].layout.variables) for t in ready.pending)

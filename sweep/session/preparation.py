@@ -2,13 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from tempfile import TemporaryFile
 from typing import Any
 
 from sweep.config.schema import SEARCH, SweepConf
 from sweep.engines import Engine
 from sweep.errors import ConfigError
-from sweep.grid import MOST_UNITS, Experiment, Groups, plan_segments, unique
+from sweep.grid import (
+    MOST_UNITS,
+    Experiment,
+    Groups,
+    Task,
+    missing_tasks,
+    plan_segments,
+    unique,
+)
 from sweep.jax_session import jax_session
 from sweep.progress import Progress
 from sweep.provenance import provenance
@@ -45,6 +54,7 @@ class Prepared:
         experiments: by identity.
         store: as it is, or None where there is none yet.
         segments: to be published.
+        pending: units that the store has and does not hold yet.
         preflight: what is known of the experiments.
     """
 
@@ -53,7 +63,13 @@ class Prepared:
     experiments: dict[str, Experiment]
     store: Store | None
     segments: tuple[SegmentSpec, ...]
+    pending: tuple[Task, ...]
     preflight: Preflight
+
+    @property
+    def units(self) -> int:
+        """Number of units to compute; each is a package of its own."""
+        return len(self.pending) + sum(prod(spec.layout.blocks) for spec in self.segments)
 
 
 @jax_session()
@@ -61,7 +77,8 @@ def prepare(request: Request, progress: Progress) -> Prepared:
     """Check every experiment against its data and lay out what is new; creates nothing.
 
     Raises:
-        ConfigError: a configuration cannot be used; the message names which.
+        ConfigError: a configuration cannot be used, and the message names which; or the engine
+            cannot have what it asks for.
         StoreError: the store cannot be read or written.
     """
     path = _store_path(request.confs)
@@ -88,7 +105,11 @@ def prepare(request: Request, progress: Progress) -> Prepared:
     for line in _older_search(store, experiments):
         progress.note(line)
     identities = tuple(experiment.identity for experiment in asked)
-    return Prepared(path, identities, experiments, store, tuple(segments), preflight)
+    pending = tuple(missing_tasks(store, experiments)) if store is not None else ()
+    ready = Prepared(path, identities, experiments, store, tuple(segments), pending, preflight)
+    if ready.units:
+        request.engine.check(ready.units)
+    return ready
 
 
 def _store_path(confs: Sequence[SweepConf]) -> str:

@@ -20,11 +20,13 @@ class Report:
         launch: what it did.
         summary: of its experiments, as `sweep.statistics.summary.summary`.
         failures: of its units, like ones together: a message and the units that it is of.
+        left_out: units that users cancelled, as `failures`.
     """
 
     launch: Launch
     summary: pd.DataFrame
     failures: list[tuple[str, list[Outcome]]]
+    left_out: list[tuple[str, list[Outcome]]]
 
 
 def report(done: Launch) -> Report:
@@ -35,5 +37,8 @@ def report(done: Launch) -> Report:
     """
     ds = open_dataset(done.store)
     asked = np.flatnonzero(np.isin(ds["identity"].values, done.identities))
-    failures = by_kind(done.failed, lambda outcome: outcome.error or "")
-    return Report(done, summary(ds.isel(experiment=asked)), failures)
+    failures, left_out = (
+        by_kind(outcomes, lambda outcome: outcome.error or "")
+        for outcomes in (done.failed, done.left_out)
+    )
+    return Report(done, summary(ds.isel(experiment=asked)), failures, left_out)

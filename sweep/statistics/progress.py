@@ -1,5 +1,6 @@
 """How far a store is: what is done, missing and failed, how fast it goes, and who writes."""
 
+import socket
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,8 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
+
+import psutil
 
 from sweep.engines import ATTEMPTS
 from sweep.statistics.failures import FailureKind, failure_kinds, missing_failures
@@ -54,7 +57,8 @@ class Place:
     Attributes:
         host, device, engine: as recorded; no engine where none was.
         workers: their number; `writing` of them wrote lately, `stale` ones did not though units
-            are missing: they have ended, were killed, or hang.
+            are missing, or are no processes of this host any more: they have ended, were killed,
+            or hang.
         fits: what they recorded.
         age: seconds since the last of it.
     """
@@ -133,7 +137,8 @@ def store_progress(store: Store, now: float | None = None) -> StoreProgress:
         statuses.update(record.statuses)
     rate = fit_rate([r for r in first if r.attempt > 0])
     fits_missing = sum(_fits(store, unit) for unit in missing)
-    running = fits_missing > 0 and age is not None and age <= limit
+    places = _places(written, now, limit, bool(missing))
+    running = fits_missing > 0 and any(place.writing for place in places)
     return StoreProgress(
         path=str(store.path),
         experiments=len({i for s in store.segments.values() for i in s.identities}),
@@ -150,7 +155,7 @@ def store_progress(store: Store, now: float | None = None) -> StoreProgress:
         rate=rate,
         eta=fits_missing / rate if rate and running else None,
         age=age,
-        places=_places(written, now, limit, bool(missing)),
+        places=places,
         torn_lines=store.skipped_lines,
     )
 
@@ -260,6 +265,17 @@ def _setting(segment: Segment, key: str) -> list[str]:
     return ["-" if value is ABSENT else str(value) for value in values]
 
 
+def _ended(host: str, worker: str, last: float) -> bool:
+    """Whether a worker was a process of this host, and is no more; elsewhere nobody knows."""
+    pid = worker.removeprefix(f"{host}-").partition("-")[0]
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        return psutil.Process(int(pid)).create_time() > last  # another with the same number
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _places(
     written: Sequence[Record], now: float, limit: float, unfinished: bool
 ) -> tuple[Place, ...]:
@@ -272,7 +288,7 @@ def _places(
         last: dict[str, float] = {}
         for record in records:
             last[record.worker] = max(last.get(record.worker, 0.0), _moment(record))
-        silent = sum(now - moment > limit for moment in last.values())
+        silent = sum(now - m > limit or _ended(host, w, m) for w, m in last.items())
         places.append(
             Place(
                 host=host,

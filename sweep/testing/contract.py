@@ -39,7 +39,7 @@ class Idle(Engine):
         """See `Engine.workers`."""
         return 1
 
-    def run(self, packages: Any, worker: Any) -> Iterator[list[Outcome]]:
+    def run(self, packages: Any, worker: Any, say: Any = None) -> Iterator[list[Outcome]]:
         """See `Engine.run`."""
         yield from ()
 

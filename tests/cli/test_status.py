@@ -6,6 +6,7 @@ import pty
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -254,6 +255,23 @@ def test_stale_workers_are_shown_while_units_are_missing(
     assert "workers on node (cpu): 2, 20 fits\n" in out
     assert " stale" not in out
     assert "fits left" not in out
+
+
+def test_a_worker_of_this_host_that_is_dead_is_not_called_writing(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here = socket.gethostname()
+    for number, pid in enumerate((os.getpid(), dead.pid)):
+        mine = UnitWriter(store, WorkerInfo(f"{here}-{pid}-0a1b2c3d", here, "cpu"))
+        write(mine, Store(store).units()[number])
+    assert f"workers on {here} (cpu): 1 writing, 1 stale, 8 fits, last " in said(capsys, store)
+    for journal in (store.parent / "a.zarr.sweep" / "journal").glob(f"*{os.getpid()}*"):
+        journal.unlink()
+    out = said(capsys, store)
+    assert f"workers on {here} (cpu): 0 writing, 1 stale" in out
+    assert "fits left" not in out  # nobody is at it
 
 
 def records(*ends: float, seconds: float = 10.0, fits: int = 5) -> list[Record]:

@@ -13,6 +13,7 @@ import pytest
 from sweep import worker
 from sweep.engines.job import Element
 from sweep.engines.slurm import SlurmEngine, SlurmSettings
+from sweep.engines.submission import Share
 from sweep.grid import Package
 from sweep.statistics.progress import store_progress
 from sweep.store import Store, compact, open_dataset, verify
@@ -38,42 +39,51 @@ def hidden(path: Path, seconds: float = HIDDEN) -> Any:
 class Job:
     """Stands for a job of submitit that has ended."""
 
-    job_id = "7"
+    paths = type("Paths", (), dict.fromkeys(("result_pickle", "stderr"), Path("/none")))
 
     def __init__(self, state: str) -> None:
         self.state = state
-        self.paths = type("Paths", (), dict.fromkeys(("result_pickle", "stderr"), Path("/none")))
 
     def done(self) -> bool:
         return True
 
+    def task(self, number: int) -> "Job":
+        return self
+
+    def get_info(self, mode: str) -> None:
+        """What sacct says is known."""
+
 
 class Ended(SlurmEngine):
-    """Its jobs have ended in `state` when they are looked at; `hide` is in force meanwhile."""
+    """Its jobs have ended when they are looked at; `hide` is in force meanwhile."""
 
-    def __init__(self, state: str, late: float, hide: Callable[[], Any], work: Any) -> None:
+    def __init__(self, late: float, hide: Callable[[], Any], work: Any) -> None:
         super().__init__(SlurmSettings(poll_s=0.05), late)
-        self.state, self.hide, self.work = state, hide, work
+        self.hide, self.work = hide, work
         self.submitted: list[int] = []
         self.since = 0.0
         self.stack = ExitStack()
 
-    def _submit(self, packages: Sequence[Package], worker: Any) -> list[Any]:
+    def _submit(self, packages: Sequence[Package], worker: Any) -> tuple[list[Share], list[str]]:
         self.submitted.append(len(packages))
         for package in packages:
             self.work(package)
         self.stack.enter_context(self.hide())
         self.since = self.since or time.monotonic()
-        return [Job(self.state)]
+        units = frozenset(task.unit for package in packages for task in package.tasks)
+        return [Share("7", Path("/none"), 1, units)], ["7"]
 
 
 @pytest.fixture
-def _sbatch(monkeypatch: pytest.MonkeyPatch) -> None:
+def _sbatch(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     monkeypatch.setattr("sweep.engines.slurm.shutil.which", lambda name: name)
+    monkeypatch.setattr("sweep.engines.queue.look", list)
+    monkeypatch.setattr("submitit.SlurmJob", lambda folder, job, tasks: Job(state))
 
 
 @pytest.mark.usefixtures("_sbatch")
-def test_what_jobs_recorded_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["COMPLETED"])
+def test_what_jobs_recorded_is_waited_for(tmp_path: Path, state: str) -> None:
     path = tmp_path / "a.zarr"
     packages = packages_of(path, grid(path, "noise.realisations=3"))
 
@@ -90,7 +100,7 @@ def test_what_jobs_recorded_is_waited_for(tmp_path: Path) -> None:
                 stack.enter_context(hidden(file))
         return stack
 
-    engine = Ended("COMPLETED", 30.0, hide, work)
+    engine = Ended(30.0, hide, work)
     outcomes = [o for ended in engine.run(packages, run_package) for o in ended]
     assert HIDDEN - 0.5 < time.monotonic() - engine.since < 15
     assert [o.error for o in outcomes if o.error] == ["OSError: planted"]
@@ -106,7 +116,7 @@ def test_what_never_comes_is_waited_for_within_bounds(
 ) -> None:
     path = tmp_path / "a.zarr"
     packages = packages_of(path, grid(path, "noise.realisations=1"))
-    engine = Ended(state, 0.5, ExitStack, lambda package: None)
+    engine = Ended(0.5, ExitStack, lambda package: None)
     ((outcome,),) = engine.run(packages, run_package)
     # a job that died is followed by another at once; only the last is waited for
     assert waits * 0.5 < time.monotonic() - engine.since < waits * 0.5 + 10

@@ -89,7 +89,7 @@ def test_what_is_put_back_counts_its_starts(slurm: PlayedSlurm) -> None:
         ("sbatch --no-such=1 --wrap true", "unrecognized arguments: --no-such=1"),
         ("sbatch nowhere.sh", "Unable to open file nowhere.sh"),
         ("sbatch -p nosuch --wrap true", "Invalid partition name specified"),
-        ("sbatch -N5 --wrap true", "Requested node configuration is not available"),
+        ("sbatch --cpus-per-task=5 --wrap true", "Requested node configuration is not available"),
         ("sbatch --dependency=singleton --wrap true", "Job dependency problem"),
         ("scontrol suspend 7", "invalid keyword: suspend 7"),
         ("scancel 7", "Invalid job id specified: 7"),

@@ -13,13 +13,17 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+_MEMORY = ("SLURM_MEM_PER_CPU", "SLURM_MEM_PER_GPU", "SLURM_MEM_PER_NODE")
+
 
 def ask(where: str, name: str, arguments: list[str]) -> int:
     """Let the scheduler answer; returns the exit status."""
-    asked = {"name": name, "arguments": arguments, "cwd": os.getcwd(), "env": dict(os.environ)}
+    piped = all(a.startswith("--") and a != "--wrap" for a in arguments)
+    read = sys.stdin.read() if name == "sbatch" and piped else ""
+    asked = {"arguments": arguments, "cwd": os.getcwd(), "env": dict(os.environ), "read": read}
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(where)
-        line.sendall(json.dumps(asked).encode() + b"\n")
+        line.sendall(json.dumps(asked | {"name": name}).encode() + b"\n")
         with line.makefile("rb") as stream:
             said = json.loads(stream.read())
     sys.stdout.write(said["out"])
@@ -33,16 +37,25 @@ def srun(arguments: list[str]) -> int:
     if job is None:
         sys.stderr.write("srun: error: here within jobs only\n")
         return 1
+    memory = [name for name in _MEMORY if name in os.environ]
+    if len(memory) > 1:
+        sys.stderr.write(f"srun: fatal: {' and '.join(memory)} are mutually exclusive.\n")
+        return 1
     logs: dict[str, str] = {}
+    cores = 1
     while arguments and arguments[0].startswith("-"):
         option = arguments.pop(0)
         name, equals, value = option.partition("=")
         if name in ("--output", "--error"):
             logs[name] = value if equals else arguments.pop(0)
+        elif name == "--cpus-per-task" and equals:
+            cores = int(value)
         elif name != "--unbuffered" and not equals:
             sys.stderr.write(f"srun: unrecognized option '{option}'\n")
             return 1
     per_node = int(os.environ.get("SLURM_NTASKS_PER_NODE", "1"))
+    if "SLURM_CPUS_PER_TASK" in os.environ:  # since 22.05 not taken over from sbatch
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     tasks = []
     for number in range(int(os.environ["SLURM_NTASKS"])):
         own = {

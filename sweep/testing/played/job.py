@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from sweep.testing.played.options import Submission
+from sweep.testing.played.options import NODES, Submission
 
 _SHORT = {"PENDING": "PD", "RUNNING": "R"}
 
@@ -76,14 +76,29 @@ class Job:
             "t": _SHORT.get(self.state, "CG"),
             "T": self.state,
             "Q": 0 if self.held else 1000,
-            "r": "JobHeldUser" if self.held else "None" if self.running else "Resources",
+            "r": self._reason(),
             "N": ",".join(self.nodes),
             "o": self.asked.script or "(null)",
+            "JobArrayID": self.name,
+            "State": self.state,
+            "RestartCnt": self.restarts,
+            "PriorityLong": 0 if self.held else 1000,
+            "Reason": self._reason(),
+            "Command": self.asked.script or "(null)",
         }
+
+    def _reason(self) -> str:
+        if self.held:
+            return "JobHeldUser"
+        if self.running:
+            return "None"
+        if self.asked.nodes > len(NODES):
+            return "PartitionConfig"
+        return "BadConstraints" if self.asked.more_than_a_node else "Resources"
 
     def may_start(self, now: float, jobs: Sequence["Job"]) -> bool:
         """Whether only nodes are missing."""
-        if self.state != "PENDING" or self.held or now < self.begin:
+        if self.state != "PENDING" or self.held or now < self.begin or self.asked.more_than_a_node:
             return False
         if any(not j.over for j in jobs if {j.name, str(j.array)} & set(self.asked.after)):
             return False
@@ -190,6 +205,7 @@ class Job:
             "SLURM_NTASKS": asked.nodes * asked.tasks,
             "SLURM_NTASKS_PER_NODE": asked.tasks if asked.tasks_given else None,
             "SLURM_CPUS_PER_TASK": asked.cores_a_task,
+            "SLURM_MEM_PER_NODE": asked.memory // 2**20 or None,
             "SLURM_ARRAY_JOB_ID": None if self.index is None else self.array,
             "SLURM_ARRAY_TASK_ID": self.index,
             "SLURM_RESTART_COUNT": self.restarts or None,

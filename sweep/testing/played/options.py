@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+NODES = ("n0", "n1", "n2", "n3")
+CORES = 2
+MEMORY = 4000 * 2**20
+"""Of a node; memory in bytes."""
+
 STATES = {"PD": "PENDING", "R": "RUNNING", "CG": "COMPLETING"}
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "": 2**20}
 
@@ -27,7 +32,9 @@ class Submission:
 
     Attributes:
         script: path of the file that was given.
-        text: of that file.
+        text: of that file, or of standard input.
+        test_only: whether no job is wanted.
+        parsable: whether only its id is to be said.
         array: indices of the elements; empty where it is one job.
         throttle: elements at a time.
         after: ids of jobs that have to end first.
@@ -39,6 +46,8 @@ class Submission:
 
     script: str
     text: str
+    test_only: bool
+    parsable: bool
     hold: bool
     array: tuple[int, ...]
     throttle: int
@@ -60,9 +69,19 @@ class Submission:
         """Of a node."""
         return self.tasks * (self.cores_a_task or 1)
 
+    @property
+    def more_than_a_node(self) -> bool:
+        """Whether there are no such nodes."""
+        return self.cores > CORES or self.memory > MEMORY
 
-def submission(arguments: Sequence[str], cwd: str) -> Submission:
+
+def submission(arguments: Sequence[str], cwd: str, read: str) -> Submission:
     """What a script and the command line ask for; the command line wins.
+
+    Args:
+        arguments: of sbatch.
+        cwd: where it was called.
+        read: what it read from standard input.
 
     Raises:
         Refused: an option is not known, or there is no script.
@@ -71,7 +90,8 @@ def submission(arguments: Sequence[str], cwd: str) -> Submission:
     script = str(Path(cwd, line.script)) if line.script else ""
     if script and not Path(script).is_file():
         raise Refused(f"Unable to open file {line.script}")
-    text = Path(script).read_text() if script else f"#!/bin/sh\n{line.wrap}\n"
+    wrapped = f"#!/bin/sh\n{line.wrap}\n" if line.wrap else read
+    text = Path(script).read_text() if script else wrapped
     words = [w for w in re.findall("^#SBATCH (.*)$", text, re.MULTILINE) for w in shlex.split(w)]
     given = _sbatch().parse_args([*words, *arguments])
     first, _, rest = (given.array or "").partition("%")
@@ -83,6 +103,8 @@ def submission(arguments: Sequence[str], cwd: str) -> Submission:
     return Submission(
         script=script,
         text=text,
+        test_only=given.test_only,
+        parsable=given.parsable,
         hold=given.hold,
         array=tuple(range(int(lowest), int(highest or lowest) + 1)) if first else (),
         throttle=int(rest or 10**6),
@@ -113,6 +135,8 @@ def _sbatch() -> ArgumentParser:
     parser.add_argument("script", nargs="?")
     parser.add_argument("--wrap", default="")
     parser.add_argument("--hold", action="store_true")
+    parser.add_argument("--test-only", action="store_true")
+    parser.add_argument("--parsable", action="store_true")
     parser.add_argument("--exclusive", action="store_true")
     parser.add_argument("-p", "--partition", default="debug")
     parser.add_argument("-N", "--nodes", type=int, default=1)
@@ -125,7 +149,7 @@ def _sbatch() -> ArgumentParser:
         parser.add_argument(f"--{name}")
     for name in (
         *("job-name", "open-mode", "wckey", "account", "qos", "constraint", "exclude", "gres"),
-        *("gpus-per-node", "mail-type", "mail-user"),
+        *("gpus-per-node", "mem-per-gpu", "mail-type", "mail-user"),
     ):  # taken and without effect
         parser.add_argument(f"--{name}")
     return parser
@@ -140,6 +164,7 @@ def queue(arguments: Sequence[str]) -> Namespace:
         parser.add_argument(name)
     parser.add_argument("-t", type=lambda text: [STATES[state] for state in text.split(",")])
     parser.add_argument("-o", default="%i")
+    parser.add_argument("-O")
     return parser.parse_args(arguments)
 
 
@@ -171,6 +196,15 @@ def nodes(arguments: Sequence[str]) -> Namespace:
     parser.add_argument("-p")
     parser.add_argument("-o", default="%T")
     return parser.parse_args(arguments)
+
+
+def in_columns(fields: str, rows: Sequence[dict[str, Any]]) -> str:
+    """A line for each row, of fields `NAME:WIDTH,...`."""
+    columns = [field.split(":") for field in fields.split(",")]
+    return "".join(
+        "".join(f"{row[name]!s:<{width}}"[: int(width)] for name, width in columns) + "\n"
+        for row in rows
+    )
 
 
 def listed(template: str, rows: Sequence[dict[str, Any]]) -> str:

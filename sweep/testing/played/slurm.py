@@ -17,13 +17,9 @@ from typing import Any, Self
 
 from sweep.testing.played import options
 from sweep.testing.played.job import Job
-from sweep.testing.played.options import Refused, listed
+from sweep.testing.played.options import CORES, NODES, Refused, Submission, in_columns, listed
 
 CLIENTS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sacct", "sinfo")
-NODES = ("n0", "n1", "n2", "n3")
-CORES = 2
-"""Of a node."""
-
 PARTITIONS = {"debug": (1, "REQUEUE"), "spare": (1, "CANCEL"), "urgent": (10, "REQUEUE")}
 """Priority, and what becomes of a job that gives way, as in `sweep.testing.cluster`."""
 
@@ -108,7 +104,9 @@ class PlayedSlurm:
             check=False,
         )
 
-    def answer(self, name: str, arguments: list[str], cwd: str, env: dict[str, str]) -> dict:
+    def answer(
+        self, name: str, arguments: list[str], cwd: str, env: dict[str, str], read: str
+    ) -> dict:
         """Exit status, output and errors of a client."""
         daemon = "slurmdbd" if name == "sacct" else "slurmctld"
         with self._lock:
@@ -116,31 +114,35 @@ class PlayedSlurm:
                 if daemon in self.down:
                     raise Refused(f"Unable to contact {daemon} (connect failure)")
                 if name == "sbatch":
-                    out = self._sbatch(arguments, cwd, env)
+                    out = self._sbatch(options.submission(arguments, cwd, read), cwd, env)
                 else:
                     out = getattr(self, f"_{name}")(arguments)
             except Refused as refusal:
                 return {"code": 1, "out": "", "err": f"{name}: error: {refusal}\n"}
         return {"code": 0, "out": out, "err": ""}
 
-    def _sbatch(self, arguments: list[str], cwd: str, env: dict[str, str]) -> str:
-        asked = options.submission(arguments, cwd)
+    def _sbatch(self, asked: Submission, cwd: str, env: dict[str, str]) -> str:
+        missing = asked.test_only and len(self._up()) < asked.nodes  # also those that are down
         for wrong, what in (
             (asked.partition not in PARTITIONS, "Invalid partition name specified"),
             # of a job that is held SLURM looks at this later
             (
-                not asked.hold and (asked.nodes > len(NODES) or asked.cores > CORES),
+                not asked.hold and (asked.more_than_a_node or missing),
                 "Requested node configuration is not available",
             ),
             (max(asked.array, default=0) >= self.max_array, "Invalid job array specification"),
         ):
+            if wrong and asked.test_only:
+                raise Refused(f"allocation failure: {what}")
             if wrong:
                 raise Refused(f"Batch job submission failed: {what}")
+        if asked.test_only:
+            return ""
         array = next(_ids)
         for index in asked.array or (None,):
             number = array if index is None else next(_ids)
             self.jobs.append(Job(number, array, index, asked, cwd, env, self.folder))
-        return f"Submitted batch job {array}\n"
+        return f"{array}\n" if asked.parsable else f"Submitted batch job {array}\n"
 
     def _squeue(self, arguments: list[str]) -> str:
         asked = options.queue(arguments)
@@ -151,6 +153,8 @@ class PlayedSlurm:
             and (not asked.t or job.state in asked.t)
             and asked.p in (None, job.asked.partition)
         ]
+        if asked.O:
+            return in_columns(asked.O, [job.shown() for job in found])
         lines = [(job.name, job) for job in found] if asked.r else _together(found)
         return listed(asked.o, [job.shown() | {"i": name} for name, job in lines])
 
@@ -212,6 +216,9 @@ class PlayedSlurm:
             found |= {job.number: job for job in mine}
         return list(found.values())
 
+    def _up(self) -> list[str]:
+        return [node for node in NODES if f"slurmd-{node}" not in self.down]
+
     def _state(self, node: str) -> str:
         if f"slurmd-{node}" in self.down:
             return "down"
@@ -246,10 +253,8 @@ class PlayedSlurm:
     def _free(self, job: Job, beside: Sequence[Job]) -> list[str] | None:
         free = [
             node
-            for node in NODES
-            if f"slurmd-{node}" not in self.down
-            and sum(_cores(each) for each in [job, *(j for j in beside if node in j.nodes)])
-            <= CORES
+            for node in self._up()
+            if sum(_cores(each) for each in [job, *(j for j in beside if node in j.nodes)]) <= CORES
         ]
         return free[: job.asked.nodes] if len(free) >= job.asked.nodes else None
 

@@ -5,7 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweep.testing.small import SMALL
@@ -28,8 +29,9 @@ def sweep(folder: Path, *overrides: str, **changes: str) -> subprocess.Completed
     )
 
 
-def killed(folder: Path, when: Callable[[], bool], **changes: str) -> None:
-    """Start the command, and kill -9 it and all it started."""
+@contextmanager
+def begun(folder: Path, **changes: str) -> Iterator[subprocess.Popen]:
+    """The command under way; what it says is in the file `said`. At the end it is killed."""
     with open(folder / "said", "w") as said:
         launch = subprocess.Popen(
             [BIN / "sweep", "-m", *SMALL, *GIVEN, *QUICK],
@@ -40,18 +42,29 @@ def killed(folder: Path, when: Callable[[], bool], **changes: str) -> None:
             start_new_session=True,
         )
     try:
-        until(when)
-        assert launch.poll() is None, (folder / "said").read_text()
+        yield launch
     finally:
-        os.killpg(launch.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(launch.pid, signal.SIGKILL)
         launch.wait()
 
 
+def killed(folder: Path, when: Callable[[], bool], **changes: str) -> None:
+    """Start the command, and kill -9 it and all it started."""
+    with begun(folder, **changes) as launch:
+        until(when)
+        assert launch.poll() is None, (folder / "said").read_text()
+
+
 def wrapper(folder: Path, body: str) -> str:
-    """A PATH on which an sbatch of ours stands before the other, `"$real"` in its body."""
+    """A PATH on which an sbatch of ours stands before the other, `"$real"` in its body.
+
+    What only tests goes to the other.
+    """
     real = shutil.which("sbatch")
     ours = folder / "bin" / "sbatch"
     ours.parent.mkdir()
-    ours.write_text(f"#!/bin/sh\nreal={real}\n{body}")
+    tests = f'case "$1" in --test-only) exec {real} "$@";; esac'
+    ours.write_text(f"#!/bin/sh\nreal={real}\n{tests}\n{body}")
     ours.chmod(0o755)
     return f"{ours.parent}:{os.environ['PATH']}"

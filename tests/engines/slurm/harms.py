@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweep.engines import ATTEMPTS, queue
+from sweep.engines import ATTEMPTS, queue, submission
 from sweep.engines.slurm import SlurmEngine, SlurmSettings
 from sweep.store import Store
 from sweep.testing.cluster import Cluster
@@ -64,10 +64,6 @@ def workers_of(job: str) -> list[psutil.Process]:
     return found
 
 
-def scancel(slurm: Slurm, job: str) -> None:
-    assert slurm.command("scancel", job).returncode == 0
-
-
 def requeue(slurm: Slurm, job: str) -> None:
     assert slurm.command("scontrol", "requeue", job).returncode == 0
     hurry(slurm, job)
@@ -100,13 +96,56 @@ def away(slurm: Slurm, daemon: str) -> None:
     slurm.restart(daemon)
 
 
-HARMS = (scancel, requeue, preempt, kill, accounting, controller)
+HARMS = (requeue, preempt, kill, accounting, controller)
+SAID: dict[Callable[[Slurm, str], None], str] = {
+    requeue: "job {} was put back into the queue and goes on with its",
+    preempt: "job {} was put back into the queue and goes on with its",
+    kill: " ended (FAILED",
+}
+"""Words of the line that a launch says about it."""
 
 
 def survives(harm: Callable[[Slurm, str], None], slurm: Slurm, folder: Path) -> None:
     running = launch(slurm, folder)
-    harm(slurm, listed(slurm, "-t", "R")[0])
+    job = listed(slurm, "-t", "R")[0]
+    harm(slurm, job)
     running.check()
+    said = [line for line in running.lines if SAID.get(harm, "-").format(job) in line]
+    assert bool(said) == (harm in SAID), running.lines
+    if harm in (requeue, preempt, kill):
+        assert running.submissions() == 1 + (harm is kill), running.lines
+
+
+def cancels_an_element(slurm: Slurm, folder: Path) -> None:
+    running = launch(slurm, folder)
+    job, other = sorted(listed(slurm, "-t", "R"))
+    assert slurm.command("scancel", job).returncode == 0
+    running.end()
+    left = [outcome for outcome in running.said if outcome.error is not None]
+    reason = rf"job {job.split('_')[0]} was cancelled \(CANCELLED.*\)"
+    assert all(o.cancelled and re.fullmatch(reason, o.error) for o in left)
+    assert 0 < len(left) < 5  # half of eight, less what it had recorded
+    (line,) = (line for line in running.lines if " ended (" in line)
+    assert line.startswith(f"job {job} ended (CANCELLED")
+    assert line.endswith(f"), {len(left)} units unfinished: left out")
+    assert running.submissions() == 1
+    assert running.recorded() == 8 - len(left)
+    kept = [log.name for log in folder.glob("a.zarr.sweep/slurm/*/*/*")]
+    assert {name for name in kept if name.startswith(f"{other}_")} == set()
+    assert f"{job}_0_log.err" in kept  # says what became of it
+    assert not [name for name in kept if name.endswith(".pkl")]
+
+
+def cancels_all(slurm: Slurm, folder: Path) -> None:
+    running = launch(slurm, folder)
+    assert slurm.command("scancel", listed(slurm)[0].split("_")[0]).returncode == 0
+    running.end()
+    left = [outcome for outcome in running.said if outcome.error is not None]
+    assert left
+    assert all(outcome.cancelled for outcome in left)
+    assert len(running.said) == 8
+    assert running.submissions() == 1
+    assert not listed(slurm)
 
 
 def gives_way(partition: str, submissions: int, slurm: Slurm, folder: Path) -> None:
@@ -190,7 +229,8 @@ def takes_too_much_memory(slurm: Slurm, folder: Path) -> None:
     assert re.match(
         rf"its job ended {ATTEMPTS} times \(FAILED: StepId=\S+ exceeded memory limit", outcome.error
     )
-    assert len(list((folder / "a.zarr.sweep" / "slurm").iterdir())) == ATTEMPTS == 3
+    logs = list(folder.glob("a.zarr.sweep/slurm/*/*/*_log.err"))
+    assert len(logs) == ATTEMPTS == 3  # what is to be looked into stays
     until(lambda: not listed(slurm))
 
 
@@ -199,31 +239,58 @@ def keeps_arrays_below_the_limit(slurm: Slurm, folder: Path) -> None:
     packages = published(folder / "a.zarr", count)
     engine = SlurmEngine(settings(slurm, array_parallelism=count))
     assert engine.started(count) == f"slurm, {count} jobs of 1 workers in 2 arrays"
-    outcomes = [o for ended in engine.run(packages, Record()) for o in ended]
+    lines: list[str] = []
+    outcomes = [o for ended in engine.run(packages, Record(), lines.append) for o in ended]
     assert [o.error for o in outcomes] == [None] * count
-    (submission,) = (folder / "a.zarr.sweep" / "slurm").iterdir()
-    scripts = submission.glob("*submission.sh")
-    arrays = [re.findall("array=(.*)", script.read_text()) for script in scripts]
-    assert sorted(arrays) == [["0-1%2"], [f"0-{count - 3}%{count - 2}"]]
+    (ids,) = re.findall(f"submitted {count} units in {count} jobs: (.*)", lines[0])
+    told = slurm.command("sacct", "-n", "-X", "-P", "-o", "JobID", "-j", ids.replace(" ", ""))
+    elements = [tuple(map(int, name.split("_"))) for name in told.stdout.split()]
+    first, second = map(int, ids.split(", "))
+    assert max(index for array, index in elements if array == first) == slurm.max_array - 1
+    assert max(index for array, index in elements if array == second) == 1
     assert all(len(found) == 1 for found in Store(folder / "a.zarr").records.values())
 
 
 def held_elsewhere(slurm: Slurm, folder: Path) -> None:
     """Jobs of a launch on another host are named and left."""
-    submission = queue.submissions(folder / "a.zarr") / "f"
-    submission.mkdir(parents=True)
-    (submission / "job.sh").write_text("#!/bin/sh\n")
-    assert slurm.command("sbatch", "--hold", str(submission / "job.sh")).returncode == 0
-    (job,) = queue.held(submission)
-    claim = submission / "submitting.claim"
+    store = folder / "a.zarr"
+    submitted = submission.submissions(store) / "f"
+    submitted.mkdir(parents=True)
+    job = held_job(slurm, submitted)
+    claim = submitted / "submitting.claim"
     claim.write_text(json.dumps({"host": "elsewhere", "pid": 7, "started": 1.0}))
-    (line,) = queue.left_behind(folder / "a.zarr")
+    (line,) = submission.left_behind(store)
     assert line.startswith(f"jobs {job} are held by another launch: {claim}: host elsewhere, pid 7")
     assert line.endswith(f"; then: scancel {job}")
-    assert queue.held(submission) == [job]
-    with pytest.raises(KeyboardInterrupt), queue.submitting(folder):
-        raise KeyboardInterrupt  # jobs that were submitted from below are taken back
-    assert queue.held(submission) == []
+    assert held(folder) == [job]
+    claim.unlink()
+    own = submitted.with_name("g")
+    taken_back = []
+
+    def interrupted() -> None:
+        with submission.submitting(own):
+            taken_back.append(held_job(slurm, own))
+            assert set(held(folder)) == {job, *taken_back}
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert held(folder) == [job]
+    assert not own.exists()
+    slurm.command("scancel", job)
+
+
+def held_job(slurm: Slurm, folder: Path) -> str:
+    (folder / "job.sh").write_text("#!/bin/sh\n")
+    said = slurm.command("sbatch", "--hold", str(folder / "job.sh"))
+    assert said.returncode == 0
+    return said.stdout.split()[-1]
+
+
+def held(folder: Path) -> list[str]:
+    """Ids of arrays that were submitted from within a folder and wait for their release."""
+    found = [j for j in queue.look() or () if j.held and j.script.is_relative_to(folder)]
+    return list(dict.fromkeys(queue.array_of(job.job) for job in found))
 
 
 OTHERS = (
@@ -232,4 +299,6 @@ OTHERS = (
     is_given_up,
     takes_too_much_memory,
     keeps_arrays_below_the_limit,
+    cancels_an_element,
+    cancels_all,
 )

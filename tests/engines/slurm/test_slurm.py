@@ -76,7 +76,33 @@ def test_what_it_refuses_is_said(tmp_path: Path, cluster: Cluster) -> None:
     engine = SlurmEngine(settings(cluster, partition="nosuch"))
     with pytest.raises(ConfigError, match="sbatch refused: .*[Ii]nvalid partition"):
         next(iter(engine.run(packages, Record())))
-    assert not queue.held(tmp_path)
+    assert not harms.held(tmp_path)
+    for asked in ({"partition": "nosuch"}, {"mem_gb": 100}, {"nodes": 9}, {"cpus_per_task": 5}):
+        with pytest.raises(ConfigError, match="sbatch would refuse the jobs: .*; nothing was made"):
+            SlurmEngine(settings(cluster, **asked)).check(4)
+    SlurmEngine(settings(cluster, aggregate=True)).check(4)
+    cluster.command("scontrol", "update", "NodeName=n[0-3]", "State=DRAIN", "Reason=test")
+    try:
+        SlurmEngine(settings(cluster)).check(4)  # can wait for nodes
+        assert not listed(cluster)
+        with pytest.raises(ConfigError, match="Memory specification can not be satisfied"):
+            SlurmEngine(settings(cluster, mem_gb=100)).check(4)
+    finally:
+        cluster.command("scontrol", "update", "NodeName=n[0-3]", "State=RESUME")
+
+
+def test_a_launch_within_a_job_takes_nothing_of_it_along(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_MEM_PER_CPU", "2500")  # of two memories srun takes none
+    packages = published(tmp_path / "a.zarr", 2)
+    lines: list[str] = []
+    engine = SlurmEngine(settings(cluster, mem_gb=2, cpus_per_task=2))
+    outcomes = [o for ended in engine.run(packages, Record(), lines.append) for o in ended]
+    assert [o.error for o in outcomes] == [None, None]
+    assert not [line for line in lines if "cores" in line]
+    assert not (tmp_path / "a.zarr.sweep" / "slurm").exists()
 
 
 def test_ranks_within_an_allocation(tmp_path: Path, reference: Path) -> None:
@@ -123,6 +149,6 @@ def test_what_is_more_urgent_takes_the_nodes(
     harms.gives_way(partition, submissions, cluster, tmp_path)
 
 
-@often((harms.loses_a_node,), harms.OTHERS)
+@often((harms.loses_a_node, harms.cancels_an_element), harms.OTHERS)
 def test_a_launch(harm: Callable, cluster: Cluster, tmp_path: Path) -> None:
     harm(cluster, tmp_path)

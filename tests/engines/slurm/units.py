@@ -74,13 +74,13 @@ class Background:
     def __init__(self, path: Path, engine: Any, worker: Any) -> None:
         self.path = path
         self.said: list[Any] = []
+        self.lines: list[str] = []
         self.died: list[BaseException] = []
         packages = published(path)
-        self.folder = path.with_name(f"{path.name}.sweep") / "slurm"
 
         def run() -> None:
             try:
-                for outcomes in engine.run(packages, worker):
+                for outcomes in engine.run(packages, worker, self.lines.append):
                     self.said += outcomes
             except BaseException as error:
                 self.died.append(error)
@@ -91,16 +91,21 @@ class Background:
     def recorded(self) -> int:
         return len(Store(self.path).done_units())
 
-    def check(self) -> None:
-        """The engine ends, with every unit recorded once and nothing wrong."""
+    def end(self) -> None:
+        """Wait for the engine."""
         self._thread.join(240)
         assert not self._thread.is_alive()
         assert not self.died
-        assert [o.error for o in self.said] == [None] * COUNT
+
+    def check(self) -> None:
+        """The engine ends, with every unit recorded once and nothing wrong, and nothing stays."""
+        self.end()
+        assert [o.error for o in self.said] == [None] * COUNT, self.lines
+        assert not (self.path.with_name(f"{self.path.name}.sweep") / "slurm").exists()
         assert all(len(records) == 1 for records in Store(self.path).records.values())
         assert verify(self.path).clean
         assert_expected(self.path)
         assert self.recorded() == COUNT
 
     def submissions(self) -> int:
-        return len(list(self.folder.iterdir()))
+        return sum(line.startswith("submitted ") for line in self.lines)
