@@ -51,8 +51,10 @@ def measure(setup: Setup, block: int, speed: float) -> dict[str, Any]:
     total = time.perf_counter() - start
 
     observed = observe_block(setup.problem, setup.maps(tuple(range(block))))
-    box = internal_box(setup.bounds, setup.problem.cells.lengths[0])
-    starts = internal_starts(setup.bounds, repeated(setup.bounds.start, block), box)
+    box = internal_box(setup.bounds, setup.problem)
+    starts = internal_starts(
+        setup.bounds, repeated(setup.bounds.start, block), setup.problem.model, box
+    )
     ended, work = solver.pools(setup.problem, observed.rows, box)(starts)
     lanes = solver.lanes(block)
     parts = phases(setup, lanes)

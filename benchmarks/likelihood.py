@@ -29,8 +29,7 @@ def main() -> None:
                 given.frequency,
                 given.inverse_sigma,
                 given.labels,
-                given.dust_nu0,
-                given.synchrotron_nu0,
+                given.model,
                 form="pixels" if name == "furax" else name,
             )
             counts[name] = int(problem.cells.row.max()) + 1

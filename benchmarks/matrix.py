@@ -54,6 +54,7 @@ DECISIVE = (
     "sweep/fit.py",
     "sweep/inputs",
     "sweep/noise.py",
+    "sweep/model",
     "sweep/problem",
     "sweep/sky",
     "sweep/solvers",

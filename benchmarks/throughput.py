@@ -116,10 +116,10 @@ def phases(setup: Setup, block: int) -> dict[str, float]:
     """Milliseconds of the parts of a fit, each alone, for a block of realisations together."""
     p, maps = setup.problem, setup.maps(tuple(range(block)))
     rows = observe_block(p, maps).rows
-    box = internal_box(setup.bounds, p.cells.lengths[0])
+    box = internal_box(setup.bounds, p)
     damping = jnp.float64(1e-5)
     params = repeated(setup.bounds.start, block)
-    x = internal_starts(setup.bounds, params, box)
+    x = internal_starts(setup.bounds, params, p.model, box)
 
     def block_of(one: Callable) -> Callable:
         return jax.jit(lambda *given: over_realisations(lambda a: one(*a))(given))

@@ -21,7 +21,7 @@ from sweep.problem import (
 from sweep.problem.plausible import Cluster, is_suspect
 from sweep.problem.prior import curvature
 from sweep.solvers import Bounds
-from sweep.types import PARAMETERS, BlockParams, Params
+from sweep.types import BlockParams, Params
 
 
 class BlockResult(NamedTuple):
@@ -68,7 +68,7 @@ def describe(
     bounds: Bounds,
 ) -> dict[str, Array]:
     """What is stored of a solution; beyond `counts` its axes are padded."""
-    free = [p for p in PARAMETERS if p in params]
+    free = [p for p in problem.model.names if p in params]
     own = {p: jnp.arange(params[p].shape[1]) < counts[p] for p in free}
     none = jnp.zeros(1)
 
@@ -97,7 +97,9 @@ def describe(
         loose = [~(curve[p] > least[p]) & own[p] for p in free]
         norms = [_norm(c) for c in clusters.values()]
         odd = [
-            is_suspect(p, c, problem.labels[p]) << PARAMETERS.index(p) for p, c in clusters.items()
+            is_suspect(p.plausible, clusters[p.name], problem.labels[p.name]) << bit
+            for bit, p in enumerate(problem.model.parameters)
+            if p.name in clusters
         ]
         return {
             "cmb": cmb,

@@ -21,7 +21,7 @@ from sweep.problem import (
 from sweep.problem.reference import furax_nll
 from sweep.solvers import Bounds, Objective, Solution, Solver
 from sweep.solvers.base import BlockMaps, Fit, repeated, target
-from sweep.types import PARAMETERS, BlockParams, Params, Status
+from sweep.types import BlockParams, Params, Status
 
 OBJECTIVES: dict[str, Objective] = {"direct": chi_square, "furax": furax_nll}
 
@@ -62,7 +62,7 @@ def fit_block(
 
     counts = problem.counts
     # axes of the tables, which like counts share, so that they share the program too
-    lengths = dict(zip(PARAMETERS, problem.cells.lengths, strict=True))
+    lengths = dict(zip(problem.model.names, problem.cells.lengths, strict=True))
     box = _resized_bounds(bounds, lengths)
     solution, rise = solutions[0], np.full((1, len(maps)), np.nan)
     if len(solutions) > 1:

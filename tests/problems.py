@@ -4,6 +4,7 @@ import healpy as hp
 import jax.numpy as jnp
 import numpy as np
 
+from sweep.model import standard
 from sweep.problem import SpectralProblem
 from sweep.problem.sed import mixing
 from sweep.solvers import Bounds
@@ -37,8 +38,7 @@ def problem_and_signal(form="auto"):
         frequency=jnp.asarray(FREQUENCY),
         inverse_sigma=jnp.asarray(1 / np.array([0.7, 0.4, 0.25, 0.15, 0.1, 0.12, 0.3, 0.9])),
         labels={p: v.astype(jnp.int32) for p, v in labels.items()},
-        dust_nu0=150.0,
-        synchrotron_nu0=20.0,
+        model=standard(150.0, 20.0),
         form=form,
     )
     cmb, dust, synchrotron = (

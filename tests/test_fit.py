@@ -53,7 +53,7 @@ def test_lanes_of_an_accelerator_end_where_those_of_a_cpu_do(block, monkeypatch)
         patch.setattr(jax, "default_backend", lambda: "an accelerator")
         # rows in a single tile
         problem = type(problem).create(
-            problem.frequency, problem.inverse_sigma, problem.labels, 150.0, 20.0
+            problem.frequency, problem.inverse_sigma, problem.labels, problem.model
         )
         side_by_side = fit_block(chosen, chi_square, problem, maps, bounds())
     np.testing.assert_array_equal(side_by_side.status, one_by_one.status)
@@ -83,7 +83,7 @@ def test_a_lane_without_end_is_flagged_and_touches_no_other(name, cap, backend, 
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     problem, maps = noisy_block()
     problem = type(problem).create(
-        problem.frequency, problem.inverse_sigma, problem.labels, 150.0, 20.0
+        problem.frequency, problem.inverse_sigma, problem.labels, problem.model
     )
     _, signal, _ = problem_and_signal()
     planted = maps.at[1].set(signal + 30 * (maps[1] - signal))

@@ -32,6 +32,7 @@ ORDER = (
     "spectra",
     "programs",
     "lanes",
+    "model",
     "problem",
     "solvers",
     "ends",

@@ -23,6 +23,7 @@ from sweep.fit import OBJECTIVES
 from sweep.instrument import Instrument
 from sweep.jax_session import jax_session
 from sweep.mask import Mask
+from sweep.model import standard
 from sweep.problem import SpectralProblem
 from sweep.sky import Sky
 from sweep.solvers import Bounds, Objective, Solver
@@ -98,8 +99,7 @@ def build(conf: SweepConf) -> Setup:
         frequency=jnp.asarray(instrument.frequency),
         inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside)),
         labels={p: jnp.asarray(getattr(clusters, p).labels) for p in PARAMETERS},
-        dust_nu0=float(conf.parameters.dust_nu0),
-        synchrotron_nu0=float(conf.parameters.synchrotron_nu0),
+        model=standard(float(conf.parameters.dust_nu0), float(conf.parameters.synchrotron_nu0)),
     )
     return Setup(
         instrument=instrument,

@@ -1,10 +1,12 @@
-"""Cells: the pixels that share the clusters of all three parameters.
+"""Cells: the pixels that share the clusters of all parameters.
 
 The likelihood knows the pixels of a cell only through the sum of d d^T over them, which is exact,
 not an approximation. Where cells hold hardly more than a pixel, the two vectors Q and U of a pixel
 are less than their matrix; then the rows of the likelihood are pixels.
 """
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -33,7 +35,8 @@ class Cells:
         index: cluster of every parameter, shape (parameter, tile, row).
         row: row of every pixel, shape (pixel,); its own number where rows are pixels.
         filled: number of tiles that hold any row.
-        lengths: axes of the tables of the three parameters; problems of like size share them.
+        lengths: axes of the tables of the parameters; problems of like size share them.
+        most: the parameter with most clusters; its axis is as long as the rows.
         form: `cells` or `pixels`: what a row is.
     """
 
@@ -41,12 +44,13 @@ class Cells:
     row: Int[Array, " pixel"]
     filled: Int[Array, ""]
     lengths: tuple[int, ...] = field(metadata={"static": True})
+    most: int = field(metadata={"static": True})
     form: str = field(metadata={"static": True})
 
     @property
     def flat_index(self) -> Int[Array, "parameter row"]:
         """`index` without tiles."""
-        return self.index.reshape(3, -1)
+        return self.index.reshape(len(self.lengths), -1)
 
     def over_tiles(self, one: Callable[[Array], Any]) -> Any:
         """Results of `one` for the numbers of all tiles, joined along their last axis, the rows.
@@ -78,7 +82,7 @@ class Cells:
 
 
 class Rows(NamedTuple):
-    """One realisation, whitened and without what the CMB column spans.
+    """One realisation, whitened and without what the columns of known spectrum span.
 
     Attributes:
         data: sum of d d^T over a cell, shape (tile, frequency, frequency, row), or the vectors of
@@ -103,14 +107,17 @@ def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
         first = row = np.arange(key.size)
     n_rows = bucket(first.size) if form == "cells" else -(-first.size // TILE) * TILE
     tile = TILE if jax.default_backend() == "cpu" else n_rows
-    index = np.zeros((3, n_rows), np.int32)
+    index = np.zeros((len(labels), n_rows), np.int32)
     index[:, : first.size] = [v[first] for v in labels]
-    coarse = min(n_rows, max(512, _power_of_8(max(counts[1:]))))
+    most = int(np.argmax(counts))
+    others = max((count for i, count in enumerate(counts) if i != most), default=1)
+    coarse = min(n_rows, max(512, _power_of_8(others)))
     return Cells(
-        index=jnp.asarray(index.reshape(3, -1, tile)),
+        index=jnp.asarray(index.reshape(len(labels), -1, tile)),
         row=jnp.asarray(row, jnp.int32),
         filled=jnp.int32(-(-first.size // tile)),
-        lengths=(n_rows, coarse, coarse),
+        lengths=tuple(n_rows if i == most else coarse for i in range(len(labels))),
+        most=most,
         form=form,
     )
 
@@ -125,17 +132,23 @@ def bucket(count: int) -> int:
     return 1 << (max(count, 1024) - 1).bit_length()
 
 
-def reduce(cells: Cells, inverse_sigma: Float[Array, " frequency"], maps: FrequencyMaps) -> Rows:
-    """Whiten the maps of one realisation, take the CMB column out, and sum over cells."""
+def reduce(
+    cells: Cells,
+    inverse_sigma: Float[Array, " frequency"],
+    basis: Float[Array, "column frequency"],
+    maps: FrequencyMaps,
+) -> Rows:
+    """Whiten the maps of one realisation, take a basis out of them, and sum over cells."""
     whitened = inverse_sigma[:, None, None] * maps
-    cmb = inverse_sigma / jnp.linalg.norm(inverse_sigma)
-    d = whitened - cmb[:, None, None] * jnp.tensordot(cmb, whitened, 1)
+    d = whitened
+    for known in basis:
+        d = d - known[:, None, None] * jnp.tensordot(known, whitened, 1)
     tiles, tile = cells.index.shape[1:]
-    n_frequency, _, n_pixels = maps.shape
+    n_frequency, n_stokes, n_pixels = maps.shape
     total = jnp.sum(whitened**2)
     if cells.form == "pixels":
         d = jnp.pad(d, ((0, 0), (0, 0), (0, tiles * tile - n_pixels)))
-        data = d.reshape(n_frequency, 2, tiles, tile).transpose(2, 0, 1, 3)
+        data = d.reshape(n_frequency, n_stokes, tiles, tile).transpose(2, 0, 1, 3)
         return Rows(data, jnp.sum(data**2, axis=(1, 2)), total)
     moments = _moments(d, cells.row, tiles * tile).reshape(tiles, tile, n_frequency, n_frequency)
     return Rows(moments.transpose(0, 2, 3, 1), jnp.einsum("trff->tr", moments), total)
@@ -143,15 +156,15 @@ def reduce(cells: Cells, inverse_sigma: Float[Array, " frequency"], maps: Freque
 
 def _moments(d: FrequencyMaps, row: Int[Array, " pixel"], n_rows: int) -> Array:
     """Sum of d d^T over the pixels of every row, a tile of pixels at a time."""
-    n_frequency, _, n_pixels = d.shape
+    n_frequency, n_stokes, n_pixels = d.shape
     pad = -n_pixels % TILE
     d = jnp.pad(d, ((0, 0), (0, 0), (0, pad))).transpose(2, 0, 1)
-    tiles = (d.reshape(-1, TILE, n_frequency, 2), jnp.pad(row, (0, pad)).reshape(-1, TILE))
+    tiles = (d.reshape(-1, TILE, n_frequency, n_stokes), jnp.pad(row, (0, pad)).reshape(-1, TILE))
 
     def add(moments: Array, tile: tuple[Array, Array]) -> tuple[Array, None]:
         vectors, rows = tile
-        outer = vectors[..., 0][:, :, None] * vectors[..., 0][:, None, :]
-        outer += vectors[..., 1][:, :, None] * vectors[..., 1][:, None, :]
+        of_stokes = (vectors[..., s] for s in range(n_stokes))
+        outer = functools.reduce(operator.add, (v[:, :, None] * v[:, None, :] for v in of_stokes))
         return moments.at[rows].add(outer), None
 
     return jax.lax.scan(add, jnp.zeros((n_rows, n_frequency, n_frequency), d.dtype), tiles)[0]

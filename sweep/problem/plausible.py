@@ -13,19 +13,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sweep.problem.likelihood import NLL_TO_COVARIANCE
 
-PLAUSIBLE: dict[str, tuple[float, float]] = {
-    "beta_dust": (1.0, 2.2),
-    "temp_dust": (10.0, 40.0),
-    "beta_pl": (-3.6, -2.4),
-}
-"""Ends of what the spectrum of a cluster may be; temp_dust in K.
-
-Generous about what is seen: beta_dust 1.53 +- 0.02 in polarisation (Planck 2018 XI,
-arXiv:1801.04945) and 1.62 +- 0.10 over lines of sight, temp_dust 15 to 27 K (Planck 2013 XI,
-arXiv:1312.1300); beta_pl -3.22 +- 0.08 (S-PASS, arXiv:1802.01145), -3.08 +- 0.13 with regions from
--3.6 to -2.6 (QUIJOTE, arXiv:2301.05113).
-"""
-
 CERTAIN = 5.0
 """Standard deviations by which a cluster is surely outside, or pushes against its box."""
 
@@ -52,11 +39,13 @@ class Cluster(NamedTuple):
     high: Float[Array, " cluster"]
 
 
-def is_suspect(p: str, at: Cluster, labels: Int[Array, " pixel"]) -> Bool[Array, ""]:
+def is_suspect(
+    plausible: tuple[float, float], at: Cluster, labels: Int[Array, " pixel"]
+) -> Bool[Array, ""]:
     """Whether a parameter is implausible over part of the sky, or stuck over most of it.
 
     Args:
-        p: the parameter.
+        plausible: ends of what the spectrum of a cluster may be, in the parameter's own unit.
         at: its clusters.
         labels: cluster of every kept pixel.
     """
@@ -64,7 +53,7 @@ def is_suspect(p: str, at: Cluster, labels: Int[Array, " pixel"]) -> Bool[Array,
     def share(clusters: Bool[Array, " cluster"]) -> Array:
         return jnp.mean(clusters[labels])
 
-    lowest, highest = PLAUSIBLE[p]
+    lowest, highest = plausible
     variance = NLL_TO_COVARIANCE / jnp.maximum(at.curvature, 1e-300)
     outside = jnp.maximum(jnp.maximum(lowest - at.value, at.value - highest), 0.0)
     implausible = outside**2 > CERTAIN**2 * variance

@@ -4,11 +4,14 @@ chi_square and nll are -2 ln L up to constants, so a prior of a mean m and a wid
 ((x - m) / w)^2 to them: the penalty. `nll` never holds it.
 """
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
+from sweep.model import SkyModel
 from sweep.problem.sed import Spectral
 from sweep.types import Params
 
@@ -42,35 +45,44 @@ def curvature(prior: Prior | None, p: str) -> Array | float:
     return 0.0 if prior is None or p not in prior.precision else 2.0 * prior.precision[p]
 
 
-class Penalty(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Penalty:
     """Penalties of clusters in the internal coordinates, see `sweep.problem.sed.coordinates`.
 
     All arrays have shape (parameter, cluster).
 
     Attributes:
-        mean: in the parameters' own units; temp_dust in K.
+        mean: in the parameters' own units.
         precision: 1 / width^2.
+        model: whose parameters they are.
     """
 
     mean: Float[Array, "parameter cluster"]
     precision: Float[Array, "parameter cluster"]
+    model: SkyModel = field(metadata={"static": True})
 
     def rise(self, x: Spectral, to: Spectral) -> Array:
         """Penalty at `to` less that at `x`, cluster by cluster."""
-        here, there = _own_units(x), _own_units(to)
+        here, there = self._own(x), self._own(to)
         return self.precision * (there - here) * (there + here - 2.0 * self.mean)
 
     def derivatives(self, x: Spectral) -> tuple[Array, Array, Array]:
         """Gradient, curvature and, never negative, the curvature of Gauss and Newton."""
-        gap = _own_units(x) - self.mean
-        # of temp_dust T = 1/c: dT/dc = -T^2, d2T/dc2 = 2 T^3
-        kelvin = _own_units(x)[1]
-        slope = jnp.ones_like(x).at[1].set(-(kelvin**2))
-        bend = jnp.zeros_like(x).at[1].set(2.0 * kelvin**3)
+        own = self._own(x)
+        gap = own - self.mean
+        per_parameter = [
+            p.coordinate.own_derivatives(row)
+            for p, row in zip(self.model.parameters, own, strict=True)
+        ]
+        slope, bend = (
+            jnp.stack([jnp.broadcast_to(d, x.shape[1:]).astype(x.dtype) for d in order])
+            for order in zip(*per_parameter, strict=True)
+        )
         gauss_newton = 2.0 * self.precision * slope**2
         curvature = gauss_newton + 2.0 * self.precision * gap * bend
         return 2.0 * self.precision * gap * slope, curvature, gauss_newton
 
-
-def _own_units(x: Spectral) -> Spectral:
-    return x.at[1].set(1.0 / x[1])
+    def _own(self, x: Spectral) -> Spectral:
+        rows = zip(self.model.parameters, x, strict=True)
+        return jnp.stack([p.coordinate.own(row) for p, row in rows])

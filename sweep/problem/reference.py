@@ -28,8 +28,8 @@ def _arguments(params: Params, problem: SpectralProblem, maps: FrequencyMaps) ->
             problem.inverse_sigma**-2, axis_destination=-2, in_structure=stokes.structure
         ),
         "d": stokes,
-        "dust_nu0": problem.dust_nu0,
-        "synchrotron_nu0": problem.synchrotron_nu0,
+        "dust_nu0": problem.model.component("dust").nu0,
+        "synchrotron_nu0": problem.model.component("synchrotron").nu0,
         "patch_indices": {f"{p}_patches": problem.labels[p] for p in params},
         "analytical_gradient": True,
     }

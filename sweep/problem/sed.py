@@ -5,6 +5,8 @@ Units and normalisation are furax's: every component in uK_CMB, one at its refer
 """
 
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import mul
 from typing import Any, NamedTuple
 
 import jax
@@ -12,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from sweep.model import Curved, Exponential, FactorTable, SkyModel
 from sweep.problem.cells import Cells, group
-from sweep.types import PARAMETERS, Labels, Params
-from sweep.units import H_OVER_K_GHZ, rj_to_cmb
+from sweep.types import Labels, Params
+from sweep.units import rj_to_cmb
 
-Table = Float[Array, "cluster frequency"]
 Spectral = Float[Array, "parameter cluster"]
-"""beta_dust, inverse temperature 1 / temp_dust (1/K), beta_pl; see `coordinates`."""
+"""In internal coordinates, in the order of the model; see `coordinates`."""
 
 
 @jax.tree_util.register_dataclass
@@ -31,16 +33,14 @@ class SpectralProblem:
         inverse_sigma: inverse noise standard deviation a pixel, 1/uK_CMB, shape (frequency,).
         labels: for every parameter the cluster of each kept pixel, shape (pixel,).
         cells: the pixels grouped for the likelihood.
-        dust_nu0: reference frequency of dust, GHz.
-        synchrotron_nu0: reference frequency of synchrotron, GHz.
+        model: the components, and their parameters.
     """
 
     frequency: Float[Array, " frequency"]
     inverse_sigma: Float[Array, " frequency"]
     labels: dict[str, Labels]
     cells: Cells
-    dust_nu0: float = field(metadata={"static": True})
-    synchrotron_nu0: float = field(metadata={"static": True})
+    model: SkyModel = field(metadata={"static": True})
 
     @classmethod
     def create(
@@ -48,105 +48,116 @@ class SpectralProblem:
         frequency: Float[Array, " frequency"],
         inverse_sigma: Float[Array, " frequency"],
         labels: dict[str, Labels],
-        dust_nu0: float,
-        synchrotron_nu0: float,
+        model: SkyModel,
         form: str = "auto",
     ) -> "SpectralProblem":
         """Group the pixels into cells; `form` is `cells`, `pixels` or, by cost, `auto`."""
-        cells = group([np.asarray(labels[p]) for p in PARAMETERS], form)
-        return cls(frequency, inverse_sigma, labels, cells, dust_nu0, synchrotron_nu0)
+        cells = group([np.asarray(labels[p]) for p in model.names], form)
+        return cls(frequency, inverse_sigma, labels, cells, model)
 
     @property
     def n_pixels(self) -> int:
         """Number of kept pixels."""
-        return self.labels["beta_dust"].shape[0]
+        return self.labels[self.model.names[0]].shape[0]
 
     @property
     def counts(self) -> dict[str, int]:
         """Number of clusters of every parameter. Not for traced problems."""
-        return {p: int(np.max(np.asarray(self.labels[p]))) + 1 for p in PARAMETERS}
+        return {p: int(np.max(np.asarray(self.labels[p]))) + 1 for p in self.model.names}
 
 
 class Tables(NamedTuple):
     """Columns of the whitened mixing matrix in factors, and their derivatives.
 
-    Dust is `power` times `planck`. Derivatives of the Planck factor are for 1/T.
-
     Attributes:
-        cmb: the CMB column, 1/uK_CMB, shape (frequency,).
-        power: dust's nu^(1 + beta_dust), with the weights, 1/uK_CMB.
-        planck, planck_1, planck_2: Planck ratio and its first two derivatives; 1, K, K^2.
-        synchrotron: nu^beta_pl, with the weights, 1/uK_CMB.
-        log_dust, log_synchrotron: ln(nu/nu0), which multiplies a column as its index grows.
+        fixed: columns of the components of a known spectrum, 1/uK_CMB.
+        basis: an orthonormal basis of these.
+        factors: one a parameter; the first of a component carries the weights, 1/uK_CMB.
     """
 
-    cmb: Float[Array, " frequency"]
-    power: Table
-    planck: Table
-    planck_1: Table
-    planck_2: Table
-    synchrotron: Table
-    log_dust: Float[Array, " frequency"]
-    log_synchrotron: Float[Array, " frequency"]
+    fixed: Float[Array, "column frequency"]
+    basis: Float[Array, "column frequency"]
+    factors: tuple[FactorTable, ...]
+
+    def columns(self, model: SkyModel, index: Any) -> list[Array]:
+        """The fitted columns, shape (frequency, row) each.
+
+        Args:
+            model: whose tables they are.
+            index: cluster of every parameter, shape (parameter, row).
+        """
+        return [
+            reduce(mul, (self.factors[i].value[index[i]].T for i in model.members(c)))
+            for c in range(len(model.components))
+        ]
+
+
+def fixed_columns(
+    model: SkyModel, frequency: Float[Array, " frequency"], weight: Float[Array, " frequency"]
+) -> Float[Array, "column frequency"]:
+    """Whitened columns of the components of a known spectrum."""
+    return jnp.stack([weight * c.spectrum(frequency).astype(weight.dtype) for c in model.fixed])
+
+
+def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "column frequency"]:
+    """Basis of what the columns span, by Gram and Schmidt."""
+    basis: list[Array] = []
+    for column in columns:
+        for known in basis:
+            column = column - known * jnp.vdot(known, column)
+        basis.append(column / jnp.linalg.norm(column))
+    return jnp.stack(basis)
 
 
 def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     """Evaluate the columns for every cluster; rows beyond `Cells.lengths` have none."""
-    nu, weight = problem.frequency, problem.inverse_sigma
-    lengths = problem.cells.lengths
-    beta_dust, inverse_temperature, beta_pl = (
-        v[:n, None] for v, n in zip(spectral, lengths, strict=True)
-    )
+    nu, weight, model = problem.frequency, problem.inverse_sigma, problem.model
     rj = rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
-    log_dust = jnp.log(nu / problem.dust_nu0)
-    log_synchrotron = jnp.log(nu / problem.synchrotron_nu0)
+    factors: list[FactorTable] = []
+    for component in model.components:
+        for k, factor in enumerate(component.factors):
+            i = len(factors)
+            table = factor.table(nu, component.nu0, spectral[i, : problem.cells.lengths[i]])
+            factors.append(
+                _weighted(table, rj, float(rj_to_cmb(component.nu0))) if k == 0 else table
+            )
+    fixed = fixed_columns(model, nu, weight)
+    return Tables(fixed, orthonormal(fixed), tuple(factors))
 
-    x, x0 = H_OVER_K_GHZ * nu, H_OVER_K_GHZ * problem.dust_nu0
-    e, e0 = jnp.expm1(x * inverse_temperature), jnp.expm1(x0 * inverse_temperature)
-    planck = e0 / e
-    # derivatives of ln expm1(x c): s = x / (1 - e^-xc), then s (x - s)
-    s, s0 = x + x / e, x0 + x0 / e0
-    slope = s0 - s
-    return Tables(
-        cmb=weight,
-        power=jnp.exp(log_dust * (1.0 + beta_dust)) * rj / float(rj_to_cmb(problem.dust_nu0)),
-        planck=planck,
-        planck_1=planck * slope,
-        planck_2=planck * (slope**2 + s0 * (x0 - s0) - s * (x - s)),
-        synchrotron=(
-            jnp.exp(log_synchrotron * beta_pl) * rj / float(rj_to_cmb(problem.synchrotron_nu0))
-        ),
-        log_dust=log_dust,
-        log_synchrotron=log_synchrotron,
-    )
+
+def _weighted(table: FactorTable, weight: Array, at_reference: float) -> FactorTable:
+    def times(values: Array) -> Array:
+        return values * weight / at_reference
+
+    if isinstance(table, Exponential):
+        return table._replace(value=times(table.value))
+    return Curved(*map(times, table))
 
 
 def coordinates(
-    params: Params, length: int | None = None, xp: Any = jnp
+    params: Params, model: SkyModel, length: int | None = None, xp: Any = jnp
 ) -> Float[Any, "parameter cluster"]:
-    """Internal coordinates: all parameters on axes of one length, temperature as its inverse.
-
-    Warm dust is a power law times a function that is nearly linear in 1/T: there a Newton
-    step reaches the hot end of the box at once, in temperature it takes tens.
+    """Internal coordinates of all parameters, on axes of one length.
 
     Args:
         params: in their own units.
+        model: whose parameters they are.
         length: of the axes; the longest by default.
         xp: jax.numpy, or numpy, which compiles nothing for a new length.
     """
     if length is None:
         length = max(v.shape[0] for v in params.values())
-    rows = [params["beta_dust"], 1.0 / params["temp_dust"], params["beta_pl"]]
+    rows = [p.coordinate.internal(params[p.name]) for p in model.parameters]
     padded = [xp.pad(v[:length], (0, max(0, length - v.shape[0])), mode="edge") for v in rows]
     return xp.stack(padded)
 
 
-def mixing(params: Params, problem: SpectralProblem) -> tuple[Array, Array]:
-    """Columns of dust and synchrotron at every pixel, uK_CMB per uK_CMB at the reference.
+def mixing(params: Params, problem: SpectralProblem) -> tuple[Array, ...]:
+    """Columns of the fitted components at every pixel, uK_CMB per uK_CMB at the reference.
 
-    The third column of the mixing matrix, the CMB's, is one. Shapes (frequency, pixel).
+    Shape (frequency, pixel) each, in the order of the model.
     """
-    t = tables(problem, coordinates(params))
-    labels = problem.labels
-    dust = t.power[labels["beta_dust"]] * t.planck[labels["temp_dust"]]
-    return (dust / t.cmb).T, (t.synchrotron[labels["beta_pl"]] / t.cmb).T
+    t = tables(problem, coordinates(params, problem.model))
+    labels = [problem.labels[p] for p in problem.model.names]
+    weight = problem.inverse_sigma[:, None]
+    return tuple(column / weight for column in t.columns(problem.model, labels))

@@ -19,9 +19,10 @@ import scipy.sparse
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
 from sweep.problem import NLL_TO_COVARIANCE, held_by_box, penalty
-from sweep.problem.derivatives import TRIANGLE, derivatives
+from sweep.problem.derivatives import derivatives
 from sweep.problem.prior import curvature
 from sweep.problem.sed import coordinates
+from sweep.problem.vectors import triangle
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
 from sweep.types import PARAMETERS, Parameter
@@ -118,17 +119,21 @@ def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
     Returns:
         Shapes (cluster,) and (cluster, cluster); temp_dust in K.
     """
-    at = jax.tree.map(np.asarray, _derivatives(fit.problem, fit.rows, coordinates(fit.params)))
-    counts = [fit.params[p].shape[0] for p in PARAMETERS]
+    model = fit.problem.model
+    at = _derivatives(fit.problem, fit.rows, coordinates(fit.params, model))
+    at = jax.tree.map(np.asarray, at)
+    counts = [fit.params[p].shape[0] for p in model.names]
     total, offset = sum(counts), np.cumsum([0, *counts[:-1]])
     index = np.asarray(fit.problem.cells.flat_index) + offset[:, None]
-    # from inverse temperature to temperature, as in `sweep.problem.likelihood.expand`
-    temperature = _joined(fit.params)[index[1]]
-    factor = np.stack([np.ones_like(temperature), -(temperature**-2.0), np.ones_like(temperature)])
+    # to the parameters' own units, as in `sweep.problem.likelihood.expand`
+    own = _joined(fit.params)[index]
+    factor, bend = np.empty_like(own), np.empty_like(own)
+    for i, p in enumerate(model.parameters):
+        factor[i], bend[i] = p.coordinate.internal_derivatives(own[i])
     slope = at.gradient * factor
 
-    values, places = [-2.0 * slope[1] / temperature], [(index[1], index[1])]
-    for (i, j), of_rows in zip(TRIANGLE, at.hessian, strict=True):
+    values, places = list(at.gradient * bend), [(i, i) for i in index]
+    for (i, j), of_rows in zip(triangle(len(index)), at.hessian, strict=True):
         values.append(of_rows * factor[i] * factor[j])
         places.append((index[i], index[j]))
         if i != j:

@@ -196,7 +196,7 @@ def _along(fit: Fitted, shifts: np.ndarray) -> tuple[float, np.ndarray, np.ndarr
 
 @jax.jit
 def _at_solution(problem: SpectralProblem, rows: Rows, params: Params) -> Float[Array, " row"]:
-    return row_values(problem, rows, coordinates(params))
+    return row_values(problem, rows, coordinates(params, problem.model))
 
 
 def _shifted(
@@ -210,18 +210,20 @@ def _shifted(
     prior: Prior | None,
 ) -> tuple[Scalar, Float[Array, " parameter"]]:
     # a solution that lies outside its box is where it is at no shift
-    low = {p: jnp.minimum(low[p], params[p]) for p in PARAMETERS}
-    high = {p: jnp.maximum(high[p], params[p]) for p in PARAMETERS}
-    x = {p: jnp.clip(params[p] + shift[i], low[p], high[p]) for i, p in enumerate(PARAMETERS)}
-    at = derivatives(problem, rows, coordinates(x))
+    names = problem.model.names
+    low = {p: jnp.minimum(low[p], params[p]) for p in names}
+    high = {p: jnp.maximum(high[p], params[p]) for p in names}
+    x = {p: jnp.clip(params[p] + shift[i], low[p], high[p]) for i, p in enumerate(names)}
+    at = derivatives(problem, rows, coordinates(x, problem.model))
     length = max(v.shape[0] for v in params.values())
     slope = total(at.gradient, problem.cells.flat_index, length)
-    # from inverse temperature to temperature
-    factor = {p: 1.0 for p in PARAMETERS} | {"temp_dust": -(x["temp_dust"] ** -2.0)}
+    to_own = {
+        p.name: p.coordinate.internal_derivatives(x[p.name])[0] for p in problem.model.parameters
+    }
     of_prior = jax.grad(partial(penalty, prior))(x)
     norms = [
-        _norm(x[p], slope[i, : x[p].shape[0]] * factor[p] + of_prior[p], low[p], high[p])
-        for i, p in enumerate(PARAMETERS)
+        _norm(x[p], slope[i, : x[p].shape[0]] * to_own[p] + of_prior[p], low[p], high[p])
+        for i, p in enumerate(names)
     ]
     rise = penalty(prior, x) - penalty(prior, params)
     return jnp.sum(at.chi_square - best) + rise, jnp.stack(norms)

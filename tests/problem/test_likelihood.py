@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sweep.model import standard
 from sweep.problem import Observation, SpectralProblem, chi_square, components, expand, nll, observe
-from sweep.problem.derivatives import TRIANGLE, Derivatives, derivatives, row_values
+from sweep.problem.derivatives import Derivatives, derivatives, row_values
 from sweep.problem.likelihood import Expansion
 from sweep.problem.reference import furax_cmb, furax_nll
 from sweep.problem.sed import coordinates, mixing
+from sweep.problem.vectors import triangle
 from sweep.types import PARAMETERS
 
 FREQUENCY = np.array([40.0, 60.0, 78.0, 100.0, 140.0, 195.0, 280.0, 402.0])
@@ -54,8 +56,7 @@ def make_case(sizes, form):
         frequency=jnp.asarray(FREQUENCY),
         inverse_sigma=jnp.asarray(rng.uniform(0.5, 3.0, FREQUENCY.size)),
         labels=labels,
-        dust_nu0=150.0,
-        synchrotron_nu0=20.0,
+        model=standard(150.0, 20.0),
         form=form,
     )
     params = {
@@ -100,7 +101,7 @@ class Ours(NamedTuple):
 def evaluate(params, problem, maps):
     """Everything in one program: most of the time of these tests is compilation."""
     seen = observe(problem, maps)
-    spectral = coordinates(params)
+    spectral = coordinates(params, problem.model)
     return Ours(
         seen,
         nll(params, problem, seen),
@@ -206,7 +207,7 @@ def test_hessian_equals_that_of_furax(form, furax_hessian):
     scale = {p: jnp.ones_like(v) for p, v in params.items()}
     scale["temp_dust"] = -(params["temp_dust"] ** -2.0)
     slope = found.expansion.gradient["temp_dust"]
-    for (i, j), rows in zip(TRIANGLE, found.rows.hessian, strict=True):
+    for (i, j), rows in zip(triangle(3), found.rows.hessian, strict=True):
         p, q = PARAMETERS[i], PARAMETERS[j]
         block = jnp.zeros((params[p].size, params[q].size)).at[index[i], index[j]].add(rows)
         block = block * scale[p][:, None] * scale[q][None, :]
@@ -238,7 +239,7 @@ def test_values_of_rows_are_those_of_their_derivatives(case):
 def test_gauss_newton_is_never_indefinite(case):
     of_rows = ours(case).rows
     blocks = np.zeros((of_rows.chi_square.size, 3, 3))
-    for (i, j), rows in zip(TRIANGLE, of_rows.gauss_newton, strict=True):
+    for (i, j), rows in zip(triangle(3), of_rows.gauss_newton, strict=True):
         blocks[:, i, j] = blocks[:, j, i] = rows
     smallest = np.linalg.eigvalsh(blocks)[:, 0]
     assert np.all(smallest >= -1e-9 * np.trace(blocks, axis1=1, axis2=2))

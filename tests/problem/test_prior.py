@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sweep.model import standard
 from sweep.problem.prior import Penalty, Prior, curvature, penalty
 
 MEAN = {"beta_dust": jnp.array([1.5, 1.6]), "temp_dust": jnp.array([20.0, 21.0])}
@@ -21,6 +22,7 @@ def internal() -> tuple[Penalty, jax.Array]:
     given = Penalty(
         jnp.stack([MEAN["beta_dust"], MEAN["temp_dust"], none]),
         jnp.stack([PRECISION["beta_dust"], PRECISION["temp_dust"], none]),
+        standard(150.0, 20.0),
     )
     x = jnp.stack([PARAMS["beta_dust"], 1.0 / PARAMS["temp_dust"], PARAMS["beta_pl"]])
     return given, x

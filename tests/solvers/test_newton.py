@@ -11,10 +11,12 @@ import pytest
 import sweep
 from sweep.config.schema import SEARCH
 from sweep.fit import fit_block
+from sweep.model import Curved, standard
 from sweep.problem import SpectralProblem, chi_square, observe, observe_block
 from sweep.problem import derivatives as forms
 from sweep.problem.cells import Cells, Rows
-from sweep.problem.sed import Tables, coordinates
+from sweep.problem.sed import Tables, coordinates, orthonormal
+from sweep.problem.vectors import triangle
 from sweep.solvers import SOLVERS, Bounds, NewtonSolver, Solver
 from sweep.solvers.base import repeated
 from sweep.solvers.newton import scan as scanning
@@ -58,7 +60,7 @@ def regrouped(problem: SpectralProblem, counts: dict[str, int], form: str = "aut
     """The same pixels in other clusters, dealt like cards, so that cells are small and many."""
     labels = {p: jnp.arange(problem.n_pixels, dtype=jnp.int32) % n for p, n in counts.items()}
     return SpectralProblem.create(
-        problem.frequency, problem.inverse_sigma, labels, 150.0, 20.0, form
+        problem.frequency, problem.inverse_sigma, labels, standard(150.0, 20.0), form
     )
 
 
@@ -77,8 +79,8 @@ def _small(request: pytest.FixtureRequest):
     counts = {"beta_dust": 7, "temp_dust": 5, "beta_pl": 3}
     problem = regrouped(problem, counts, request.param)
     rows = observe(problem, noisy(problem, signal, 1)[0]).rows
-    ends = internal_box(box(counts), problem.cells.lengths[0])
-    start = internal_starts(box(counts), repeated(box(counts).start, 1), ends)[0]
+    ends = internal_box(box(counts), problem)
+    start = internal_starts(box(counts), repeated(box(counts).start, 1), problem.model, ends)[0]
     rng = np.random.default_rng(3)
     x = start.at[0, :7].add(rng.normal(0, 0.02, 7)).at[1, :5].add(rng.normal(0, 1e-3, 5))
     x = x.at[2, :3].add(rng.normal(0, 0.05, 3))
@@ -177,18 +179,10 @@ def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int):
     """A tile of thousands, as on an accelerator: XLA once multiplied by ones wrongly there."""
     rng, n, frequencies = np.random.default_rng(0), 4096, 8
     table = lambda rows: jnp.asarray(rng.uniform(0.5, 2.0, (rows, frequencies)))  # noqa: E731
-    weights = jnp.asarray(rng.uniform(0.5, 2.0, frequencies))
+    weights = jnp.asarray(rng.uniform(0.5, 2.0, (1, frequencies)))
+    model = standard(150.0, 20.0)
     here, nodes = (
-        Tables(
-            cmb=weights,
-            power=table(rows),
-            planck=table(rows),
-            planck_1=table(rows),
-            planck_2=table(rows),
-            synchrotron=table(rows),
-            log_dust=weights,
-            log_synchrotron=weights,
-        )
+        Tables(weights, orthonormal(weights), tuple(Curved(*[table(rows)] * 3) for _ in range(3)))
         for rows in (9, 32)
     )
     index = jnp.asarray(rng.integers(0, 9, (3, n)), jnp.int32)
@@ -201,11 +195,12 @@ def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int):
         nothing,
         jnp.int32(1),
         lengths=(n,) * 3,
+        most=0,
         form=form,
     )
     rows = Rows(data, jnp.zeros((1, n)), jnp.float64(0.0))
-    arguments = (cells, here, nodes, rows, jnp.int32(0), parameter)
-    compiled = jax.jit(scanning._tile_values, static_argnums=5)(*arguments)
+    arguments = (model, cells, here, nodes, rows, jnp.int32(0), parameter)
+    compiled = jax.jit(scanning._tile_values, static_argnums=(0, 6))(*arguments)
     plain = scanning._tile_values(*arguments)
     np.testing.assert_allclose(compiled, plain, rtol=1e-8, atol=1e-8 * float(jnp.std(plain)))
 
@@ -290,8 +285,8 @@ def _pools():
     maps = noisy(problem, signal, 4)
     ours = regrouped(problem, counts)
     rows = observe_block(ours, maps).rows
-    ends = internal_box(box(counts), ours.cells.lengths[0])
-    starts = internal_starts(box(counts), repeated(box(counts).start, 4), ends)
+    ends = internal_box(box(counts), ours)
+    starts = internal_starts(box(counts), repeated(box(counts).start, 4), ours.model, ends)
     one = newton().pools(ours, rows, ends)(starts)
     lowered = jax.jit(fit_pool, static_argnums=5).lower(ours, rows, starts, ends, SETTINGS, 2)
     quickly: dict[str, str | bool] = {
@@ -351,9 +346,9 @@ def test_a_certificate_is_about_where_the_fit_ended():
     problem = regrouped(problem, counts)
     rows = observe_block(problem, noisy(problem, 0.01 * signal, 1, seed=3)).rows
     own = jax.tree.map(lambda leaf: leaf[0], rows)
-    ends = internal_box(box(counts), problem.cells.lengths[0])
+    ends = internal_box(box(counts), problem)
 
-    starts = internal_starts(box(counts), repeated(box(counts).start, 1), ends)
+    starts = internal_starts(box(counts), repeated(box(counts).start, 1), problem.model, ends)
 
     def capped(steps: int):
         return replace(newton(), max_steps=steps).pools(problem, rows, ends)(starts)[0]
@@ -447,12 +442,14 @@ def pulls(result, problem: SpectralProblem, maps: jax.Array) -> Params:
 
     def covariance(params: Params, realisation: jax.Array) -> jax.Array:
         index = problem.cells.flat_index
-        at = derivatives(problem, observe(problem, realisation).rows, coordinates(params))
+        at = derivatives(
+            problem, observe(problem, realisation).rows, coordinates(params, problem.model)
+        )
         offset = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.asarray(sizes, jnp.int32)])
         place = index + offset[:, None]
         total = sum(COUNTS.values())
         hessian = jnp.zeros((total, total))
-        for (i, j), block in zip(forms.TRIANGLE, at.hessian, strict=True):
+        for (i, j), block in zip(triangle(3), at.hessian, strict=True):
             hessian = hessian.at[place[i], place[j]].add(block)
             if i != j:
                 hessian = hessian.at[place[j], place[i]].add(block)

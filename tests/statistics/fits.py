@@ -41,8 +41,7 @@ def near(counts: dict[str, int], form: str = "auto") -> tuple[jax.Array, Fitted]
         like.frequency,
         like.inverse_sigma,
         {p: jnp.arange(like.n_pixels, dtype=jnp.int32) % n for p, n in counts.items()},
-        like.dust_nu0,
-        like.synchrotron_nu0,
+        like.model,
         form,
     )
     maps, ends = noisy(problem, signal), box(problem)

@@ -1,4 +1,4 @@
-"""Boxes, starts and solutions in internal coordinates, where the temperature enters as 1/T.
+"""Boxes, starts and solutions in internal coordinates, as where a temperature enters as 1/T.
 
 Every array has shape (parameter, cluster), padded to the longest axis; see
 `sweep.problem.sed.coordinates`.
@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from sweep.model import SkyModel
 from sweep.problem.prior import Penalty
-from sweep.problem.sed import Spectral, coordinates
+from sweep.problem.sed import Spectral, SpectralProblem, coordinates
 from sweep.solvers.base import Bounds
-from sweep.types import PARAMETERS, BlockParams, Params
+from sweep.types import BlockParams, Params
 
 
 class Box(NamedTuple):
@@ -41,60 +42,66 @@ class Box(NamedTuple):
         return jnp.zeros_like(x) if self.penalty is None else self.penalty.rise(x, to)
 
 
-def internal_box(bounds: Bounds, length: int) -> Box:
-    """The box in internal coordinates, where the warm end of the temperature is the low one."""
-    ends = [_internal(bounds.whole(part), length) for part in (bounds.low, bounds.high)]
+def internal_box(bounds: Bounds, problem: SpectralProblem) -> Box:
+    """The box in internal coordinates, on axes as long as the longest table.
+
+    The low end is that of the coordinate: of an inverse temperature the warm one.
+    """
+    model, length = problem.model, max(problem.cells.lengths)
+    ends = [_internal(bounds.whole(part), model, length) for part in (bounds.low, bounds.high)]
     low, high = np.minimum(*ends), np.maximum(*ends)
-    return Box(jnp.asarray(low), jnp.asarray(high), _penalty(bounds, length))
+    return Box(jnp.asarray(low), jnp.asarray(high), _penalty(bounds, model, length))
 
 
 def internal_starts(
-    bounds: Bounds, starts: BlockParams, box: Box
+    bounds: Bounds, starts: BlockParams, model: SkyModel, box: Box
 ) -> Float[Array, "realisation parameter cluster"]:
     """Starts in internal coordinates, exactly inside the box."""
     count, length = len(next(iter(starts.values()))), box.low.shape[1]
     inner = [
-        _internal(bounds.whole({p: v[i] for p, v in starts.items()}), length) for i in range(count)
+        _internal(bounds.whole({p: v[i] for p, v in starts.items()}), model, length)
+        for i in range(count)
     ]
     return jnp.asarray(np.clip(np.stack(inner), box.low, box.high))
 
 
 def own_parameters(
-    x: Float[Any, "realisation parameter cluster"], bounds: Bounds, box: Box
+    x: Float[Any, "realisation parameter cluster"], bounds: Bounds, model: SkyModel, box: Box
 ) -> BlockParams:
     """Free parameters in their own units, exactly at the ends of their box where they are held."""
     low, high = np.asarray(box.low), np.asarray(box.high)
-    beta_dust, inverse_temperature, beta_pl = np.moveaxis(np.asarray(x), 1, 0)
-    counts = {p: v.shape[0] for p, v in bounds.whole(bounds.start).items()}
-    lowest, highest = bounds.whole(bounds.low), bounds.whole(bounds.high)
-    warm, cold = inverse_temperature <= low[1], inverse_temperature >= high[1]
-    n = min(counts["temp_dust"], x.shape[2])  # axes padded beyond the rows have no clusters there
-    temperature = np.where(
-        warm[:, :n],
-        highest["temp_dust"][:n],
-        np.where(cold[:, :n], lowest["temp_dust"][:n], 1.0 / inverse_temperature[:, :n]),
-    )
-    params: dict[str, Any] = {
-        "beta_dust": beta_dust[:, : counts["beta_dust"]],
-        "temp_dust": temperature,
-        "beta_pl": beta_pl[:, : counts["beta_pl"]],
-    }
-    return {p: params[p] for p in bounds.start}
+    found = {}
+    for i, p in enumerate(model.parameters):
+        if p.name not in bounds.start:
+            continue
+        # axes padded beyond the rows have no clusters there
+        n = min(bounds.start[p.name].shape[0], low.shape[1])
+        coordinate, values = p.coordinate, np.asarray(x)[:, i, :n]
+        ends = np.asarray(bounds.low[p.name])[:n], np.asarray(bounds.high[p.name])[:n]
+        rises = coordinate.internal(ends[0]) <= coordinate.internal(ends[1])
+        at_low, at_high = np.where(rises, ends, ends[::-1])
+        found[p.name] = np.where(
+            values <= low[i, :n],
+            at_low,
+            np.where(values >= high[i, :n], at_high, coordinate.own(values)),
+        )
+    return found
 
 
-def _internal(params: Params, length: int) -> np.ndarray:
-    return np.asarray(coordinates(jax.tree.map(np.asarray, params), length, np))
+def _internal(params: Params, model: SkyModel, length: int) -> np.ndarray:
+    return np.asarray(coordinates(jax.tree.map(np.asarray, params), model, length, np))
 
 
-def _penalty(bounds: Bounds, length: int) -> Penalty | None:
+def _penalty(bounds: Bounds, model: SkyModel, length: int) -> Penalty | None:
     if bounds.prior is None:
         return None
 
     def stacked(values: Params) -> Array:
-        rows = np.zeros((len(PARAMETERS), length))
-        for i, p in enumerate(PARAMETERS):
+        rows = np.zeros((len(model.names), length))
+        for i, p in enumerate(model.names):
             own = np.asarray(values.get(p, np.zeros(0)))[:length]
             rows[i, : own.size] = own
         return jnp.asarray(rows)
 
-    return Penalty(*map(stacked, bounds.prior))
+    mean, precision = bounds.prior
+    return Penalty(stacked(mean), stacked(precision), model)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Int, Scalar
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.derivatives import Derivatives, derivatives
 from sweep.problem.sed import Spectral, SpectralProblem
+from sweep.problem.vectors import triangle
 from sweep.solvers.newton.box import Box
 from sweep.solvers.newton.constants import CONSTANTS
 from sweep.solvers.newton.step import newton_step
@@ -44,12 +45,15 @@ class Descent(NamedTuple):
 
 def begin(start: Spectral, cells: Cells) -> Descent:
     """A descent that is about to evaluate its start."""
-    n_rows, dtype = cells.flat_index.shape[1], start.dtype
+    (parameters, n_rows), dtype = cells.flat_index.shape, start.dtype
+    pairs = len(triangle(parameters))
     count, flat = jnp.int32(0), jnp.zeros_like(start)
     of_rows, none = jnp.zeros(n_rows, dtype), jnp.zeros((), dtype)
     return Descent(
         x=jnp.full_like(start, jnp.nan),  # nowhere yet
-        at=Derivatives(of_rows, *(jnp.zeros((k, n_rows), dtype) for k in (3, 6, 6))),
+        at=Derivatives(
+            of_rows, *(jnp.zeros((k, n_rows), dtype) for k in (parameters, pairs, pairs))
+        ),
         system=System(flat, flat, flat, jnp.zeros(start.shape, bool), none),
         trial=start,
         predicted=none + jnp.inf,

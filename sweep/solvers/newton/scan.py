@@ -5,6 +5,9 @@ varied column is a table over the nodes times a factor of the row: the products 
 all rows and all nodes are one matrix product.
 """
 
+from collections.abc import Iterable
+from functools import partial, reduce
+from operator import add, mul
 from typing import NamedTuple
 
 import jax
@@ -12,9 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
+from sweep.model import SkyModel
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.derivatives import products, row_values
+from sweep.problem.inverse import element, inverse_of
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
+from sweep.problem.vectors import triangle
 from sweep.solvers.newton.box import Box
 from sweep.solvers.newton.system import gather, total
 
@@ -130,51 +136,82 @@ def _rise(
 ) -> Float[Array, "cluster node"]:
     """chi_square of every cluster of one parameter at the nodes, less where it is."""
     t, at_nodes = tables(problem, x), tables(problem, nodes)
-    cells = problem.cells
+    cells, model = problem.cells, problem.model
     values = values.reshape(rows.power.shape)
 
     def of_tile(tile: Array) -> Array:
-        return _tile_values(cells, t, at_nodes, rows, tile, parameter) - values[tile]
+        return _tile_values(model, cells, t, at_nodes, rows, tile, parameter) - values[tile]
 
     clusters = cells.flat_index[parameter]
     return jax.ops.segment_sum(cells.over_tiles(of_tile).T, clusters, num_segments=x.shape[1])
 
 
 def _tile_values(
-    cells: Cells, t: Tables, at_nodes: Tables, rows: Rows, tile: Array, parameter: int
+    model: SkyModel,
+    cells: Cells,
+    t: Tables,
+    at_nodes: Tables,
+    rows: Rows,
+    tile: Array,
+    parameter: int,
 ) -> Float[Array, "node row"]:
-    """chi_square of the rows of a tile at every node."""
+    """chi_square of the rows of a tile at every node.
+
+    The varied column v is a table over the nodes times a factor of the row. The other columns
+    explain m^T C m of the data, and v, less its part along them, what it has left.
+    """
     index, data = cells.index[:, tile], rows.data[tile]
-    cmb = t.cmb / jnp.linalg.norm(t.cmb)
-    dust, planck = t.power[index[0]].T, t.planck[index[1]].T
-    synchrotron = t.synchrotron[index[2]].T
-    # the varied column is table[node] * factor[row]
-    table, factor, other = (
-        (at_nodes.power, planck, synchrotron),
-        (at_nodes.planck, dust, synchrotron),
-        (at_nodes.synchrotron, None, dust * planck),
-    )[parameter]
-    along_other = cmb @ other
-    if factor is None:  # one for every row; products with ones XLA gets wrong (jaxlib 0.10.2, CPU)
-        along, power_of = (table @ cmb)[:, None], jnp.sum(table**2, axis=1)[:, None]
-        vv = power_of - along**2
-        factor = jnp.ones((cmb.size, 1), cmb.dtype)
-    else:
-        along = (table * cmb) @ factor
-        vv = table**2 @ factor**2 - along**2
-    vo = table @ (factor * other) - along * along_other
-    oo = jnp.sum(other**2, axis=0) - along_other**2
+    varied = model.component_of[parameter]
+    others = [c for i, c in enumerate(t.columns(model, index)) if i != varied]
+    beside = [t.factors[i].value[index[i]].T for i in model.members(varied) if i != parameter]
+    table, every = at_nodes.factors[parameter].value, range(len(others))
+    if beside:
+        factor = reduce(mul, beside)
+        along = [(table * known) @ factor for known in t.basis]
+        vv = table**2 @ factor**2
+    else:  # one for every row; products with ones XLA gets wrong (jaxlib 0.10.2, CPU)
+        factor = jnp.ones((table.shape[1], 1), table.dtype)
+        along = [(table @ known)[:, None] for known in t.basis]
+        vv = jnp.sum(table**2, axis=1)[:, None]
+    for a in along:
+        vv = vv - a**2
+
+    of_others = [[known @ other for known in t.basis] for other in others]
+    vo = [
+        table @ (factor * other) - _sum(a * b for a, b in zip(along, of_other, strict=True))
+        for other, of_other in zip(others, of_others, strict=True)
+    ]
+    gram = {
+        (i, j): jnp.sum(others[i] * others[j], axis=0)
+        - _sum(a * b for a, b in zip(of_others[i], of_others[j], strict=True))
+        for i, j in triangle(len(others))
+    }
     if cells.form == "cells":
-        seen = products(rows.data, tile, other[None])[0]
-        m_oo = jnp.sum(other * seen, axis=0)
-        m_vo = table @ (factor * seen)
-        f, g = np.triu_indices(cmb.size)  # what is beyond the diagonal counts twice
+        seen = products(rows.data, tile, jnp.stack(others)) if others else []
+        m_oo = {(i, j): jnp.sum(others[j] * seen[i], axis=0) for i, j in gram}
+        m_vo = [table @ (factor * one) for one in seen]
+        f, g = np.triu_indices(table.shape[1])  # what is beyond the diagonal counts twice
         squares = table[:, f] * table[:, g] * np.where(f == g, 1.0, 2.0)
         m_vv = squares @ (data[f, g] * factor[f] * factor[g])
     else:
-        y = jnp.sum(other[:, None] * data, axis=0)
-        m_oo = jnp.sum(y**2, axis=0)
-        y_v = [table @ (factor * data[:, stokes]) for stokes in (0, 1)]
-        m_vo = y_v[0] * y[0] + y_v[1] * y[1]
-        m_vv = y_v[0] ** 2 + y_v[1] ** 2
-    return rows.power[tile] - (oo * m_vv - 2.0 * vo * m_vo + vv * m_oo) / (vv * oo - vo**2)
+        stokes = range(data.shape[1])
+        y = [jnp.sum(other[:, None] * data, axis=0) for other in others]
+        y_v = [table @ (factor * data[:, s]) for s in stokes]
+        m_oo = {(i, j): jnp.sum(y[i] * y[j], axis=0) for i, j in gram}
+        m_vo = [_sum(y_v[s] * one[s] for s in stokes) for one in y]
+        m_vv = _sum(y_v[s] ** 2 for s in stokes)
+    value, left, seen_left = rows.power[tile], vv, m_vv
+    if others:
+        c = partial(element, inverse_of(gram, len(others)))
+        m = partial(element, m_oo)
+        value = value - _sum(c(i, j) * m(i, j) for i in every for j in every)
+        share = [_sum(c(i, j) * vo[j] for j in every) for i in every]
+        left = vv - _sum(a * b for a, b in zip(share, vo, strict=True))
+        seen_left = m_vv - _sum(
+            share[i] * (2.0 * m_vo[i] - _sum(share[j] * m(i, j) for j in every)) for i in every
+        )
+    return value - seen_left / left
+
+
+def _sum(terms: Iterable[Array]) -> Array:
+    return reduce(add, terms)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sweep.lanes import side_by_side
+from sweep.model import SkyModel
 from sweep.problem import Observation, SpectralProblem
 from sweep.problem.cells import Rows
 from sweep.programs import keeping_programs
@@ -56,12 +57,12 @@ class NewtonSolver(Solver):
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Fit:
         """See `Solver.prepare`. `objective` must be the closed form, whose derivatives it knows."""
-        box = internal_box(bounds, problem.cells.lengths[0])
+        box = internal_box(bounds, problem)
         run = self.pools(problem, block.rows, box)
 
         def solve(starts: BlockParams) -> Solution:
-            ended, _ = run(internal_starts(bounds, starts, box))
-            return self._solution(ended, bounds, box)
+            ended, _ = run(internal_starts(bounds, starts, problem.model, box))
+            return self._solution(ended, bounds, problem.model, box)
 
         return solve
 
@@ -94,7 +95,7 @@ class NewtonSolver(Solver):
 
     def compiled(self, problem: SpectralProblem, rows: Rows, bounds: Bounds) -> jax.stages.Compiled:
         """The program of one pool for all of `rows`, of which shapes are enough."""
-        box = internal_box(bounds, problem.cells.lengths[0])
+        box = internal_box(bounds, problem)
         return self._program(self._arguments(problem, rows, box))
 
     def _program(self, arguments: tuple) -> jax.stages.Compiled:
@@ -130,16 +131,15 @@ class NewtonSolver(Solver):
             problem.inverse_sigma,
             {},
             replace(cells, row=cells.row[:0]),
-            problem.dust_nu0,
-            problem.synchrotron_nu0,
+            problem.model,
         )
         settings = Settings(self.max_steps, self.tolerance, self.max_scans, self.nodes)
         return bare, rows, starts, box, settings
 
-    def _solution(self, ended: Ended, bounds: Bounds, box: Box) -> Solution:
+    def _solution(self, ended: Ended, bounds: Bounds, model: SkyModel, box: Box) -> Solution:
         converged = (ended.status == Status.STALLED) & (ended.norm < self.tolerance)
         return Solution(
-            params=own_parameters(ended.x, bounds, box),
+            params=own_parameters(ended.x, bounds, model, box),
             status=np.where(converged, Status.CONVERGED, ended.status),  # pyright: ignore
             iterations=ended.steps,
             evaluations=ended.evaluations,

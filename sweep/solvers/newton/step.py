@@ -1,11 +1,14 @@
-"""The Newton step: beta_dust eliminated exactly, conjugate gradients for the rest.
+"""The Newton step: one parameter eliminated exactly, conjugate gradients for the rest.
 
-The Hessian is the sum of the 3 x 3 blocks of the rows. Clusters of one parameter share no row, so
-its three diagonal blocks are diagonal: eliminating beta_dust costs a division, and a product with
-what is left (the Schur complement) two gathers and two sums over the rows. Nothing is assembled.
+The Hessian is the sum of small blocks, one a row, of all pairs of parameters. Clusters of one
+parameter share no row, so its blocks on the diagonal are diagonal: eliminating the parameter with
+most clusters costs a division, and a product with what is left (the Schur complement) two gathers
+and two sums over the rows. Nothing is assembled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import jax
@@ -13,15 +16,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Cells
-from sweep.problem.derivatives import TRIANGLE, Derivatives
+from sweep.problem.derivatives import Derivatives
 from sweep.problem.sed import Spectral
 from sweep.solvers.newton.box import Box
 from sweep.solvers.newton.constants import CONSTANTS
 from sweep.solvers.newton.system import System, gather, total
-
-_PAIR = {pair: k for k, pair in enumerate(TRIANGLE)} | {
-    (j, i): k for k, (i, j) in enumerate(TRIANGLE)
-}
 
 
 class Step(NamedTuple):
@@ -97,15 +96,18 @@ def newton_step(
 
 
 def _couple(coupling: Array, v: Float[Array, "parameter row"]) -> Float[Array, "parameter row"]:
-    """Off-diagonal part of the 3 x 3 blocks times a vector, row by row."""
-    a = {pair: coupling[k] for pair, k in _PAIR.items()}
-    return jnp.stack(
-        [
-            a[1, 0] * v[1] + a[2, 0] * v[2],
-            a[1, 0] * v[0] + a[2, 1] * v[2],
-            a[2, 0] * v[0] + a[2, 1] * v[1],
-        ]
-    )
+    """Off-diagonal part of the blocks times a vector, row by row."""
+    every = range(len(v))
+    return jnp.stack([_sum(coupling[_place(i, j)] * v[j] for j in every if j != i) for i in every])
+
+
+def _place(i: int, j: int) -> int:
+    """Where `triangle` has a pair."""
+    return max(i, j) * (max(i, j) + 1) // 2 + min(i, j)
+
+
+def _sum(terms: Iterable[Array]) -> Array:
+    return reduce(add, terms)
 
 
 def _solve(
@@ -117,39 +119,60 @@ def _solve(
     rtol: Scalar,
 ) -> tuple[Spectral, Bool[Array, ""]]:
     """Solve H y = force for the free parameters; also whether negative curvature was met."""
-    index, length = cells.flat_index, diagonal.shape[1]
-    short = cells.lengths[1]  # of the axes of temp_dust and beta_pl
-    inverse = jnp.where(free[0], 1.0 / diagonal[0], 0.0)
-    a10, a20, a21 = (coupling[_PAIR[pair]] for pair in ((1, 0), (2, 0), (2, 1)))
-    rest, rest_free, rest_diagonal = index[1:], free[1:, :short], diagonal[1:, :short]
+    index, length, most = cells.flat_index, diagonal.shape[1], cells.most
+    others = [i for i in range(len(index)) if i != most]
+    inverse = jnp.where(free[most], 1.0 / diagonal[most], 0.0)
+    if not others:
+        return (force[most] * inverse)[None], jnp.bool_(False)
+    short = cells.lengths[others[0]]  # they have axes of one length
+    of_most = jnp.stack([coupling[_place(i, most)] for i in others])
+    rest, rest_free, rest_diagonal, rest_force = (
+        _without(part, most) for part in (index, free, diagonal, force)
+    )
+    rest_free, rest_diagonal, rest_force = (
+        part[:, :short] for part in (rest_free, rest_diagonal, rest_force)
+    )
 
-    def from_beta_dust(y: Array) -> Array:
-        at_rows = y[index[0]]
-        return total(jnp.stack([a10 * at_rows, a20 * at_rows]), rest, short)
+    def from_most(y: Array) -> Array:
+        return total(of_most * y[index[most]], rest, short)
 
-    def to_beta_dust(at_rows: Array) -> Array:
-        summed = total((a10 * at_rows[0] + a20 * at_rows[1])[None], index[:1], length)
-        return summed[0]
+    def to_most(at_rows: Array) -> Array:
+        products = _sum(a * v for a, v in zip(of_most, at_rows, strict=True))
+        return total(products[None], index[most : most + 1], length)[0]
 
     def schur(z: Array) -> Array:
         at_rows = gather(z, rest)
-        of_dust = (inverse * to_beta_dust(at_rows))[index[0]]
-        products = jnp.stack([a21 * at_rows[1] - a10 * of_dust, a21 * at_rows[0] - a20 * of_dust])
-        return jnp.where(rest_free, rest_diagonal * z + total(products, rest, short), 0.0)
+        taken = (inverse * to_most(at_rows))[index[most]]
+        products = [
+            _sum(
+                [coupling[_place(i, j)] * at_rows[n] for n, j in enumerate(others) if j != i]
+                + [-of_most[m] * taken]
+            )
+            for m, i in enumerate(others)
+        ]
+        return jnp.where(
+            rest_free, rest_diagonal * z + total(jnp.stack(products), rest, short), 0.0
+        )
 
-    eliminated = total(jnp.stack([a10**2, a20**2]) * inverse[index[0]], rest, short)
+    eliminated = total(of_most**2 * inverse[index[most]], rest, short)
     preconditioner = jnp.where(
         rest_free,
         rest_diagonal - jnp.minimum(eliminated, CONSTANTS.most_eliminated * rest_diagonal),
         1.0,
     )
-    residual = force[1:, :short] - from_beta_dust(force[0] * inverse)
+    residual = rest_force - from_most(force[most] * inverse)
     z, negative = _conjugate_gradients(
         schur, jnp.where(rest_free, residual, 0.0), preconditioner, rtol
     )
-    beta_dust = (force[0] - to_beta_dust(gather(z, rest))) * inverse
+    eliminated_change = (force[most] - to_most(gather(z, rest))) * inverse
     padded = jnp.pad(z, ((0, 0), (0, length - short)))
-    return jnp.concatenate([beta_dust[None], padded]), negative
+    parts = (padded[:most], eliminated_change[None], padded[most:])
+    return jnp.concatenate(parts), negative
+
+
+def _without(values: Array, i: int) -> Array:
+    """All rows but one."""
+    return values[1:] if i == 0 else jnp.concatenate([values[:i], values[i + 1 :]])
 
 
 def _conjugate_gradients(

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Cells
-from sweep.problem.derivatives import DIAGONAL, Derivatives
+from sweep.problem.derivatives import Derivatives
 from sweep.problem.likelihood import held_by_box
 from sweep.problem.sed import Spectral
+from sweep.problem.vectors import diagonal
 from sweep.solvers.newton.box import Box
 
 
@@ -48,8 +50,9 @@ def assemble(at: Derivatives, x: Spectral, cells: Cells, box: Box) -> System:
     """Sum the rows into clusters, and add the priors."""
     length, index = x.shape[1], cells.flat_index
     gradient = total(at.gradient, index, length)
-    curvature = total(at.hessian[DIAGONAL], index, length)
-    gauss_newton = total(at.gauss_newton[DIAGONAL], index, length)
+    own = np.array(diagonal(len(index)))
+    curvature = total(at.hessian[own], index, length)
+    gauss_newton = total(at.gauss_newton[own], index, length)
     if box.penalty is not None:
         of_prior = box.penalty.derivatives(x)
         gradient, curvature, gauss_newton = (
