@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
-    from sweep.worker import Outcome  # which imports jax
+    from sweep.grid import Outcome
 
 QUIET_SECONDS = 20.0
 """Without a terminal, at most one line in this time."""

@@ -21,8 +21,8 @@ from sweep.errors import ConfigError
 from sweep.store.late import LATE_SECONDS
 
 if TYPE_CHECKING:
+    from sweep.grid import Outcome
     from sweep.grid.plan import Package
-    from sweep.worker import Outcome
 
 _OF_SLURM = ("partition", "qos", "account", "constraint", "exclude", "gres")
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweep.grid import Outcome
     from sweep.grid.plan import Package, Task
-    from sweep.worker import Outcome
 
 
 class Watch:
@@ -28,7 +28,7 @@ class Watch:
 
     def news(self) -> "list[Outcome]":
         """Units that have been recorded, or have failed, since the last look."""
-        from sweep.worker import Outcome
+        from sweep.grid import Outcome
 
         store = self._read()
         ended = [
@@ -45,7 +45,7 @@ class Watch:
 
     def given_up(self, reason: str) -> "list[Outcome]":
         """All that is left, as failed."""
-        from sweep.worker import Outcome
+        from sweep.grid import Outcome
 
         left = [Outcome(task, {}, reason, died=True) for task in self._todo.values()]
         self._todo.clear()

@@ -6,7 +6,6 @@ from math import prod
 from sweep.engines import Engine
 from sweep.grid import Task, axes_of_fit, identity, missing_tasks
 from sweep.progress import Progress
-from sweep.session.cost import CostModel, pilot, recorded
 from sweep.session.preparation import Prepared, Request, prepare
 from sweep.store import fit_bytes, segment_files
 
@@ -131,6 +130,8 @@ def _cost(
     todo = [asked[key] for key in missing if key in asked]
     if not todo:
         return Cost()
+    from sweep.session.cost import CostModel, pilot, recorded  # imports jax
+
     timings = recorded(ready.store, asked)
     source, shapes, compilation, loading = "units recorded before", None, 0.0, 0.0
     untimed = {e.conf.solver.name for e in todo} - {t.experiment.conf.solver.name for t in timings}

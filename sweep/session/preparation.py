@@ -8,7 +8,7 @@ from typing import Any
 from sweep.config.schema import SEARCH, SweepConf
 from sweep.engines import Engine
 from sweep.errors import ConfigError
-from sweep.grid import MOST_UNITS, Experiment, Groups, plan_segments, unique
+from sweep.grid import MOST_UNITS, Experiment, Groups, all_recorded, plan_segments, unique
 from sweep.jax_session import jax_session
 from sweep.progress import Progress
 from sweep.provenance import provenance
@@ -45,7 +45,7 @@ class Prepared:
         experiments: by identity.
         store: as it is, or None where there is none yet.
         segments: to be published.
-        preflight: what is known of the experiments.
+        preflight: what is known of the experiments, where anything of them is missing.
     """
 
     path: str
@@ -56,16 +56,16 @@ class Prepared:
     preflight: Preflight
 
 
-@jax_session()
 def prepare(request: Request, progress: Progress) -> Prepared:
     """Check every experiment against its data and lay out what is new; creates nothing.
+
+    Where all is recorded there is nothing to check: identities have looked at the input files.
 
     Raises:
         ConfigError: a configuration cannot be used; the message names which.
         StoreError: the store cannot be read or written.
     """
-    path = _store_path(request.confs)
-    workers, groups = request.engine.workers(), Groups()
+    path, groups = _store_path(request.confs), Groups()
     asked = [Experiment(conf, groups) for conf in request.confs]
     experiments = unique(asked)
     if len(experiments) < len(asked):
@@ -73,11 +73,30 @@ def prepare(request: Request, progress: Progress) -> Prepared:
 
     store = _opened(path)
     preflight = Preflight()
+    segments: list[SegmentSpec] = []
+    if store is None or not all_recorded(store, experiments):
+        segments = _checked(request, store, experiments, preflight, progress)
+    for line in _older_search(store, experiments):
+        progress.note(line)
+    identities = tuple(experiment.identity for experiment in asked)
+    return Prepared(path, identities, experiments, store, tuple(segments), preflight)
+
+
+@jax_session()
+def _checked(
+    request: Request,
+    store: Store | None,
+    experiments: dict[str, Experiment],
+    preflight: Preflight,
+    progress: Progress,
+) -> list[SegmentSpec]:
+    """What is to be published, once every experiment has been checked against its data."""
     with progress.checking(len(experiments)) as checked:
         for experiment in experiments.values():
             preflight.check(experiment)
             checked()
-    segments = plan_segments(
+    workers = request.engine.workers()
+    return plan_segments(
         store,
         experiments,
         geometry=preflight.geometry,
@@ -85,10 +104,6 @@ def prepare(request: Request, progress: Progress) -> Prepared:
         provenance=provenance(request.overrides),
         most_units=max(MOST_UNITS, UNITS_A_WORKER * workers),
     )
-    for line in _older_search(store, experiments):
-        progress.note(line)
-    identities = tuple(experiment.identity for experiment in asked)
-    return Prepared(path, identities, experiments, store, tuple(segments), preflight)
 
 
 def _store_path(confs: Sequence[SweepConf]) -> str:
