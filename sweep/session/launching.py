@@ -109,7 +109,9 @@ def _run(
     outcomes: list[Outcome] = []
     packages = [Package(path, (task,), engine.name) for task in missing]
     running: Any = engine.run(packages, run_package)
-    with progress.running(len(missing), sum(t.fits for t in missing)) as advance, closing(running):
+    fits = sum(task.fits for task in missing)
+    shown = progress.running(len(missing), fits, engine.workers())
+    with shown as advance, closing(running):
         for ended in running:
             outcomes += ended
             for outcome in ended:
