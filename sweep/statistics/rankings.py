@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sweep.cache import Cache, usual_folder
+from sweep.cache import usual_cache
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, NEEDED, Estimator
-from sweep.paths import located
 from sweep.statistics.candidates import APART, ROUNDING_USUAL, in_common, noise_free_ranks
 from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.kept import array_digest, kept
 from sweep.statistics.means import Field
 from sweep.statistics.residuals import Residuals, read_residuals
 from sweep.statistics.tensor_ratio import (
@@ -207,7 +207,16 @@ def difference_error(one: Residuals, other: Residuals, metric: str, estimator: E
 def _draws(residuals: Residuals, metric: str, estimator: Estimator) -> np.ndarray:
     if len(residuals.realisations) < 2:
         return np.full(2, np.nan)
-    return _named(bootstrap(residuals, templates_of(residuals), estimator), metric)
+    spectra = templates_of(residuals)
+    key = {
+        "estimator": estimator,
+        "sky_fraction": residuals.sky_fraction,
+        "alms": array_digest(residuals.alms),
+        "noiseless": None if residuals.noiseless is None else array_digest(residuals.noiseless),
+        "templates": array_digest(np.stack(spectra)),
+    }
+    drawn = kept("draws", key, lambda: bootstrap(residuals, spectra, estimator))
+    return _named(drawn, metric)
 
 
 def templates_of(residuals: Residuals) -> Templates:
@@ -217,7 +226,7 @@ def templates_of(residuals: Residuals) -> Templates:
 
 @lru_cache(maxsize=8)
 def _templates(nside: int) -> Templates:
-    return templates(nside, Cache(located(usual_folder())))
+    return templates(nside, usual_cache())
 
 
 def metric_of(ratio: TensorRatio, metric: str) -> float:
