@@ -12,8 +12,8 @@ from benchmarks.throughput import PROBLEMS, bandwidth, fit, pass_bytes, phases, 
 from sweep.assemble.setup import Setup
 from sweep.memory import block_bytes
 from sweep.problem import observe_block
-from sweep.solvers import NewtonSolver
 from sweep.solvers.base import repeated
+from sweep.solvers.newton import NewtonSolver
 from sweep.solvers.newton.box import internal_box, internal_starts
 
 BLOCKS = (1, 4, 16, 64, 256, 512)

@@ -21,9 +21,9 @@ import pandas as pd
 import xarray as xr
 
 from benchmarks.record import keep, peak_megabytes
-from sweep.statistics import summary
 from sweep.statistics.moments import Moments
 from sweep.statistics.selection import best
+from sweep.statistics.summary import summary
 from sweep.statistics.variance import convergence, paired, statistics
 from sweep.store import (
     ExperimentEntry,

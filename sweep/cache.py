@@ -16,6 +16,7 @@ import numpy as np
 
 from sweep.errors import ConfigError
 from sweep.npz import loaded
+from sweep.paths import located
 
 Arrays = dict[str, np.ndarray]
 
@@ -76,6 +77,11 @@ class Cache:
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
+
+
+def usual_cache() -> Cache:
+    """The cache in the usual folder."""
+    return Cache(located(usual_folder()))
 
 
 def canonical_json(obj: Any) -> str:

@@ -3,20 +3,18 @@
 from enum import IntEnum
 from typing import Any, Literal, get_args
 
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Float, Int  # not Array, which would import jax
 
 Parameter = Literal["beta_dust", "temp_dust", "beta_pl"]
 """The spectral parameters: dust index, dust temperature (K), synchrotron index."""
 
 PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
 
-FrequencyMaps = Float[Array, "frequency stokes pixel"]
+FrequencyMaps = Float[Any, "frequency stokes pixel"]
 """Maps in uK_CMB; stokes is (Q, U); pixels in RING order."""
 
-StokesMap = Float[Array, "stokes pixel"]
-PixelMap = Float[Array, " pixel"]
-PixelMask = Bool[Array, " pixel"]
-Labels = Int[Array, " pixel"]
+StokesMap = Float[Any, "stokes pixel"]
+Labels = Int[Any, " pixel"]
 Params = dict[str, Float[Any, " _"]]
 """Spectral parameters, keyed by `Parameter`, one value a cluster; of JAX or of numpy."""
 

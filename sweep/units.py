@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import constants
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 T_CMB = 2.7255
 """CMB temperature in K: Fixsen 2009 (arXiv:0911.1955), the value in astropy's Planck15."""
 
-H_OVER_K_GHZ: float = constants.h * 1e9 / constants.k
+_PLANCK = 6.62607015e-34  # J s, exact: SI brochure of 2019, table 1, as the next
+_BOLTZMANN = 1.380649e-23  # J/K
+
+H_OVER_K_GHZ: float = _PLANCK * 1e9 / _BOLTZMANN
 """h/k in K/GHz: `H_OVER_K_GHZ * frequency / temperature` has no unit."""
 
 

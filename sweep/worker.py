@@ -1,7 +1,6 @@
 """The data path of one unit: configuration in, recorded results out."""
 
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,7 +11,7 @@ from sweep.config.schema import SweepConf
 from sweep.ends import BlockResult, joined
 from sweep.errors import ConfigError, StoreError
 from sweep.fit import fit_block
-from sweep.grid import Package, Task, identity
+from sweep.grid import Outcome, Package, Task, identity
 from sweep.jax_session import jax_session
 from sweep.memory import halving
 from sweep.programs import forget_surplus_programs
@@ -26,25 +25,6 @@ TRIES = 3
 
 PAUSE = 0.5
 """Seconds before the second try; a file system may need a moment."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a unit.
-
-    Attributes:
-        task: the unit.
-        statuses: number of fits by status name; empty where the unit failed.
-        error: one line, or None where the unit is recorded.
-        died: whether the worker died over it, so that nobody has logged the error yet.
-        cancelled: whether a user took its job away: nothing failed, it is left out.
-    """
-
-    task: Task
-    statuses: dict[str, int]
-    error: str | None = None
-    died: bool = False
-    cancelled: bool = False
 
 
 @jax_session()

@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 
 from sweep import worker
 from sweep.errors import StoreError
+from sweep.grid import Outcome
 from sweep.store import Store, Unit, UnitWriter, compact, open_dataset, verify
 from sweep.store.files import sidecar
 from sweep.testing.small import COUNTS, NUMBERS, arrays, grid, run
-from sweep.worker import Outcome
 
 RATIOS = (1, 2)
 MOST = 6

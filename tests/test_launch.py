@@ -21,13 +21,13 @@ from sweep.cli.run import main
 from sweep.cli.session import run_session
 from sweep.engines import Engine, LocalEngine
 from sweep.errors import ConfigError, IncompleteError
+from sweep.grid import Outcome
 from sweep.progress import Progress
 from sweep.session import Request, launch
 from sweep.statistics.failures import failure_lines
 from sweep.store import Store, publish, verify
 from sweep.testing.small import SMALL, arrays, assert_same_results, grid, run, small
 from sweep.types import Status
-from sweep.worker import Outcome
 from tests.small import write_templates
 
 BIN = Path(sys.executable).parent

@@ -10,7 +10,7 @@ from sweep import worker
 from sweep.assemble.setup import Setup, build
 from sweep.memory import auto_block, block_bytes, halving
 from sweep.problem import observe_block
-from sweep.solvers import NewtonSolver
+from sweep.solvers.newton import NewtonSolver
 from sweep.testing.small import run, small
 from sweep.worker import fit_experiment
 

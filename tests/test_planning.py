@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from sweep.cli.session import run_session
 from sweep.config import SweepConf
 from sweep.engines import LocalEngine, Lost
 from sweep.errors import ConfigError
@@ -213,3 +215,24 @@ def test_the_command_prints_it_and_creates_nothing(tmp_path: Path) -> None:
     assert facts["fits"] == "4 to compute, 0 recorded"
     assert "device hours" in facts["work"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_are_known_before_a_fit_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Issue 17, point 8: of a large grid nothing was said before the pilot was over."""
+    confs = grid(tmp_path / "a.zarr", "plan=true", "plan=true noise.ratio=2")
+    seen = []
+
+    def timed(drawn: list[Experiment], *_: Any) -> Pilot:
+        seen.append(capsys.readouterr())
+        return Pilot((Trial(("a",), "cpu", 1, 2.0, 0.0, 1.0),), (Timing(drawn[0], 1.0),))
+
+    monkeypatch.setattr(cost, "pilot", timed)
+    run_session(Request(confs, LocalEngine(0)))
+    (before,) = seen
+    told = [line.split()[0] for line in before.out.splitlines()]
+    assert told == ["store", "experiments", "fits", "units", "engine", "disk"]
+    assert "timing a few fits for the estimate, for about 60 s" in before.err.splitlines()[-1]
+    after = capsys.readouterr().out
+    assert [line.split()[0] for line in after.splitlines()][:3] == ["work", "programs", "wall"]

@@ -11,7 +11,7 @@ from sweep.quantities.base import FIT, Quantity, unit_symbol
 from sweep.quantities.table import COLUMNS, QUANTITIES, VARIABLES
 from sweep.report.columns import number_columns, places
 from sweep.spectra import residual_arrays
-from sweep.statistics import summary
+from sweep.statistics.summary import summary
 from tests.statistics.test_summary import dataset
 
 

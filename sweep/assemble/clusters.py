@@ -1,21 +1,17 @@
-"""Which pixels share a value of a spectral parameter."""
+"""Which pixels share a value of a spectral parameter.
+
+An identity is made of `versions`, also where nothing is computed: what makes clusters is imported
+where they are made.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.assemble.data import build_mask, cache_of
 from sweep.assemble.shared import Versions, installed, shared, unversioned
 from sweep.cache import Cache
-from sweep.clusters import (
-    LLOYD_VERSION,
-    Clusters,
-    binned_clusters,
-    file_clusters,
-    kmeans_clusters,
-    kmeans_counts,
-    multires_clusters,
-)
+from sweep.clusters import LLOYD_VERSION
 from sweep.config.schema import (
     BinnedConf,
     ClusterFileConf,
@@ -23,8 +19,11 @@ from sweep.config.schema import (
     MultiresConf,
     SweepConf,
 )
-from sweep.mask import Mask
 from sweep.types import PARAMETERS, Parameter
+
+if TYPE_CHECKING:
+    from sweep.clusters.base import Clusters
+    from sweep.mask import Mask
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,21 @@ class ClusterChoice:
             made for it. At most so many, where some may turn out empty.
     """
 
-    make: Callable[[Any, Mask, Cache], Clusters]
+    make: "Callable[[Any, Mask, Cache], Clusters]"
     versions: Versions = unversioned
-    count: Callable[[Any, Mask], dict[Parameter, int]] | None = None
+    count: "Callable[[Any, Mask], dict[Parameter, int]] | None" = None
 
 
-def _kmeans(conf: KmeansConf, mask: Mask, cache: Cache) -> Clusters:
+def _kmeans(conf: KmeansConf, mask: "Mask", cache: Cache) -> "Clusters":
+    from sweep.clusters.kmeans import kmeans_clusters
+
     method: Any = conf.method
     return kmeans_clusters(mask, _values(conf), conf.seed, cache, conf.clip, method)
 
 
-def _kmeans_counts(conf: KmeansConf, mask: Mask) -> dict[Parameter, int]:
+def _kmeans_counts(conf: KmeansConf, mask: "Mask") -> dict[Parameter, int]:
+    from sweep.clusters.kmeans import kmeans_counts
+
     return kmeans_counts(mask, _values(conf), conf.clip)
 
 
@@ -58,17 +61,23 @@ def _kmeans_versions(conf: KmeansConf) -> dict[str, Any]:
     return {"jax-healpy": installed("jax-healpy")}
 
 
-def _multires(conf: MultiresConf, mask: Mask, cache: Cache) -> Clusters:
+def _multires(conf: MultiresConf, mask: "Mask", cache: Cache) -> "Clusters":
+    from sweep.clusters.multires import multires_clusters
+
     del cache
     return multires_clusters(mask, _values(conf))
 
 
-def _file(conf: ClusterFileConf, mask: Mask, cache: Cache) -> Clusters:
+def _file(conf: ClusterFileConf, mask: "Mask", cache: Cache) -> "Clusters":
+    from sweep.clusters.file import file_clusters
+
     del cache
     return file_clusters(mask, conf.path)
 
 
-def _binned(conf: BinnedConf, mask: Mask, cache: Cache) -> Clusters:
+def _binned(conf: BinnedConf, mask: "Mask", cache: Cache) -> "Clusters":
+    from sweep.clusters.binned import binned_clusters
+
     del cache
     return binned_clusters(mask, conf.path, _values(conf))
 
@@ -87,17 +96,17 @@ CLUSTERS = {
 
 
 @shared("sky", "mask", "clusters", most=64)
-def build_clusters(conf: SweepConf) -> Clusters:
+def build_clusters(conf: SweepConf) -> "Clusters":
     """Clusters of the three parameters on the kept pixels."""
     return CLUSTERS[type(conf.clusters)].make(conf.clusters, build_mask(conf), cache_of(conf))
 
 
-def count_clusters(conf: SweepConf, mask: Mask) -> dict[Parameter, int]:
+def count_clusters(conf: SweepConf, mask: "Mask") -> dict[Parameter, int]:
     """Number of clusters of every parameter on the kept pixels, see `ClusterChoice.count`."""
     count = CLUSTERS[type(conf.clusters)].count
     return count(conf.clusters, mask) if count else counts_of(build_clusters(conf))
 
 
-def counts_of(clusters: Clusters) -> dict[Parameter, int]:
+def counts_of(clusters: "Clusters") -> dict[Parameter, int]:
     """Number of clusters of every parameter."""
     return {p: getattr(clusters, p).count for p in PARAMETERS}

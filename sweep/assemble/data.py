@@ -1,10 +1,14 @@
-"""What is observed: instrument, sky, mask and noise."""
+"""What is observed: instrument, sky, mask and noise.
+
+An identity is made of `versions`, also where nothing is computed: what makes maps is imported where
+they are made.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +24,12 @@ from sweep.config.schema import (
     WhiteNoiseConf,
 )
 from sweep.errors import ConfigError
-from sweep.instrument import Instrument, read_instrument
-from sweep.mask import GalacticMasks, Mask, parse_mask, read_masks
-from sweep.noise import white_noise_at
-from sweep.sky import Sky, check_finite, pysm_sky, synthetic_sky, template_sky
 from sweep.types import FrequencyMaps
+
+if TYPE_CHECKING:
+    from sweep.instrument import Instrument
+    from sweep.mask import Mask
+    from sweep.sky.base import Sky
 
 LEAST_BANDS = 4
 """With three, amplitudes of three components leave nothing that spectra could be fitted to."""
@@ -42,20 +47,26 @@ class SkyChoice:
         versions: see `Versions`.
     """
 
-    make: Callable[[Any, Cache], Sky]
+    make: "Callable[[Any, Cache], Sky]"
     versions: Versions = unversioned
 
 
-def _synthetic(conf: SyntheticSkyConf, cache: Cache) -> Sky:
+def _synthetic(conf: SyntheticSkyConf, cache: Cache) -> "Sky":
+    from sweep.sky.synthetic import synthetic_sky
+
     return synthetic_sky(conf.nside, conf.seed, conf.r, conf.cmb_seed, cache)
 
 
-def _templates(conf: TemplatesSkyConf, cache: Cache) -> Sky:
+def _templates(conf: TemplatesSkyConf, cache: Cache) -> "Sky":
+    from sweep.sky.templates import template_sky
+
     del cache
     return template_sky(conf.path, conf.nside)
 
 
-def _pysm(conf: PysmSkyConf, cache: Cache) -> Sky:
+def _pysm(conf: PysmSkyConf, cache: Cache) -> "Sky":
+    from sweep.sky.pysm import pysm_sky
+
     return pysm_sky(conf.tag, conf.nside, conf.cmb_seed, cache)
 
 
@@ -67,39 +78,45 @@ SKIES = {
 """Skies, by the dataclass of their settings."""
 
 
-def _instrument(conf: InstrumentConf) -> Instrument:
+def _instrument(conf: InstrumentConf) -> "Instrument":
+    from sweep.instrument import Instrument, read_instrument
+
     if conf.path is not None:
         return read_instrument(conf.path)
     frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
     return Instrument(conf.name, frequency, depth_p, conf.source)
 
 
-INSTRUMENTS: dict[type, Callable[[Any], Instrument]] = {InstrumentConf: _instrument}
+INSTRUMENTS: "dict[type, Callable[[Any], Instrument]]" = {InstrumentConf: _instrument}
 """Instruments, by the dataclass of their settings."""
 
 
-def _mask(conf: MaskConf, sky: Sky) -> Mask:
+def _mask(conf: MaskConf, sky: "Sky") -> "Mask":
+    from sweep.mask import GalacticMasks, parse_mask, read_masks
+
     path = conf.path
     named = read_masks(path, sky.nside) if path else GalacticMasks(sky.dust_intensity())
     return parse_mask(conf.expression, sky.nside, named)
 
 
-MASKS: dict[type, Callable[[Any, Sky], Mask]] = {MaskConf: _mask}
+MASKS: "dict[type, Callable[[Any, Sky], Mask]]" = {MaskConf: _mask}
 """Masks of a sky, by the dataclass of their settings."""
 
 
-def _white(conf: WhiteNoiseConf, instrument: Instrument, mask: Mask) -> Draw | None:
+def _white(conf: WhiteNoiseConf, instrument: "Instrument", mask: "Mask") -> Draw | None:
+    from sweep.noise import white_noise_at
+
     if conf.ratio == 0:
         return None
     sigma = conf.ratio * instrument.noise_sigma(mask.nside)
     return partial(white_noise_at, conf.seed, sigma=sigma, nside=mask.nside, pixels=mask.pixels)
 
 
-NOISES: dict[type, Callable[[Any, Instrument, Mask], Draw | None]] = {WhiteNoiseConf: _white}
+NOISES: "dict[type, Callable[[Any, Instrument, Mask], Draw | None]]" = {WhiteNoiseConf: _white}
 """Noise in kept pixels, or None for none, by the dataclass of its settings."""
 
 
-def build_instrument(conf: SweepConf) -> Instrument:
+def build_instrument(conf: SweepConf) -> "Instrument":
     """Bands and depths.
 
     Raises:
@@ -116,14 +133,16 @@ def build_instrument(conf: SweepConf) -> Instrument:
 
 
 @shared("sky", most=4)
-def build_sky(conf: SweepConf) -> Sky:
+def build_sky(conf: SweepConf) -> "Sky":
     """The true sky."""
     return SKIES[type(conf.sky)].make(conf.sky, cache_of(conf))
 
 
 @shared("sky", "mask", most=16)
-def build_mask(conf: SweepConf) -> Mask:
+def build_mask(conf: SweepConf) -> "Mask":
     """The kept pixels; every map of the sky is finite there."""
+    from sweep.sky.base import check_finite
+
     sky = build_sky(conf)
     mask = MASKS[type(conf.mask)](conf.mask, sky)
     check_finite(sky, mask.keep)

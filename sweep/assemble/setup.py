@@ -16,10 +16,10 @@ from sweep.assemble.data import (
     build_sky,
 )
 from sweep.assemble.solver import build_bounds, build_solver
-from sweep.clusters import Clusters
+from sweep.clusters.base import Clusters
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
-from sweep.fit import OBJECTIVES
+from sweep.fit import objective_of
 from sweep.instrument import Instrument
 from sweep.jax_session import jax_session
 from sweep.mask import Mask
@@ -109,7 +109,7 @@ def build(conf: SweepConf) -> Setup:
         problem=problem,
         bounds=build_bounds(conf, lengths, counts),
         solver=solver,
-        objective=OBJECTIVES[conf.fit.likelihood],
+        objective=objective_of(conf.fit.likelihood),
         signal=build_signal(conf).astype(conf.fit.precision),
         noise=build_noise(conf),
         seed=conf.noise.seed,

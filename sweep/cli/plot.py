@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from sweep.cli.tables import say
 from sweep.errors import ConfigError
-from sweep.store import open_dataset
 
 Add = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
 
@@ -68,6 +67,7 @@ def _plot(options: argparse.Namespace) -> None:
 
 def _draw(options: argparse.Namespace) -> None:
     from sweep.plots import KINDS
+    from sweep.store import open_dataset
 
     kinds = _kinds(options.kind, tuple(KINDS))
     formats = _formats(options.format)

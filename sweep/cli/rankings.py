@@ -10,7 +10,6 @@ from sweep.cli.tables import add_lines, draw, with_error
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.quantities.table import COLUMNS, OF_SPECTRA
 from sweep.statistics.candidates import ROUNDING, ROUNDING_USUAL
-from sweep.statistics.suspects import warnings
 
 _ESTIMATORS = (
     "the noise-free fit does not see what noise does to a fit on average, and flatters; "
@@ -25,6 +24,8 @@ _FALLBACK = (
 
 def notes_of(table: Any) -> list[str]:
     """Lines that belong to a ranking: of suspect fits, of the estimator, of what is left out."""
+    from sweep.statistics.suspects import warnings
+
     lines = list(warnings(table[~table.index.duplicated()]))
     lines += [_FALLBACK + (f": {label}" if label else "") for label in table.attrs["fallback"]]
     if table.attrs["left_out"]:

@@ -12,7 +12,6 @@ from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.progress import Progress
 from sweep.quantities.table import METRICS, OF_SPECTRA
 from sweep.statistics.candidates import CONVERGED
-from sweep.store import open_dataset
 
 Add = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
 
@@ -105,6 +104,7 @@ def _best(options: argparse.Namespace) -> None:
         return
     from sweep.statistics.halves import best_by_halves
     from sweep.statistics.selection import best
+    from sweep.store import open_dataset
 
     ds = open_dataset(options.store)
     metric = options.metric or "cmb_variance"
@@ -121,6 +121,7 @@ def _best(options: argparse.Namespace) -> None:
 
 def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:
     from sweep.statistics.combination import best_of_zones, zones_by_halves
+    from sweep.store import open_dataset
 
     ds = open_dataset(options.store)
     metric = options.metric or "r_upper_68"
@@ -148,6 +149,7 @@ def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:
 
 def _front(options: argparse.Namespace) -> None:
     from sweep.statistics.front import front
+    from sweep.store import open_dataset
 
     rules = _rules(options)
     ds = open_dataset(options.store)
@@ -163,6 +165,7 @@ def _front(options: argparse.Namespace) -> None:
 def _maps(options: argparse.Namespace) -> None:
     from sweep.statistics.experiment import ExperimentView
     from sweep.statistics.fits import write_fits
+    from sweep.store import open_dataset
 
     path = Path(options.store)
     experiment = ExperimentView.labelled(open_dataset(path), options.experiment)
@@ -179,6 +182,7 @@ def _optimum(options: argparse.Namespace) -> None:
     from sweep.statistics.curvature import described, parameter_errors
     from sweep.statistics.experiment import ExperimentView
     from sweep.statistics.optimum import perturbations, verdict
+    from sweep.store import open_dataset
 
     path = Path(options.store)
     experiment = ExperimentView.labelled(open_dataset(path), options.experiment)

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from sweep.cli.plan import plan_table
+from sweep.cli.plan import cost_table, outline_table
 from sweep.cli.tables import console, summary_table
 from sweep.engines import Detached
 from sweep.errors import IncompleteError
@@ -21,8 +21,8 @@ def run_session(request: Request) -> tuple[str, ...]:
     out, err = console(), console(stderr=True)
     progress = Progress(err)
     if any(conf.plan for conf in request.confs):
-        planned = plan(request, progress)
-        out.print(plan_table(planned))
+        planned = plan(request, progress, lambda outline: out.print(outline_table(outline)))
+        out.print(cost_table(planned))
         return planned.identities
     done = launch(request, progress)
     if done.detached is not None:

@@ -14,8 +14,7 @@ from sweep.cli.status import WATCH_SECONDS, show_status
 from sweep.cli.tables import console, say, show, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
 from sweep.statistics.failures import failure_lines
-from sweep.statistics.summary import summary
-from sweep.store import Store, compact, open_dataset, seal, verify
+from sweep.store import Store, compact, seal, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,6 +72,9 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _summary(options: argparse.Namespace) -> None:
+    from sweep.statistics.summary import summary
+    from sweep.store import open_dataset
+
     table: Any = summary(open_dataset(options.store))
     if options.sort is not None:
         if options.sort not in table:

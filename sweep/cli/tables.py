@@ -1,4 +1,7 @@
-"""Tables for the terminal; everything in them, and more, is in `sweep-store summary --json`."""
+"""Tables for the terminal; everything in them, and more, is in `sweep-store summary --json`.
+
+Commands that have no table do not import pandas.
+"""
 
 import json
 import math
@@ -8,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
@@ -16,8 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.quantities.table import COLUMNS
-from sweep.statistics.summary import varying
-from sweep.statistics.suspects import warnings
 
 WIDTH = 1000
 """Where the output is no terminal: tables in a log or a pipe are not cut."""
@@ -64,6 +64,8 @@ def add_lines(shown: Table, *lines: str) -> None:
 
 def summary_table(table: Any, title: str, width: int) -> Table:
     """A summary (pandas) as a rich table; settings that do not differ stand below it."""
+    from sweep.statistics.suspects import warnings
+
     present = [c for c in COLUMNS.values() if "summary" in c.shown and c.name in table]
     totals = {c.total for c in present}
     counts = tuple(c.name for c in present if c.counts and c.name not in totals)
@@ -88,6 +90,8 @@ def draw(
     A narrow terminal gets fewer of the figures, then of the counts, the last ones first, rather
     than cut ones.
     """
+    from sweep.statistics.summary import varying
+
     settings = table.attrs["settings"]
     same = [c for c in settings if table[c].nunique() == 1 and table[c].notna().all()]
     differing = varying(table, settings)
@@ -114,6 +118,8 @@ def _needed(shown: Table) -> int:
 
 
 def _columns(table: Any, title: str, columns: list[str], headings: Mapping[str, str]) -> Table:
+    import pandas as pd
+
     shown = Table(
         title=Text(title, overflow="fold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
     )
@@ -134,6 +140,8 @@ def _heading(column: str) -> str:
 
 
 def _cell(row: Any, column: str) -> str:
+    import pandas as pd
+
     value, error = row[column], row.get(f"{column}_error", math.nan)
     if not math.isnan(error):
         return with_error(value, error)

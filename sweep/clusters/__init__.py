@@ -1,21 +1,8 @@
 """Rules that divide the kept pixels into clusters; one file per rule."""
 
-from sweep.clusters.base import ClusterMap, Clusters, contiguous
-from sweep.clusters.binned import binned_clusters
-from sweep.clusters.file import file_clusters
-from sweep.clusters.kmeans import kmeans_clusters, kmeans_counts
-from sweep.clusters.lloyd import LLOYD_VERSION, lloyd_labels
-from sweep.clusters.multires import multires_clusters
+LLOYD_VERSION = 1
+"""Of `lloyd.py`. Raised with any change that gives other labels: part of cache keys and identities.
 
-__all__ = [
-    "LLOYD_VERSION",
-    "ClusterMap",
-    "Clusters",
-    "binned_clusters",
-    "contiguous",
-    "file_clusters",
-    "kmeans_clusters",
-    "kmeans_counts",
-    "lloyd_labels",
-    "multires_clusters",
-]
+It stands here because an identity is asked for where nothing is computed, and `lloyd.py` imports
+healpy and scipy.
+"""

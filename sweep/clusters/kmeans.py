@@ -8,8 +8,9 @@ import healpy as hp
 import numpy as np
 
 from sweep.cache import Cache
+from sweep.clusters import LLOYD_VERSION
 from sweep.clusters.base import ClusterMap, Clusters, check_keys, contiguous
-from sweep.clusters.lloyd import LLOYD_VERSION, lloyd_labels
+from sweep.clusters.lloyd import lloyd_labels
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
 from sweep.mask import Mask

@@ -11,9 +11,6 @@ from scipy.spatial import KDTree
 
 from sweep.clusters.base import contiguous
 
-LLOYD_VERSION = 1
-"""Raised with any change that gives other labels: part of cache keys and identities."""
-
 TOLERANCE = 1e-5
 """Relative gain of the mean squared distance below which a pass is the last."""
 

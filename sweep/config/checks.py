@@ -99,10 +99,19 @@ def check(conf: Any, prefix: str = "") -> None:
         ConfigError: naming the first wrong key, its value and what is allowed.
     """
     for key, value, metadata in settings(conf, prefix):
-        rule = metadata.get("check")
-        problem = _not_finite(value) or (rule(value) if rule is not None else None)
-        if problem:
-            raise ConfigError(f"{key} = {value!r}: {problem}")
+        check_setting(key, value, metadata)
+
+
+def check_setting(key: str, value: Any, metadata: Mapping) -> None:
+    """Check the value of one setting, by what its field says.
+
+    Raises:
+        ConfigError: naming the key, its value and what is allowed.
+    """
+    rule = metadata.get("check")
+    problem = _not_finite(value) or (rule(value) if rule is not None else None)
+    if problem:
+        raise ConfigError(f"{key} = {value!r}: {problem}")
 
 
 def check_newton(conf: Any) -> None:

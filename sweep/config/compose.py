@@ -25,7 +25,8 @@ from sweep.paths import is_address, located
 
 register()
 
-_PATH_KEYS = ("path", "cache")
+PATH_KEYS = ("path", "cache")
+"""Last parts of keys whose values are paths, and become absolute."""
 
 _HYDRA = RLock()
 """Hydra's version and what `${hydra:...}` means are one a process."""
@@ -123,7 +124,7 @@ def _check_present(composed: DictConfig) -> None:
 
 def _resolve_paths(name: str, group: Any) -> None:
     """Workers may run elsewhere: paths of the user's become absolute before anything is sent."""
-    for key in _PATH_KEYS:
+    for key in PATH_KEYS:
         value = getattr(group, key, None)
         if isinstance(value, str):
             if "\0" in value:

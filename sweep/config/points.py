@@ -1,20 +1,21 @@
 """Many configurations that differ in plain values, composed once for every choice of groups.
 
-Hydra takes about 100 ms to compose one. A grid of 100 000 points has few choices of groups and few
-values of each key: those are composed, and checked, by Hydra; points are copies that combine them.
+Hydra takes about 100 ms to compose one. A grid of 100 000 points has few choices of groups: those
+are composed, and checked, by Hydra. What a key takes beside is converted by OmegaConf and checked
+by the rule of its field, in 0.4 ms; points are copies that combine such values.
 """
 
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from dataclasses import fields
-from functools import lru_cache, reduce
+from functools import cache, reduce
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from sweep.config.checks import check_newton
-from sweep.config.compose import to_conf
+from sweep.config.checks import check_newton, check_setting, settings
+from sweep.config.compose import PATH_KEYS, to_conf
 from sweep.config.schema import SweepConf
 
 Loader = Callable[[Sequence[str]], DictConfig]
@@ -33,8 +34,8 @@ class Points:
     """
 
     def __init__(self, load: Loader, is_group: Callable[[str], bool]) -> None:
-        self._load, self._is_group = load, is_group
-        self._is_plain = lru_cache(maxsize=None)(lambda text: _is_plain(text, is_group))
+        self._load, self._is_group = load, cache(is_group)
+        self._is_plain = cache(lambda text: _is_plain(text, self._is_group))
         self._bases: dict[tuple, _Base] = {}
         self._values: dict[tuple, Any] = {}
 
@@ -76,6 +77,8 @@ class _Base:
         self._load, self._others, self._plain = load, others, plain
         self._conf = to_conf(self._composed)
         self._values = values
+        self._single = deepcopy(self._composed)  # takes one value after another, to convert it
+        self._rules = {key: metadata for key, _, metadata in settings(self._conf)}
         self._keys: dict[str, list[str]] = {}
         for key in plain:
             self._keys.setdefault(key.partition(".")[0], []).append(key)
@@ -108,18 +111,25 @@ class _Base:
         own = key.partition(".")[0]
         known = (text, *(t for t in self._others if head(t) == own or head(t) not in _GROUPS))
         if known not in self._values:
-            self._values[known] = reduce(getattr, key.split("."), self._checked(key, text))
+            self._values[known] = self._checked(key, text)
         return self._values[known]
 
-    def _checked(self, key: str, text: str) -> SweepConf:
-        """The base with another value, as Hydra would compose it."""
-        composed = deepcopy(self._composed)
+    def _checked(self, key: str, text: str) -> Any:
+        """The value of a key as Hydra would compose it."""
+        *path, last = key.split(".")
         try:
             value = self._parser.parse_override(text).value()
+            if last not in PATH_KEYS and isinstance(value, int | float | str | bool | None):
+                OmegaConf.update(self._single, key, value)
+                found = reduce(getattr, path, self._single)[last]
+                check_setting(key, found, self._rules[key])
+                return found
+            composed = deepcopy(self._composed)
             OmegaConf.update(composed, key, value, merge=True)
-            return to_conf(composed)
+            conf = to_conf(composed)
         except Exception:  # Hydra knows what to say about it
-            return to_conf(self._load([*self._others, *(self._plain | {key: text}).values()]))
+            conf = to_conf(self._load([*self._others, *(self._plain | {key: text}).values()]))
+        return reduce(getattr, key.split("."), conf)
 
 
 def head(text: str) -> str:

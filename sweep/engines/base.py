@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
+    from sweep.grid import Outcome
     from sweep.grid.plan import Package
-    from sweep.worker import Outcome
 
 Worker = Callable[["Package"], "list[Outcome]"]
 """Computes a package and records its units itself; must not raise for a unit that fails."""
@@ -108,7 +108,7 @@ class Engine(ABC):
         A package whose worker dies is tried again, three times in all, then its units come back
         with an error. Closing the iterator stops the workers.
         """
-        from sweep.worker import Outcome
+        from sweep.grid import Outcome
 
         del say
         with closing(self.map(worker, packages)) as running:

@@ -25,8 +25,8 @@ from sweep.errors import ConfigError
 from sweep.store.late import LATE_SECONDS
 
 if TYPE_CHECKING:
+    from sweep.grid import Outcome
     from sweep.grid.plan import Package
-    from sweep.worker import Outcome
 
 _LEAVING = 30.0
 """Seconds in which workers end that have nothing left to record."""

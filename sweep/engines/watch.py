@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweep.grid import Outcome
     from sweep.grid.plan import Package, Task
-    from sweep.worker import Outcome
 
 
 class Watch:
@@ -32,7 +32,7 @@ class Watch:
 
     def news(self) -> "list[Outcome]":
         """Units that have been recorded, or have failed, since the last look."""
-        from sweep.worker import Outcome
+        from sweep.grid import Outcome
 
         store = self._read()
         ended = [
@@ -49,7 +49,7 @@ class Watch:
 
     def given_up(self, reason: str) -> "list[Outcome]":
         """All that is left, as failed."""
-        from sweep.worker import Outcome
+        from sweep.grid import Outcome
 
         left = [Outcome(task, {}, reason, died=True) for task in self._todo.values()]
         self._todo.clear()
@@ -57,7 +57,7 @@ class Watch:
 
     def left_out(self, units: Iterable[Any], reason: str) -> "list[Outcome]":
         """What is left of these units, as not to be computed."""
-        from sweep.worker import Outcome
+        from sweep.grid import Outcome
 
         tasks = [self._todo.pop(unit) for unit in units if unit in self._todo]
         return [Outcome(task, {}, reason, cancelled=True) for task in tasks]

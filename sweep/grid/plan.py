@@ -53,6 +53,25 @@ class Package:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of a unit.
+
+    Attributes:
+        task: the unit.
+        statuses: number of fits by status name; empty where the unit failed.
+        error: one line, or None where the unit is recorded.
+        died: whether the worker died over it, so that nobody has logged the error yet.
+        cancelled: whether a user took its job away: nothing failed, it is left out.
+    """
+
+    task: Task
+    statuses: dict[str, int]
+    error: str | None = None
+    died: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True)
 class Geometry:
     """What the shapes of a segment depend on.
 
@@ -150,6 +169,14 @@ def plan_segments(
         share = min(together, max(1, MOST_BYTES // chunk)) if wanted == "auto" else wanted
         specs.append(replace(spec, experiments_per_unit=min(share, len(members))))
     return specs
+
+
+def all_recorded(store: Store, experiments: Mapping[str, Experiment]) -> bool:
+    """Whether the store has recorded every realisation that one of `experiments` asks for."""
+    if not all(store.published(key).issuperset(e.realisations) for key, e in experiments.items()):
+        return False
+    pending = frozenset(store.pending_units())
+    return not pending or pending.isdisjoint(asked_units(store, experiments))
 
 
 def missing_tasks(store: Store, experiments: Mapping[str, Experiment]) -> list[Task]:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.engines import ATTEMPTS, Detached, Engine
-from sweep.grid import Experiment, Package, Task, asked_units, missing_tasks
+from sweep.grid import Experiment, Outcome, Package, Task, asked_units, missing_tasks
 from sweep.jax_session import jax_session
 from sweep.progress import Progress
 from sweep.session.preparation import Request, prepare
 from sweep.store import Store, publish, seal
-from sweep.worker import Outcome, failed, run_package
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ class Launch:
         return tuple(o for o in self.outcomes if o.cancelled)
 
 
-@jax_session()
 def launch(request: Request, progress: Progress) -> Launch:
     """Run experiments into their store; computes only what it does not hold yet.
 
@@ -63,7 +61,8 @@ def launch(request: Request, progress: Progress) -> Launch:
         progress.note(line)
     store = Store(path)
     missing = missing_tasks(store, experiments) if ready.segments else list(ready.pending)
-    outcomes = _run(path, missing, engine, progress, stop=request.confs[0].fail_fast)
+    stop = request.confs[0].fail_fast
+    outcomes = _run(path, missing, engine, progress, stop) if missing else []
     _seal(path)
     for name in _not_kept(store, experiments):
         progress.note(
@@ -106,15 +105,18 @@ def _not_kept(store: Store, experiments: dict[str, Experiment]) -> list[str]:
     ]
 
 
+@jax_session()
 def _run(
     path: str, missing: list[Task], engine: Engine, progress: Progress, stop: bool
 ) -> list[Outcome]:
+    from sweep.worker import failed, run_package  # imports jax
+
     outcomes: list[Outcome] = []
-    if not missing:
-        return outcomes
     packages = [Package(path, (task,), engine.name) for task in missing]
     running: Any = engine.run(packages, run_package, progress.note)
-    with progress.running(len(missing), sum(t.fits for t in missing)) as advance, closing(running):
+    fits = sum(task.fits for task in missing)
+    shown = progress.running(len(missing), fits, engine.workers())
+    with shown as advance, closing(running):
         for ended in running:
             outcomes += ended
             for outcome in ended:

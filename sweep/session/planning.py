@@ -1,11 +1,11 @@
 """What a launch would do, cost and leave on disk; nothing is created."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from sweep.engines import Engine
 from sweep.grid import axes_of_fit, identity
 from sweep.progress import Progress
-from sweep.session.cost import CostModel, pilot, recorded
 from sweep.session.preparation import Prepared, Request, prepare
 from sweep.store import fit_bytes, segment_files
 
@@ -49,7 +49,7 @@ class Plan:
         together: experiments that share a unit, at most.
         workers: that compute at the same time.
         started: what the engine starts for it, in words.
-        cost: of the fits.
+        cost: of the fits; nothing in the outline of a plan.
         bytes: that will be written, before compression.
         files: that will be new.
     """
@@ -74,8 +74,15 @@ class Plan:
         return self.cost.seconds / max(self.units, 1) * rounds
 
 
-def plan(request: Request, progress: Progress) -> Plan:
+def plan(
+    request: Request, progress: Progress, outlined: Callable[[Plan], None] = lambda outline: None
+) -> Plan:
     """Work out what `launch` would do with the same arguments.
+
+    Args:
+        request: what is asked for.
+        progress: shows what is looked at.
+        outlined: called with all but the cost, before fits are timed for that.
 
     Raises:
         ConfigError: as `launch`.
@@ -88,7 +95,7 @@ def plan(request: Request, progress: Progress) -> Plan:
         len(set(experiment.realisations).difference(missing.get(key, ())))
         for key, experiment in ready.experiments.items()
     )
-    return Plan(
+    outline = Plan(
         store=ready.path,
         identities=ready.asked,
         experiments=len(ready.experiments),
@@ -98,10 +105,12 @@ def plan(request: Request, progress: Progress) -> Plan:
         together=max([s.experiments_per_unit for s in ready.segments], default=1),
         workers=engine.workers(),
         started=engine.started(units),
-        cost=_cost(ready, missing, engine, progress),
+        cost=Cost(),
         bytes=sum(_fit_bytes(ready, key) * len(numbers) for key, numbers in missing.items()),
         files=_files(ready, min(engine.workers(), units)),
     )
+    outlined(outline)
+    return replace(outline, cost=_cost(ready, missing, engine, progress))
 
 
 def _missing(ready: Prepared) -> dict[str, list[int]]:
@@ -123,12 +132,14 @@ def _cost(
     todo = [asked[key] for key in missing if key in asked]
     if not todo:
         return Cost()
+    from sweep.session.cost import PILOT_SECONDS, CostModel, pilot, recorded  # imports jax
+
     timings = recorded(ready.store, asked)
     source, shapes, compilation, loading = "units recorded before", None, 0.0, 0.0
     untimed = {e.conf.solver.name for e in todo} - {t.experiment.conf.solver.name for t in timings}
     if untimed or len(timings) < min(ENOUGH, len(asked)):
         block = _blocks(ready)
-        with progress.piloting() as tried:
+        with progress.piloting(PILOT_SECONDS) as tried:
             made = pilot(
                 todo,
                 lambda e: tuple(missing[e.identity][: block[e.identity]]),

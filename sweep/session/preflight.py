@@ -5,11 +5,8 @@ from typing import Any
 
 from sweep.assemble.clusters import count_clusters
 from sweep.assemble.data import build_mask, build_signal
-from sweep.assemble.setup import build
-from sweep.assemble.solver import build_bounds, build_solver
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
-from sweep.memory import auto_block
 from sweep.types import PARAMETERS
 
 
@@ -27,6 +24,8 @@ class Preflight:
         Raises:
             ConfigError: one cannot: what was expected, what was got, how to mend it.
         """
+        from sweep.assemble.solver import build_bounds, build_solver
+
         conf = experiment.conf
         try:
             self._once(experiment, ("sky", "instrument", "mask"), lambda: build_signal(conf))
@@ -68,6 +67,9 @@ class Preflight:
         return -(-missing // -(-missing // most))
 
     def _auto(self, experiment: Experiment, missing: int, workers: int) -> int:
+        from sweep.assemble.setup import build
+        from sweep.memory import auto_block
+
         largest = build(self._largest[_alike(experiment)][1].conf)
         return auto_block(
             largest.solver, largest.objective, largest.problem, largest.bounds, missing, workers

@@ -14,6 +14,7 @@ from sweep.grid import (
     Experiment,
     Groups,
     Task,
+    all_recorded,
     missing_tasks,
     plan_segments,
     unique,
@@ -55,7 +56,7 @@ class Prepared:
         store: as it is, or None where there is none yet.
         segments: to be published.
         pending: units that the store has and does not hold yet.
-        preflight: what is known of the experiments.
+        preflight: what is known of the experiments, where anything of them is missing.
     """
 
     path: str
@@ -72,17 +73,17 @@ class Prepared:
         return len(self.pending) + sum(prod(spec.layout.blocks) for spec in self.segments)
 
 
-@jax_session()
 def prepare(request: Request, progress: Progress) -> Prepared:
     """Check every experiment against its data and lay out what is new; creates nothing.
+
+    Where all is recorded there is nothing to check: identities have looked at the input files.
 
     Raises:
         ConfigError: a configuration cannot be used, and the message names which; or the engine
             cannot have what it asks for.
         StoreError: the store cannot be read or written.
     """
-    path = _store_path(request.confs)
-    workers, groups = request.engine.workers(), Groups()
+    path, groups = _store_path(request.confs), Groups()
     asked = [Experiment(conf, groups) for conf in request.confs]
     experiments = unique(asked)
     if len(experiments) < len(asked):
@@ -90,11 +91,37 @@ def prepare(request: Request, progress: Progress) -> Prepared:
 
     store = _opened(path)
     preflight = Preflight()
+    segments: list[SegmentSpec] = []
+    pending: list[Task] = []
+    if store is None or not all_recorded(store, experiments):
+        segments = _checked(request, store, experiments, preflight, progress)
+        pending = missing_tasks(store, experiments) if store is not None else []
+    for line in _older_search(store, experiments):
+        progress.note(line)
+    identities = tuple(experiment.identity for experiment in asked)
+    ready = Prepared(
+        path, identities, experiments, store, tuple(segments), tuple(pending), preflight
+    )
+    if ready.units:
+        request.engine.check(ready.units)
+    return ready
+
+
+@jax_session()
+def _checked(
+    request: Request,
+    store: Store | None,
+    experiments: dict[str, Experiment],
+    preflight: Preflight,
+    progress: Progress,
+) -> list[SegmentSpec]:
+    """What is to be published, once every experiment has been checked against its data."""
     with progress.checking(len(experiments)) as checked:
         for experiment in experiments.values():
             preflight.check(experiment)
             checked()
-    segments = plan_segments(
+    workers = request.engine.workers()
+    return plan_segments(
         store,
         experiments,
         geometry=preflight.geometry,
@@ -102,14 +129,6 @@ def prepare(request: Request, progress: Progress) -> Prepared:
         provenance=provenance(request.overrides),
         most_units=max(MOST_UNITS, UNITS_A_WORKER * workers),
     )
-    for line in _older_search(store, experiments):
-        progress.note(line)
-    identities = tuple(experiment.identity for experiment in asked)
-    pending = tuple(missing_tasks(store, experiments)) if store is not None else ()
-    ready = Prepared(path, identities, experiments, store, tuple(segments), pending, preflight)
-    if ready.units:
-        request.engine.check(ready.units)
-    return ready
 
 
 def _store_path(confs: Sequence[SweepConf]) -> str:

@@ -1,15 +1,16 @@
 """What is to be said of a launch that has come to its end."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from sweep.grid import Outcome
 from sweep.session.launching import Launch
 from sweep.statistics.failures import by_kind
-from sweep.statistics.summary import summary
-from sweep.store import open_dataset
-from sweep.worker import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Report:
     """
 
     launch: Launch
-    summary: pd.DataFrame
+    summary: "pd.DataFrame"
     failures: list[tuple[str, list[Outcome]]]
     left_out: list[tuple[str, list[Outcome]]]
 
@@ -35,6 +36,9 @@ def report(done: Launch) -> Report:
     Raises:
         StoreError: the store cannot be read.
     """
+    from sweep.statistics.summary import summary
+    from sweep.store import open_dataset
+
     ds = open_dataset(done.store)
     asked = np.flatnonzero(np.isin(ds["identity"].values, done.identities))
     failures, left_out = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import healpy as hp
@@ -75,11 +76,9 @@ def cmb_spectra(
         raise ConfigError(f"r = {r}: must be at least 0")
     if lmax < 2:
         raise ConfigError(f"lmax = {lmax}: must be at least 2")
-    import camb
-
     computed = max(lmax, SPECTRA_LMAX)
     key = {
-        "camb": camb.__version__,
+        "camb": version("camb"),
         "cosmology": dict(cosmology.parameters),
         "lmax": computed,
         "temperature": T_CMB,

@@ -15,37 +15,14 @@ from cadre import get_solver
 from jaxtyping import Array, Bool, Int, PyTree, Scalar
 
 from sweep.solvers.base import Bounds, Solution, TracedSolver
+from sweep.solvers.names import UNBOUNDED
 from sweep.types import Params, Status
-
-_UNBOUNDED = (
-    "optimistix_bfgs",
-    "optimistix_lbfgs",
-    "optimistix_ncg_pr",
-    "optimistix_ncg_hs",
-    "optimistix_ncg_fr",
-    "optimistix_ncg_dy",
-)
-"""Solvers without bounds of their own: they get the box by a change of variables."""
 
 _SELF_CONDITIONED = ("adabk", "active_set")
 """Solvers that scale parameters by their box and rescale the objective as they go."""
 
 _ROUNDING = 1e-12
 """Share of the box within which a parameter is at its end."""
-
-CADRE_NAMES = (
-    *(f"adabk{k}" for k in range(10)),
-    "active_set",
-    "active_set_sgd",
-    "active_set_adabelief",
-    "active_set_adaw",
-    "optax_lbfgs",
-    "adam",
-    "sgd",
-    "adabelief",
-    "adaw",
-    *_UNBOUNDED,
-)
 
 
 @dataclass(frozen=True)
@@ -101,7 +78,7 @@ class CadreSolver(TracedSolver):
         )
 
     def _frame(self, bounds: Bounds, scale: Params) -> "_Frame":
-        if self.name in _UNBOUNDED:
+        if self.name in UNBOUNDED:
             return _unbounded_frame(bounds, scale)
         if self.name.startswith(_SELF_CONDITIONED):
             return _Frame(lambda y: y, bounds.start, bounds.low, bounds.high)
@@ -110,7 +87,7 @@ class CadreSolver(TracedSolver):
     def _minimiser(self, frame: "_Frame") -> optx.AbstractMinimiser:
         name: Any = self.name.replace("adabk", "ADABK")
         box = {}
-        if self.name not in _UNBOUNDED:
+        if self.name not in UNBOUNDED:
             box = {
                 "lower": frame.low,
                 "upper": frame.high,

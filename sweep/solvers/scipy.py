@@ -18,9 +18,8 @@ from jax.flatten_util import ravel_pytree
 from sweep.problem import Observation, SpectralProblem
 from sweep.programs import keeping_programs
 from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver, target
+from sweep.solvers.names import SCIPY_METHODS
 from sweep.types import BlockParams, Params, Status
-
-SCIPY_METHODS = {"scipy_tnc": "TNC", "scipy_cobyqa": "COBYQA"}
 
 _EVALUATIONS_A_STEP = 10
 """TNC can only be capped by evaluations; its inner conjugate gradient spends several a step."""

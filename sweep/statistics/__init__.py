@@ -1,7 +1,1 @@
-"""Statistics over realisations."""
-
-from sweep.quantities.table import METRICS
-from sweep.statistics.moments import Moments
-from sweep.statistics.summary import summary
-
-__all__ = ["METRICS", "Moments", "summary"]
+"""Statistics over realisations; what notebooks call is in `sweep.results`."""

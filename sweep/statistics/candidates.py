@@ -1,13 +1,16 @@
 """Which experiments are ranked, and on which realisations they are compared."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.statistics.dataset import imported, is_usable, noise_free
 from sweep.types import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CONVERGED = 0.9
 """Share of its recorded fits with noise that must have converged for an experiment to be ranked."""
@@ -23,7 +26,7 @@ ROUNDING_USUAL = 1e-7
 """Of other metrics: coefficients are kept in single precision, and solvers stop at about 1e-8."""
 
 
-def converged_share(ds: xr.Dataset) -> np.ndarray:
+def converged_share(ds: "xr.Dataset") -> np.ndarray:
     """Converged fits over recorded ones, without the noise-free fit, shape (experiment,).
 
     NaN where nothing is recorded, and for imported experiments: their files do not say it.
@@ -36,7 +39,7 @@ def converged_share(ds: xr.Dataset) -> np.ndarray:
     return np.where(imported(ds), np.nan, share)
 
 
-def rankable(ds: xr.Dataset, converged: float, left_out: Counter[str]) -> np.ndarray:
+def rankable(ds: "xr.Dataset", converged: float, left_out: Counter[str]) -> np.ndarray:
     """Which experiments have a usable fit with noise, and converged often enough to be ranked.
 
     Args:
@@ -97,7 +100,7 @@ def in_common(has: np.ndarray, needed: int) -> tuple[np.ndarray, np.ndarray]:
     return kept, (counts == left) & bool(left)
 
 
-def noise_free_ranks(ds: xr.Dataset, converged: float) -> np.ndarray:
+def noise_free_ranks(ds: "xr.Dataset", converged: float) -> np.ndarray:
     """Of which experiments the noise-free fit may be compared, bool, shape (experiment,).
 
     It must have converged, unless an import does not say it or `converged` is 0.

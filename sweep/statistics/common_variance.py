@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sweep.cache import Arrays
 from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.kept import content_of, kept
 from sweep.statistics.recovered import residual_of
 
 
@@ -22,10 +24,14 @@ def residual_covariance(experiment: ExperimentView) -> tuple[np.ndarray, np.ndar
     numbers = experiment.noisy
     if not numbers.size:
         raise experiment.missing("no usable fit")
-    maps = residual_of(experiment, numbers.tolist())
-    maps = maps - maps.mean(axis=-1, keepdims=True)
-    flat = maps.reshape(len(maps), -1)
-    return numbers, flat @ flat.T / maps.shape[-1]
+
+    def made() -> Arrays:
+        maps = residual_of(experiment, numbers.tolist())
+        maps = maps - maps.mean(axis=-1, keepdims=True)
+        flat = maps.reshape(len(maps), -1)
+        return {"covariance": flat @ flat.T / maps.shape[-1]}
+
+    return numbers, kept("covariance", content_of(experiment, numbers), made)["covariance"]
 
 
 class Shares(NamedTuple):

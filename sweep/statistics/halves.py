@@ -6,7 +6,7 @@ them choose, and the other half say how good the choice is; then the other way r
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,11 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import Estimator
 from sweep.statistics.candidates import CONVERGED
-from sweep.statistics.rankings import Field, Means, Ratios
+from sweep.statistics.means import Field, Means
 from sweep.statistics.selection import NO_GAP, checked, contest, gap, in_order, nothing
+
+if TYPE_CHECKING:
+    from sweep.statistics.rankings import Ratios
 
 
 def best_by_halves(
@@ -86,7 +89,7 @@ def span(realisations: np.ndarray) -> str:
 
 
 def _rows(
-    table: Any, ranking: Means | Ratios, field: Field, metric: str, left_out: Counter[str]
+    table: Any, ranking: "Means | Ratios", field: Field, metric: str, left_out: Counter[str]
 ) -> Any:
     """Both ways of a group; None where there is nothing to choose from."""
     estimator, parts = field.estimator, halves(field.on)

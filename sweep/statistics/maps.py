@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import healpy as hp
 import numpy as np
 
+from sweep.cache import Arrays
 from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.kept import content_of, kept
 from sweep.statistics.recovered import kept_pixels, recovered_cmb, residual_of
 from sweep.store import NOISELESS
 from sweep.types import PARAMETERS, Parameter
@@ -151,6 +153,23 @@ def residual_maps(experiment: ExperimentView) -> ResidualMaps:
     noisy = experiment.noisy.tolist()
     if not noisy:
         raise experiment.missing("no usable fit of a realisation with noise")
+    content = content_of(experiment, experiment.realisations)
+    found = kept("maps", content, lambda: _residual_arrays(experiment, noisy))
+    variances = ("total", "systematic", "statistical")
+    return ResidualMaps(
+        nside=int(found["nside"]),
+        pixels=found["pixels"],
+        realisations=len(noisy),
+        mean=found["mean"],
+        noiseless=found.get("noiseless"),
+        statistical=found["statistical"],
+        total=found["total"],
+        variances={name: float(found[f"{name}_variance"]) for name in variances},
+    )
+
+
+def _residual_arrays(experiment: ExperimentView, noisy: list[int]) -> Arrays:
+    """What `ResidualMaps` has of some realisations; no `noiseless` where there is none."""
     residual = residual_of(experiment, noisy)
     count, mean = len(noisy), residual.mean(axis=0)
     noiseless = residual_of(experiment, [NOISELESS])[0] if experiment.has_noiseless else None
@@ -161,20 +180,17 @@ def residual_maps(experiment: ExperimentView) -> ResidualMaps:
         noise = np.sum(_variance(scatter)) / degrees
     # the mean holds 1/R of the noise
     systematic = _variance(centre) - (noise / count if noiseless is None else 0.0)
-    return ResidualMaps(
-        nside=experiment.configuration.sky.nside,
-        pixels=kept_pixels(experiment),
-        realisations=count,
-        mean=mean,
-        noiseless=noiseless,
-        statistical=statistical,
-        total=np.sqrt(np.mean(residual**2, axis=0)),
-        variances={
-            "total": float(np.mean(_variance(residual))),
-            "systematic": float(systematic),
-            "statistical": float(noise),
-        },
-    )
+    return {
+        "nside": np.array(experiment.configuration.sky.nside),
+        "pixels": kept_pixels(experiment),
+        "mean": mean,
+        **({} if noiseless is None else {"noiseless": noiseless}),
+        "statistical": statistical,
+        "total": np.sqrt(np.mean(residual**2, axis=0)),
+        "total_variance": np.asarray(np.mean(_variance(residual))),
+        "systematic_variance": systematic,
+        "statistical_variance": noise,
+    }
 
 
 def _variance(maps: np.ndarray) -> np.ndarray:

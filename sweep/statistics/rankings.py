@@ -1,22 +1,21 @@
-"""Numbers that experiments are ranked by: means over fits, and r from the spectra of residuals."""
+"""Experiments ranked by r, or a number beside it, from the spectra of their residuals."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sweep.cache import Cache, usual_folder
+from sweep.cache import usual_cache
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, NEEDED, Estimator
-from sweep.paths import located
-from sweep.statistics.candidates import APART, ROUNDING, ROUNDING_USUAL, in_common, noise_free_ranks
-from sweep.statistics.dataset import is_usable, noisy_part
+from sweep.statistics.candidates import APART, ROUNDING_USUAL, in_common, noise_free_ranks
 from sweep.statistics.experiment import ExperimentView
-from sweep.statistics.moments import Moments
+from sweep.statistics.kept import array_digest, kept
+from sweep.statistics.means import Field
 from sweep.statistics.residuals import Residuals, read_residuals
 from sweep.statistics.tensor_ratio import (
     NUMBERS,
@@ -30,95 +29,6 @@ from sweep.statistics.tensor_ratio import (
 
 _IN_MEMORY = 32
 """Experiments whose coefficients are kept; others are read again where they are needed again."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """Experiments that are ranked together, on the realisations that all of them have.
-
-    Attributes:
-        members: their positions.
-        values: of the metric, lower is better, in the same order.
-        on: numbers of the realisations.
-        estimator: by which all are ranked; None for metrics that need none.
-        left_out: how many experiments are not among them, by reason.
-        fallback: whether `estimator` is not the one that is taken by default.
-    """
-
-    members: list[int]
-    values: np.ndarray
-    on: np.ndarray
-    estimator: Estimator | None = None
-    left_out: Counter[str] = field(default_factory=Counter)
-    fallback: bool = False
-
-
-class Means:
-    """A number that every fit has; an experiment is ranked by its mean over realisations."""
-
-    def __init__(self, ds: xr.Dataset, metric: str) -> None:
-        noisy = noisy_part(ds)
-        self._realisations = noisy["realisation"].values
-        usable = is_usable(noisy["status"].values)
-        self._numbers = noisy[metric].values if metric in noisy else np.full(usable.shape, np.nan)
-        self._usable = usable & np.isfinite(self._numbers)
-        self._metric = metric
-
-    def field(self, members: Sequence[int], parts: int = 1) -> Field:
-        """Those of `members` that can be compared, with `parts` realisations in common."""
-        where = np.asarray(members, int)
-        has = self._usable[where]
-        kept, on = in_common(has, parts)
-        left_out: Counter[str] = Counter()
-        if without := np.count_nonzero(~has.any(axis=1)):
-            left_out[f"no {self._metric}"] += int(without)
-        if apart := np.count_nonzero(~kept) - without:
-            left_out[APART] += int(apart)
-        ranked, numbers = where[kept], self._realisations[on]
-        return Field(ranked.tolist(), self.values(ranked, numbers), numbers, None, left_out)
-
-    def values(
-        self,
-        members: Sequence[int] | np.ndarray,
-        on: np.ndarray,
-        estimator: Estimator | None = None,
-    ) -> np.ndarray:
-        """The metric of experiments on these realisations."""
-        return self._moments(np.asarray(members, int), on).mean
-
-    def error(self, one: int, on: np.ndarray, estimator: Estimator | None) -> float:
-        """Its error."""
-        return float(self._moments(np.array([one]), on).standard_error[0])
-
-    def delta_error(
-        self, one: int, other: int, on: np.ndarray, estimator: Estimator | None
-    ) -> float:
-        """Error of the difference of two experiments, of which the noise is the same."""
-        numbers, usable = self._on(on)
-        gaps = numbers[one] - numbers[other]
-        return float(Moments.of(gaps, usable[one] & usable[other]).standard_error)
-
-    def rounding(self, one: int, on: np.ndarray, estimator: Estimator | None) -> float:
-        """Differences to an experiment up to which others are tied with it."""
-        level = ROUNDING.get(self._metric, ROUNDING_USUAL)
-        return level * abs(float(self.values([one], on)[0]))
-
-    def columns(
-        self, members: Sequence[int], on: np.ndarray, estimator: Estimator | None
-    ) -> dict[str, np.ndarray]:
-        """What else is known."""
-        return {}
-
-    def _moments(self, members: np.ndarray, on: np.ndarray) -> Moments:
-        numbers, usable = self._on(on)
-        return Moments.of(numbers[members], usable[members])
-
-    def _on(self, on: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of these realisations, and which of them are usable."""
-        if len(on) == len(self._realisations):
-            return self._numbers, self._usable
-        here = np.isin(self._realisations, on)
-        return self._numbers[:, here], self._usable[:, here]
 
 
 class Ratios:
@@ -297,7 +207,16 @@ def difference_error(one: Residuals, other: Residuals, metric: str, estimator: E
 def _draws(residuals: Residuals, metric: str, estimator: Estimator) -> np.ndarray:
     if len(residuals.realisations) < 2:
         return np.full(2, np.nan)
-    return _named(bootstrap(residuals, templates_of(residuals), estimator), metric)
+    spectra = templates_of(residuals)
+    key = {
+        "estimator": estimator,
+        "sky_fraction": residuals.sky_fraction,
+        "alms": array_digest(residuals.alms),
+        "noiseless": None if residuals.noiseless is None else array_digest(residuals.noiseless),
+        "templates": array_digest(np.stack(spectra)),
+    }
+    drawn = kept("draws", key, lambda: bootstrap(residuals, spectra, estimator))
+    return _named(drawn, metric)
 
 
 def templates_of(residuals: Residuals) -> Templates:
@@ -307,7 +226,7 @@ def templates_of(residuals: Residuals) -> Templates:
 
 @lru_cache(maxsize=8)
 def _templates(nside: int) -> Templates:
-    return templates(nside, Cache(located(usual_folder())))
+    return templates(nside, usual_cache())
 
 
 def metric_of(ratio: TensorRatio, metric: str) -> float:

@@ -15,10 +15,12 @@ from typing import Literal, get_args
 import numpy as np
 import xarray as xr
 
+from sweep.cache import Arrays
 from sweep.errors import MissingError
 from sweep.estimators import NAMES, NEEDED, Estimator
 from sweep.spectra import harmonics, power
 from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.kept import content_of, kept
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.store import NOISELESS
 
@@ -163,6 +165,14 @@ def _kept_alms(one: xr.Dataset, field: Field) -> np.ndarray:
 
 
 def _alms_of_maps(experiment: ExperimentView, field: Field) -> np.ndarray:
-    residual = residual_of(experiment, experiment.realisations.tolist())
-    nside = experiment.configuration.sky.nside
-    return harmonics(residual, nside, kept_pixels(experiment))[:, FIELDS.index(field)]
+    """Coefficients of the residual maps, complex128, shape (realisation, harmonic)."""
+    numbers = experiment.realisations
+
+    def made() -> Arrays:
+        residual = residual_of(experiment, numbers.tolist())
+        nside = experiment.configuration.sky.nside
+        both = harmonics(residual, nside, kept_pixels(experiment))
+        return {"alms": both[:, FIELDS.index(field)]}
+
+    key = {"field": field, **content_of(experiment, numbers)}
+    return kept("alms", key, made)["alms"]

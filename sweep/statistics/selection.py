@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,11 @@ from sweep.estimators import Estimator
 from sweep.quantities.table import METRICS, OF_FITS
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.comparison_groups import ComparisonGroup, comparison_groups
-from sweep.statistics.rankings import Field, Means, Ratios
+from sweep.statistics.means import Field, Means
 from sweep.statistics.summary import settings, summary
+
+if TYPE_CHECKING:
+    from sweep.statistics.rankings import Ratios
 
 _NO_SPECTRA = (
     "no experiment has the spectra of residuals: they need two usable realisations, or one and a "
@@ -99,7 +102,7 @@ class Contest(NamedTuple):
     """
 
     table: pd.DataFrame
-    ranking: Means | Ratios
+    ranking: "Means | Ratios"
     left_out: Counter[str]
     fields: Iterator[tuple[ComparisonGroup, Field]]
 
@@ -135,10 +138,12 @@ def _ranking_of(
     estimator: Estimator | None,
     converged: float,
     done: Callable[[], None],
-) -> Means | Ratios:
+) -> "Means | Ratios":
     """What gives the numbers of a metric."""
     if metric in OF_FITS:
         return Means(ds, metric)
+    from sweep.statistics.rankings import Ratios  # imports healpy and scipy
+
     return Ratios(ds, metric, estimator, converged, done)
 
 
@@ -165,7 +170,7 @@ NO_GAP = Gap(np.nan, np.nan, False)
 
 
 def gap(
-    ranking: Means | Ratios, one: int, other: int, on: np.ndarray, estimator: Estimator | None
+    ranking: "Means | Ratios", one: int, other: int, on: np.ndarray, estimator: Estimator | None
 ) -> Gap:
     """The metric of an experiment minus that of another on some realisations."""
     mine, theirs = ranking.values([one, other], on, estimator)
@@ -175,7 +180,7 @@ def gap(
     return Gap(difference, ranking.delta_error(one, other, on, estimator), False)
 
 
-def in_order(field: Field, ranking: Means | Ratios) -> list[int]:
+def in_order(field: Field, ranking: "Means | Ratios") -> list[int]:
     """Positions in `field.members`, the best first, of those tied with it the first of all."""
     order = np.argsort(field.values, kind="stable").tolist()
     level = ranking.rounding(field.members[order[0]], field.on, field.estimator)
@@ -187,7 +192,7 @@ def in_order(field: Field, ranking: Means | Ratios) -> list[int]:
 def _ranked(
     table: Any,
     group: ComparisonGroup,
-    ranking: Means | Ratios,
+    ranking: "Means | Ratios",
     field: Field,
     metric: str,
     top: int | None,

@@ -20,13 +20,13 @@ import pytest
 
 from sweep.config import SweepConf
 from sweep.engines import Engine
-from sweep.grid import Experiment, Package, missing_tasks, unique
+from sweep.grid import Experiment, Outcome, Package, missing_tasks, unique
 from sweep.progress import Progress
 from sweep.session import Request, launch
 from sweep.store import Store, verify
 from sweep.testing.small import assert_same_results, grid, run
 from sweep.testing.workers import attempts, jobs, work
-from sweep.worker import Outcome, run_package
+from sweep.worker import run_package
 
 POINTS = ("noise.ratio=1 noise.realisations=4", "noise.ratio=2 noise.realisations=4")
 """Two experiments of four units each, which the contract has computed."""

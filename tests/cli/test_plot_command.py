@@ -12,6 +12,7 @@ from sweep.cli.store import main
 from sweep.plots import KINDS
 from sweep.plots.kinds import Kind
 from sweep.statistics.selection import best
+from sweep.store import dataset
 from sweep.types import Status
 from tests.small import listing
 
@@ -30,11 +31,13 @@ def store(small_store: Path, tmp_path: Path) -> Path:
 def converged(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if all fits had converged, which the small solver's do not."""
 
+    real = dataset.open_dataset
+
     def opened(path: Path) -> xr.Dataset:
-        ds = sweep.open(path)
+        ds = real(path)
         return ds.assign(status=xr.full_like(ds["status"].load(), Status.CONVERGED))
 
-    monkeypatch.setattr("sweep.cli.plot.open_dataset", opened)
+    monkeypatch.setattr(dataset, "open_dataset", opened)
 
 
 @pytest.fixture

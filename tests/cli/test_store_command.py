@@ -12,7 +12,7 @@ import pytest
 
 import sweep
 from sweep.cli.store import main
-from sweep.statistics import summary
+from sweep.statistics.summary import summary
 from sweep.store import Store
 from sweep.testing.small import grid, run
 

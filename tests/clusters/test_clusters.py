@@ -9,16 +9,11 @@ from hypothesis import strategies as st
 
 import sweep.clusters.kmeans
 from sweep.cache import Cache
-from sweep.clusters import (
-    ClusterMap,
-    Clusters,
-    binned_clusters,
-    contiguous,
-    file_clusters,
-    kmeans_clusters,
-    multires_clusters,
-)
-from sweep.clusters.kmeans import Method, kmeans_map
+from sweep.clusters.base import ClusterMap, Clusters, contiguous
+from sweep.clusters.binned import binned_clusters
+from sweep.clusters.file import file_clusters
+from sweep.clusters.kmeans import Method, kmeans_clusters, kmeans_map
+from sweep.clusters.multires import multires_clusters
 from sweep.errors import ConfigError
 from sweep.mask import Mask, parse_mask
 from sweep.types import PARAMETERS, Parameter

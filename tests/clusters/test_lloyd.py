@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from sweep.cache import Cache
-from sweep.clusters import contiguous, lloyd_labels
+from sweep.clusters.base import contiguous
 from sweep.clusters.kmeans import kmeans_map
-from sweep.clusters.lloyd import fill_empty, iterate
+from sweep.clusters.lloyd import fill_empty, iterate, lloyd_labels
 from sweep.mask import Mask
 
 NSIDE = 16

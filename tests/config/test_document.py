@@ -1,10 +1,9 @@
 """docs/configuration.md and `sweep --help` say what the configuration is."""
 
 import pytest
-import yaml
 
+from sweep.cli.run import help_text
 from sweep.config.checks import at_least, auto_or, healpix_nside, one_of, positive
-from sweep.config.compose import config_dir
 from sweep.config.document import PROSE, allowed, choices, document, keys, schema_of
 from sweep.config.schema import GROUPS
 from sweep.quantities.table import VARIABLES
@@ -73,8 +72,3 @@ def test_store_page_has_every_variable_with_its_unit(name):
     text = PAGE.with_name("store.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
     assert f"| {VARIABLES[name].unit} |" in row
-
-
-def help_text() -> str:
-    file = config_dir() / "hydra" / "help" / "sweep.yaml"
-    return yaml.safe_load(file.read_text(encoding="utf-8"))["template"]

@@ -111,3 +111,62 @@ def test_a_combination_that_does_not_go_together_is_refused(load: Counted) -> No
     point(["solver=optax_lbfgs", "fit.likelihood=furax"])
     with pytest.raises(ConfigError, match="newton"):
         point(["solver=newton", "fit.likelihood=furax"])
+
+
+MANY = {
+    "noise.seed": [str(seed) for seed in range(200)],
+    "noise.ratio": ["0", "1", "2.5", "1e-1", ".5", "1_000"],
+    "noise.noiseless": ["true", "False", "yes", "off"],
+    "fit.block": ["auto", "3", "'auto'"],
+    "mask.expression": ["ALL", "'GAL060 - GAL040'", '"ALL"'],
+    "sky.r": ["0", "1e-3", "0.001"],
+    "parameters.beta_dust.prior.width": ["0.2", "null", "1"],
+    "parameters.beta_pl.fixed": ["-3", "null"],
+    "store.cache": ["a", "null", "b/../c"],
+    "instrument.frequency": ["[40,60,90,150]", "[40,60.5,90,150]"],
+}
+
+
+@pytest.mark.parametrize("key", MANY)
+def test_every_value_of_a_key_is_what_hydra_composes(load: Counted, key: str) -> None:
+    """Issue 17, point 8: a value took 7 ms, as all of the configuration was checked for each."""
+    point = points(load)
+    texts = [f"{key}={value}" for value in MANY[key]]
+    found = [point([text]) for text in texts]
+    assert load.calls == 1
+    for text, conf in list(zip(texts, found, strict=True))[:: max(1, len(texts) // 6)]:
+        assert conf == to_conf(load([text])), text
+
+
+def test_a_value_is_checked_by_itself(load: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "sweep.config.points.to_conf", lambda composed: asked.append(0) or to_conf(composed)
+    )
+    point = points(load)
+    for seed in range(100):
+        assert point([f"noise.seed={seed}", "noise.ratio=2"]).noise.seed == seed
+    assert (len(asked), load.calls) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("noise.seed=1.5", "noise.seed=-1", "noise.seed=null", "noise.seed=???", "noise.seed=[1]"),
+        *("noise.ratio=nan", "noise.ratio=x", "noise.sede=1", "fit.block=0", "fit.block=2.5"),
+        *("clusters.method=x", "parameters.beta_dust.prior=1", "sky.name=pysm"),
+    ],
+)
+def test_a_wrong_value_is_refused_as_by_itself(load: Counted, wrong: str) -> None:
+    point = points(load)
+    good = ("noise.seed=0", "noise.ratio=1", "fit.block=1", "clusters.method=lloyd")
+    first = {text.partition("=")[0]: text for text in (*good, "sky.name=synthetic")}
+    point([*first.values()])
+    key = wrong.partition("=")[0]
+    given = [*(first | {key: wrong}).values()]
+    with pytest.raises((ConfigError, HydraException)) as told:
+        points(load)(given)
+    with pytest.raises((ConfigError, HydraException)) as found:
+        point(given)
+    assert str(found.value) == str(told.value)
+    assert point([*first.values()]).noise.seed == 0

@@ -14,10 +14,10 @@ import pytest
 
 from sweep.engines import ATTEMPTS, Engine, LocalEngine, local
 from sweep.errors import ConfigError
+from sweep.grid import Outcome
 from sweep.testing.contract import POINTS, HandingContract
 from sweep.testing.small import arrays, grid, run
 from sweep.testing.workers import attempts, jobs, work
-from sweep.worker import Outcome
 from tests.engines.workers import FOREVER, describe, die_always, die_first, end_at_once, pids
 from tests.waiting import until
 

@@ -15,9 +15,9 @@ from sweep.plots import plot_counts
 from sweep.plots.metrics import metric_table
 from sweep.plots.style import COLOURS
 from sweep.results import read_residuals
-from sweep.statistics import summary
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.selection import best
+from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.types import Status
 from tests.plots.looks import bars, check_layout, colour, converged, ends, legend_texts, many, xy

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from sweep.errors import ConfigError
 from sweep.plots import plot_heatmap
 from sweep.plots.heatmap import _MOST_NUMBERS
-from sweep.statistics import summary
+from sweep.statistics.summary import summary
 from sweep.types import Status
 from tests.plots.looks import check_layout, converged, many
 

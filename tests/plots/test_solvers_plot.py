@@ -10,7 +10,7 @@ from sweep.plots import plot_solvers
 from sweep.plots.labels import labels_of
 from sweep.plots.solvers import solver_table
 from sweep.plots.style import COLOURS
-from sweep.statistics import summary
+from sweep.statistics.summary import summary
 from tests.plots.looks import check_layout, legend_texts, many
 
 

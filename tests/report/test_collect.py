@@ -18,13 +18,13 @@ from sweep.report.maps import KINDS, Atlas, resolutions
 from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
 from sweep.results import parameter_maps, read_residuals, residual_maps, true_parameter_maps
-from sweep.statistics import summary
 from sweep.statistics.combination import best_of_zones
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.front import front
 from sweep.statistics.maps import sphere
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.selection import best
+from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.testing.small import grid, run
 from sweep.types import Status

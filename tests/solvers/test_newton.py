@@ -17,8 +17,9 @@ from sweep.problem import derivatives as forms
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.sed import Tables, coordinates, orthonormal
 from sweep.problem.vectors import triangle
-from sweep.solvers import SOLVERS, Bounds, NewtonSolver, Solver
+from sweep.solvers import SOLVERS, Bounds, Solver
 from sweep.solvers.base import repeated
+from sweep.solvers.newton import NewtonSolver
 from sweep.solvers.newton import scan as scanning
 from sweep.solvers.newton import step as stepping
 from sweep.solvers.newton import system as systems

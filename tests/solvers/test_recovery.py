@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sweep
-from sweep.fit import OBJECTIVES, fit_block
+from sweep.fit import fit_block, objective_of
 from sweep.problem import chi_square, observe
 from sweep.solvers import SOLVERS, Bounds
 from sweep.solvers.base import TracedSolver
@@ -105,7 +105,7 @@ def test_furax_as_objective_ends_at_the_same_minimum():
     """Not of newton, which knows the derivatives of the closed form only; configuration says so."""
     problem, signal, _ = problem_and_signal()
     solver = make("optax_lbfgs")
-    result = fit_block(solver, OBJECTIVES["furax"], problem, signal[None], bounds())
+    result = fit_block(solver, objective_of("furax"), problem, signal[None], bounds())
     for p in PARAMETERS:
         np.testing.assert_allclose(result.params[p][0], TRUTH[p], rtol=1e-4)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sweep.statistics import Moments
+from sweep.statistics.moments import Moments
 
 
 def of(values: np.ndarray, usable: np.ndarray | None = None) -> Moments:

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from sweep.statistics import summary
-from sweep.statistics.summary import varying
+from sweep.statistics.summary import summary, varying
 from sweep.types import NOT_ATTEMPTED, Status
 
 S = Status

@@ -10,7 +10,7 @@ import pytest
 
 from sweep.cli.store import main
 from sweep.errors import StoreError
-from sweep.statistics import summary
+from sweep.statistics.summary import summary
 from sweep.store import (
     Store,
     UnitWriter,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sweep.errors import StoreError
-from sweep.statistics import summary
+from sweep.statistics.summary import summary
 from sweep.store import (
     ExperimentEntry,
     Segment,

@@ -56,15 +56,20 @@ class SweepLauncher(Launcher):
         """
 
         def session(_: DictConfig) -> Any:
-            from sweep.config.points import Points  # here: `hydra.job.env_set` comes before them
+            # here: `hydra.job.env_set` comes before them
+            from sweep.cli.tables import console
+            from sweep.config.points import Points
+            from sweep.progress import Progress
             from sweep.session import Request
 
             loader: Any = self.hydra_context.config_loader
             point = Points(self._loading(loader), loader.repository.group_exists)
             confs = []
-            for number, overrides in enumerate(job_overrides):
-                self._number = number
-                confs.append(point(overrides))
+            with Progress(console(stderr=True)).composing(len(job_overrides)) as composed:
+                for number, overrides in enumerate(job_overrides):
+                    self._number = number
+                    confs.append(point(overrides))
+                    composed()
             return self.task_function(
                 Request(confs, chosen_engine(self.config.hydra), job_overrides)
             )
