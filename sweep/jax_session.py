@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from sweep.alarms import without_alarms
 from sweep.errors import ConfigError
 
 _process: int | None = None
@@ -17,7 +18,7 @@ _process: int | None = None
 
 @contextmanager
 def jax_session() -> Iterator[None]:
-    """Double precision, draws by JAX's defaults, and a cache of compiled programs on disk.
+    """Double precision, draws by JAX's defaults, a cache of compiled programs on disk, no alarms.
 
     Also a decorator. It can be entered again within itself. Precision and draws are those of
     this thread alone; the cache is one a process, and taken where the caller has none.
@@ -27,17 +28,18 @@ def jax_session() -> Iterator[None]:
             JAX what is not there.
     """
     _check_process()
-    import jax  # only here: a worker chooses its device first
+    with without_alarms():
+        import jax  # only here: a worker chooses its device first
 
-    _check_environment()
-    # nll is 1e9 and differences of 1e-3 decide
-    with (
-        jax.enable_x64(True),
-        jax.threefry_partitionable(True),
-        jax.default_prng_impl("threefry2x32"),
-        _program_cache(),
-    ):
-        yield
+        _check_environment()
+        # nll is 1e9 and differences of 1e-3 decide
+        with (
+            jax.enable_x64(True),
+            jax.threefry_partitionable(True),
+            jax.default_prng_impl("threefry2x32"),
+            _program_cache(),
+        ):
+            yield
 
 
 def _check_process() -> None:

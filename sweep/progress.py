@@ -15,6 +15,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
+from sweep.alarms import without_alarms
+
 if TYPE_CHECKING:
     from sweep.worker import Outcome  # which imports jax
 
@@ -86,7 +88,7 @@ class Progress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
         )
-        with Bar(*columns, console=self.console) as bar:
+        with without_alarms(), Bar(*columns, console=self.console) as bar:
             task = bar.add_task(what, total=total, text=text)
             yield lambda n, text: bar.update(task, advance=n, text=text)
 

@@ -21,6 +21,7 @@ ORDER = (
     "units",
     "npz",
     "cache",
+    "alarms",
     "jax_session",
     "draws",
     "inputs",

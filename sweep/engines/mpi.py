@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from sweep.alarms import without_alarms
 from sweep.engines.base import Engine, Item, Lost, Result
 from sweep.engines.devices import share
 from sweep.errors import ConfigError
@@ -78,11 +79,13 @@ def ranks() -> Iterator[bool]:
         yield True
         return
     try:
-        _occupy_slot(comm)
-        with MPICommExecutor(comm, root=0) as pool:
-            if pool is not None:
-                _pool = pool
-                yield True
+        # mpiexec would put them into the terminal
+        with without_alarms(always=True):
+            _occupy_slot(comm)
+            with MPICommExecutor(comm, root=0) as pool:
+                if pool is not None:
+                    _pool = pool
+                    yield True
         if comm.Get_rank() > 0:
             yield False
     except Exception:
