@@ -42,6 +42,8 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("sweep: interrupted; what is recorded is safe, the same command continues")
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        sys.stderr.close()
     except Exception as error:
         if not from_composition(error):
             raise

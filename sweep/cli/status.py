@@ -130,7 +130,8 @@ def _table(progress: StoreProgress) -> Table:
         counts.append("failed")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in groups[0].settings:
-        table.add_column(Text(name), overflow="fold")
+        words = Text(name.replace(".", "\n"))
+        table.add_column(words, overflow="fold", min_width=max(map(len, name.split("."))))
     for name in counts:
         table.add_column(name if name == "experiments" else f"fits\n{name}", justify="right")
     table.add_column("seconds\na fit", justify="right")

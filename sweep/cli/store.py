@@ -11,7 +11,7 @@ from sweep.cli.plot import add_plot
 from sweep.cli.report import add_report
 from sweep.cli.science import add_commands
 from sweep.cli.status import WATCH_SECONDS, show_status
-from sweep.cli.tables import console, say, show, summary_table
+from sweep.cli.tables import add_table_options, console, say, show, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
 from sweep.statistics.failures import failure_lines
 from sweep.statistics.summary import summary
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     table = add("summary", _summary, "statistics of every experiment over its realisations")
     table.add_argument("--sort", metavar="COLUMN", help="column to sort by, e.g. cmb_variance")
     table.add_argument("--reverse", action="store_true", help="largest first")
-    table.add_argument("--json", action="store_true", help="all columns, one object a row")
+    add_table_options(table)
     add("verify", _verify, "rehash what is recorded; what is damaged is computed again next time")
     add("seal", _seal, "write into the store itself what is done, so that a copy of it says so")
     add("compact", _compact, "finished units into few large files, journals into one")
@@ -86,7 +86,7 @@ def _summary(options: argparse.Namespace) -> None:
 
 
 def _show(table: Any, options: argparse.Namespace) -> None:
-    show(table, options.json, lambda width: summary_table(table, options.store, width))
+    show(table, options, lambda page: summary_table(table, page))
     if not options.json:
         for line in failure_lines(Store(options.store)):
             say(line)

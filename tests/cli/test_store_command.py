@@ -227,11 +227,15 @@ def test_a_pipe_is_not_cut_and_may_close_early(small_store: Path) -> None:
     assert len(rows) == 3  # the heading, and one an experiment
     assert max(len(line.rstrip()) for line in rows) > 80
     assert "…" not in done.stdout
-    closed = subprocess.run(
-        f"{program} summary {small_store} --json | head -c 1",
-        shell=True,
-        capture_output=True,
-        text=True,
-    )
-    assert closed.stdout == "["
-    assert closed.stderr == ""
+    for command, first in (
+        (f"{program} summary {small_store} --json", "["),
+        (f"{BIN}/sweep --help", "M"),
+    ):
+        closed = subprocess.run(
+            f"{command} | head -c 1",
+            shell=True,
+            capture_output=True,
+            text=True,
+        )
+        assert closed.stdout == first
+        assert closed.stderr == ""

@@ -78,3 +78,7 @@ def test_store_page_has_every_variable_with_its_unit(name):
 def help_text() -> str:
     file = config_dir() / "hydra" / "help" / "sweep.yaml"
     return yaml.safe_load(file.read_text(encoding="utf-8"))["template"]
+
+
+def test_the_help_fits_a_terminal():
+    assert max(map(len, help_text().splitlines())) <= 80
