@@ -76,6 +76,16 @@ def _check_environment() -> None:
             ) from error
 
 
+def program_folder() -> str:
+    """Where compiled programs are kept for commands, as a user gives it: it may be an address."""
+    return os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(_own_folder())
+
+
+def _own_folder() -> Path:
+    # on the node: shared between nodes, writers of jax's cache get in each other's way
+    return Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
+
+
 @contextmanager
 def _program_cache() -> Iterator[None]:
     import jax
@@ -84,8 +94,7 @@ def _program_cache() -> Iterator[None]:
     if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
         yield
         return
-    # on the node: shared between nodes, writers of jax's cache get in each other's way
-    folder = Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
+    folder = _own_folder()
     if problem := _unsafe(folder):
         warnings.warn(
             f"{folder} {problem}: compiled programs are not kept; remove it, or name a folder "

@@ -23,6 +23,7 @@ ORDER = (
     "cache",
     "alarms",
     "jax_session",
+    "caches",
     "draws",
     "inputs",
     "instrument",

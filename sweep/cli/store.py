@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sweep
+from sweep.cli.caches import add_cache
 from sweep.cli.importing import add_importing
 from sweep.cli.plot import add_plot
 from sweep.cli.report import add_report
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(add)
     add_report(add)
     add_importing(commands)
+    add_cache(commands)
     return parser
 
 
