@@ -31,7 +31,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     now = time.time()
     for folder in (arrays, programs):
         for age, file in enumerate(sorted(folder.iterdir()), 1):
-            os.utime(file, 2 * (now - age * DAY,))
+            os.utime(file, (now - age * DAY, now - age * DAY))
     return tmp_path
 
 

@@ -14,6 +14,7 @@ ROOT = Path(sweep.__file__).parent
 
 ORDER = (
     "errors",
+    "install",
     "paths",
     "types",
     "estimators",

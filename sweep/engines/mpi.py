@@ -18,6 +18,7 @@ from sweep.alarms import without_alarms
 from sweep.engines.base import Engine, Item, Lost, Result
 from sweep.engines.devices import share
 from sweep.errors import ConfigError
+from sweep.install import install
 
 _SIZES = (
     "PMI_SIZE",
@@ -30,10 +31,6 @@ _SIZES = (
 
 _STEP_SIZES = ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
 """The same of srun; of less weight, as mpiexec may start its daemons by srun, one a node."""
-
-_MISSING = (
-    "hydra/launcher=mpi needs mpi4py: pip install 'skysweep[mpi]', or on a cluster mpi4py only"
-)
 
 _PASSED_ON = 1.0
 """Seconds in which mpiexec passes on what a rank has said: it drops the rest at an abort."""
@@ -60,7 +57,9 @@ def ranks() -> Iterator[bool]:
     """
     global _pool
     if find_spec("mpi4py") is None:
-        raise ConfigError(_MISSING)
+        raise ConfigError(
+            f"hydra/launcher=mpi needs mpi4py: {install('mpi')}, or on a cluster mpi4py only"
+        )
     with warnings.catch_warnings():
         # of an environment that looks strange: it is looked at below
         warnings.simplefilter("ignore", RuntimeWarning)
