@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.table import Table
 
-from sweep.cache import usual_folder
+from sweep.cache import cache_folder
 from sweep.caches import RECENT, Entry, entries, prunable, remove
 from sweep.cli.status import span
 from sweep.cli.tables import console, say
@@ -68,11 +68,8 @@ def _cache(options: argparse.Namespace) -> None:
 
 def _folders(given: str | None) -> list[Path]:
     """The cache of arrays, and that of compiled programs where it is on this machine."""
-    arrays = given or usual_folder()
-    if is_address(arrays):
-        raise ConfigError(f"{arrays}: is an address, expected a folder of this machine")
     programs = program_folder()
-    return [located(arrays), *([] if is_address(programs) else [located(programs)])]
+    return [cache_folder(given), *([] if is_address(programs) else [located(programs)])]
 
 
 def _prune(kept: list[Entry], given: dict[str, float]) -> None:

@@ -14,10 +14,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 import sweep
-from sweep.config.compose import check_home, config_dir, to_conf
+from sweep.config.compose import config_dir, to_conf
 from sweep.config.explain import explain, from_composition
 from sweep.engines.settings import ENGINES, chosen_engine
 from sweep.errors import ConfigError, SweepError
+from sweep.paths import check_home
 
 if TYPE_CHECKING:
     from sweep.session import Request

@@ -14,6 +14,7 @@ from sweep.cli.science import add_commands
 from sweep.cli.status import WATCH_SECONDS, show_status
 from sweep.cli.tables import add_table_options, console, say, show, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
+from sweep.paths import check_home, refuse_address
 from sweep.statistics.failures import failure_lines
 from sweep.statistics.summary import summary
 from sweep.store import Store, compact, open_dataset, seal, verify
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; exit status as in `sweep.errors`."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        _run(options)
     except SweepError as error:
         console(stderr=True).print(
             f"sweep-store: {error}", markup=False, highlight=False, soft_wrap=True
@@ -31,6 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         sys.stderr.close()
+
+
+def _run(options: argparse.Namespace) -> None:
+    for name in ("output", "folder"):
+        refuse_address(name, getattr(options, name, None) or "")
+    try:
+        options.command(options)
+    except RuntimeError:  # what is imported for some commands wants a home
+        check_home()
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:

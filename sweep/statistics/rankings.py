@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sweep.cache import Cache, usual_folder
+from sweep.cache import Cache, cache_folder
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, NEEDED, Estimator
-from sweep.paths import located
 from sweep.statistics.candidates import APART, ROUNDING, ROUNDING_USUAL, in_common, noise_free_ranks
 from sweep.statistics.dataset import is_usable, noisy_part
 from sweep.statistics.experiment import ExperimentView
@@ -307,7 +306,7 @@ def templates_of(residuals: Residuals) -> Templates:
 
 @lru_cache(maxsize=8)
 def _templates(nside: int) -> Templates:
-    return templates(nside, Cache(located(usual_folder())))
+    return templates(nside, Cache(cache_folder()))
 
 
 def metric_of(ratio: TensorRatio, metric: str) -> float:
