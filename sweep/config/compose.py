@@ -51,12 +51,17 @@ def compose(overrides: Sequence[str] = ()) -> SweepConf:
     with _hydra() as load:
         try:
             composed = load(list(overrides))
-            HydraConfig.instance().set_config(composed)
-            with open_dict(composed):
-                del composed["hydra"]
+            take_out_hydra(composed)
         except Exception as error:
             raise ConfigError(explain(error)) from error
         return to_conf(composed)
+
+
+def take_out_hydra(composed: DictConfig) -> None:
+    """Leave the experiment alone in what was composed; `${hydra:...}` still finds what is taken."""
+    HydraConfig.instance().set_config(composed)
+    with open_dict(composed):
+        del composed["hydra"]
 
 
 @contextmanager

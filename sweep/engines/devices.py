@@ -25,6 +25,15 @@ class Slot:
     cores: tuple[int, ...]
     accelerator: str | None
 
+    def take(self) -> None:
+        """`occupy` it, then `check` it.
+
+        Raises:
+            ConfigError: as `check`.
+        """
+        self.occupy()
+        self.check()
+
     def occupy(self) -> None:
         """Limit this process to the slot; before jax is imported, or it has no effect."""
         if hasattr(os, "sched_setaffinity"):

@@ -31,9 +31,7 @@ class Element:
         tasks = int(os.environ.get("SLURM_NTASKS_PER_NODE", environment.num_tasks))
         cores = int(os.environ.get("SLURM_CPUS_PER_TASK", 0))
         bound = len(os.sched_getaffinity(0)) <= cores
-        slot = share(environment.local_rank, tasks, bound)
-        slot.occupy()
-        slot.check()
+        share(environment.local_rank, tasks, bound).take()
         from sweep.store import Store
         from sweep.store.late import await_segments
 

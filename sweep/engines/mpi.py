@@ -108,9 +108,7 @@ def _occupy_slot(comm: Any) -> None:
     count = node.allreduce(int(serving))
     masks = set(node.allgather(tuple(sorted(os.sched_getaffinity(0)))))
     if serving:
-        slot = share(number, count, bound=len(masks) > 1)
-        slot.occupy()
-        slot.check()
+        share(number, count, bound=len(masks) > 1).take()
 
 
 class MpiEngine(Engine):
