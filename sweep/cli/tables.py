@@ -157,6 +157,7 @@ def draw(
 
 
 def _asked(table: Any, names: Sequence[str]) -> list[str]:
+    names = [name for name in names if name != table.index.name]  # which is always shown
     for name in names:
         if name not in table:
             raise ConfigError(

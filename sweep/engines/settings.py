@@ -145,7 +145,7 @@ def chosen_name(hydra: Any) -> str:
     """
     kind: Any = OmegaConf.get_type(hydra, "launcher")
     for name, settings in ENGINES.items():
-        if issubclass(kind, settings):
+        if isinstance(kind, type) and issubclass(kind, settings):
             return name
     raise ConfigError(
         f"hydra/launcher = {hydra.runtime.choices['hydra/launcher']}: must be one of "

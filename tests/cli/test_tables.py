@@ -120,7 +120,7 @@ def test_nothing_of_a_table_is_cut_however_narrow(width: int) -> None:
 
 
 def test_columns_are_those_asked_for() -> None:
-    text = shown(summed_up(), columns=["seconds", "noise.ratio", "evaluations"])
+    text = shown(summed_up(), columns=["experiment", "seconds", "noise.ratio", "evaluations"])
     head = text.split("aa")[0]
     assert [head.index(w) for w in ("seconds", "noise", "evaluations")] == sorted(
         head.index(w) for w in ("seconds", "noise", "evaluations")
