@@ -16,7 +16,7 @@ import numpy as np
 
 from sweep.errors import ConfigError
 from sweep.npz import loaded
-from sweep.paths import located
+from sweep.paths import check_home, located, refuse_address
 
 Arrays = dict[str, np.ndarray]
 
@@ -24,6 +24,19 @@ Arrays = dict[str, np.ndarray]
 def usual_folder() -> str:
     """$SKYSWEEP_CACHE, or ~/.cache/skysweep, as a user gives it."""
     return os.environ.get("SKYSWEEP_CACHE") or "~/.cache/skysweep"
+
+
+def cache_folder(given: str | None = None) -> Path:
+    """Where arrays are kept for who has no configuration: `given`, or the usual folder.
+
+    Raises:
+        ConfigError: it is an address, or below a home that is not there.
+    """
+    folder = given or usual_folder()
+    refuse_address("cache" if given else "SKYSWEEP_CACHE", folder)
+    if folder.startswith("~"):
+        check_home()
+    return located(folder)
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,12 @@ class Cache:
 
 
 def usual_cache() -> Cache:
-    """The cache in the usual folder."""
-    return Cache(located(usual_folder()))
+    """The cache in the usual folder.
+
+    Raises:
+        ConfigError: see `cache_folder`.
+    """
+    return Cache(cache_folder())
 
 
 def canonical_json(obj: Any) -> str:

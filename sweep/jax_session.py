@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from sweep.alarms import without_alarms
 from sweep.errors import ConfigError
 
 _process: int | None = None
@@ -17,7 +18,7 @@ _process: int | None = None
 
 @contextmanager
 def jax_session() -> Iterator[None]:
-    """Double precision, draws by JAX's defaults, and a cache of compiled programs on disk.
+    """Double precision, draws by JAX's defaults, a cache of compiled programs on disk, no alarms.
 
     Also a decorator. It can be entered again within itself. Precision and draws are those of
     this thread alone; the cache is one a process, and taken where the caller has none.
@@ -27,17 +28,18 @@ def jax_session() -> Iterator[None]:
             JAX what is not there.
     """
     _check_process()
-    import jax  # only here: a worker chooses its device first
+    with without_alarms():
+        import jax  # only here: a worker chooses its device first
 
-    _check_environment()
-    # nll is 1e9 and differences of 1e-3 decide
-    with (
-        jax.enable_x64(True),
-        jax.threefry_partitionable(True),
-        jax.default_prng_impl("threefry2x32"),
-        _program_cache(),
-    ):
-        yield
+        _check_environment()
+        # nll is 1e9 and differences of 1e-3 decide
+        with (
+            jax.enable_x64(True),
+            jax.threefry_partitionable(True),
+            jax.default_prng_impl("threefry2x32"),
+            _program_cache(),
+        ):
+            yield
 
 
 def _check_process() -> None:
@@ -74,6 +76,16 @@ def _check_environment() -> None:
             ) from error
 
 
+def program_folder() -> str:
+    """Where compiled programs are kept for commands, as a user gives it: it may be an address."""
+    return os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(_own_folder())
+
+
+def _own_folder() -> Path:
+    # on the node: shared between nodes, writers of jax's cache get in each other's way
+    return Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
+
+
 @contextmanager
 def _program_cache() -> Iterator[None]:
     import jax
@@ -82,8 +94,7 @@ def _program_cache() -> Iterator[None]:
     if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
         yield
         return
-    # on the node: shared between nodes, writers of jax's cache get in each other's way
-    folder = Path(tempfile.gettempdir()) / f"skysweep-jax-{os.getuid()}"
+    folder = _own_folder()
     if problem := _unsafe(folder):
         warnings.warn(
             f"{folder} {problem}: compiled programs are not kept; remove it, or name a folder "

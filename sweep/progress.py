@@ -17,6 +17,8 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from sweep.alarms import without_alarms
+
 if TYPE_CHECKING:
     from sweep.grid import Outcome
 
@@ -106,7 +108,7 @@ class Progress:
         if self.console is None:
             yield lambda n, text: None
         elif self.console.is_terminal:
-            with _bar(account, self.console, brief) as update:
+            with without_alarms(), _bar(account, self.console, brief) as update:
                 yield update
         else:
             with _lines(account, self.note, brief) as update:

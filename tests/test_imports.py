@@ -20,6 +20,7 @@ ROOT = Path(sweep.__file__).parent
 
 ORDER = (
     "errors",
+    "install",
     "paths",
     "types",
     "estimators",
@@ -27,7 +28,9 @@ ORDER = (
     "units",
     "npz",
     "cache",
+    "alarms",
     "jax_session",
+    "caches",
     "draws",
     "inputs",
     "instrument",

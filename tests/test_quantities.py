@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweep.cli.tables import draw
+from sweep.cli.tables import Page, draw
 from sweep.ends import BlockResult
 from sweep.mask import Mask
 from sweep.quantities.base import FIT, Quantity, unit_symbol
@@ -41,14 +41,14 @@ def test_a_new_number_of_a_fit_is_shown_everywhere(monkeypatch: pytest.MonkeyPat
     assert "foo" in places(table)["shown"]
     (column,) = [c for c in number_columns(table) if c["name"] == "foo"]
     assert (column["title"], column["unit"], column["about"]) == ("foo", "K", "what is new")
-    heading = draw(table, "", (), ["foo"], 80).columns[1].header
+    heading = draw(table, Page("", 80), (), ["foo"]).columns[1].header
     assert heading == "foo\nK"
 
 
 def test_a_number_without_a_row_is_no_setting() -> None:
     table = pd.DataFrame({"solver": ["a", "b"], "nll": [1.0, 2.0], "bar": [3.0, 4.0]})
     table.attrs["settings"] = ["solver"]
-    shown = draw(table, "", (), ["nll"], 80)
+    shown = draw(table, Page("", 80), (), ["nll"])
     assert [column.header for column in shown.columns] == ["experiment", "solver", "nll"]
 
 

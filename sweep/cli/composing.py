@@ -13,10 +13,11 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 from rich.console import Console
 
-from sweep.config.compose import check_home, config_dir, to_conf
+from sweep.config.compose import config_dir, to_conf
 from sweep.config.explain import explain, from_composition
 from sweep.engines.settings import ENGINES, chosen_engine
 from sweep.errors import ConfigError, SweepError
+from sweep.paths import check_home
 
 if TYPE_CHECKING:
     from sweep.session import Request
@@ -42,6 +43,8 @@ def compose_and_run(arguments: list[str]) -> None:
     except KeyboardInterrupt:
         err.print("sweep: interrupted; what is recorded is safe, the same command continues")
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        sys.stderr.close()
     except Exception as error:
         if not from_composition(error):
             raise

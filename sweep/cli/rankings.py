@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sweep.cli.tables import add_lines, draw, with_error
+from sweep.cli.tables import Page, add_lines, draw, with_error
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.quantities.table import COLUMNS, OF_SPECTRA
 from sweep.statistics.candidates import ROUNDING, ROUNDING_USUAL
@@ -34,13 +34,13 @@ def notes_of(table: Any) -> list[str]:
     return lines
 
 
-def ranking_table(table: Any, notes: Sequence[str], title: str, width: int) -> Table:
+def ranking_table(table: Any, notes: Sequence[str], page: Page) -> Table:
     """What `best` found; a line between those that are not to be compared."""
     metric = table.attrs["metric"]
     by_estimator, headings = _by_estimator(table, metric)
     more = [name for name in ("r_limit_95", "r") if name in table and name != metric]
     figures = [*(by_estimator or [metric]), "delta_to_best", "significance", *more]
-    shown = draw(table, title, _counts(table), figures, width, headings)
+    shown = draw(table, page, _counts(table), figures, headings)
     for row, (one, after) in enumerate(pairwise(table["comparison_group"])):
         shown.rows[row].end_section = one != after
     add_lines(shown, _compared(table), *notes)
@@ -51,7 +51,7 @@ def ranking_table(table: Any, notes: Sequence[str], title: str, width: int) -> T
     return shown
 
 
-def halves_table(table: Any, notes: Sequence[str], title: str, width: int) -> Table:
+def halves_table(table: Any, notes: Sequence[str], page: Page) -> Table:
     """What half of the realisations chose, as the other half see it."""
     metric = table.attrs["metric"]
     headings = {f"{metric}_choosing": f"{metric}\nas they see it", metric: f"{metric}\nmeasured"}
@@ -59,7 +59,7 @@ def halves_table(table: Any, notes: Sequence[str], title: str, width: int) -> Ta
     figures += [name for name in ("runner_up", "delta_to_best", "significance") if name in table]
     headings["delta_to_best"] = "delta to best\nas measured"
     suspect = "suspect" in table and (table["suspect"] > 0).any()
-    shown = draw(table, title, ("suspect",) if suspect else (), figures, width, headings)
+    shown = draw(table, page, ("suspect",) if suspect else (), figures, headings)
     by = f" by the {NAMES[table['estimator'].iloc[0]]} estimate" if "estimator" in table else ""
     for label, (value, error) in table.attrs["both"].items():
         of = f"{label}: " if label else ""
@@ -69,10 +69,10 @@ def halves_table(table: Any, notes: Sequence[str], title: str, width: int) -> Ta
     return shown
 
 
-def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width: int) -> Table:
+def zones_table(table: Any, found: Any, notes: Sequence[str], page: Page) -> Table:
     """What `best_of_zones` found; `table` is its `table`."""
     counts = ("tried", *_counts(table))
-    shown = draw(table, title, counts, ["alone", "residual_variance"], width)
+    shown = draw(table, page, counts, ["alone", "residual_variance"])
     best, metric = found.best, found.metric
     together = [
         f"together, f_sky {best.residuals.sky_fraction:.3f}, "
@@ -96,11 +96,11 @@ def zones_table(table: Any, found: Any, notes: Sequence[str], title: str, width:
     return shown
 
 
-def front_table(table: Any, notes: Sequence[str], title: str, width: int) -> Table:
+def front_table(table: Any, notes: Sequence[str], page: Page) -> Table:
     """What `front` found."""
     figures, headings = _by_estimator(table, "systematic")
     more = ["statistical", "on_front", "residual_variance", "cmb_variance"]
-    shown = draw(table, title, _counts(table), [*figures, *more], width, headings)
+    shown = draw(table, page, _counts(table), [*figures, *more], headings)
     add_lines(shown, _compared(table), *notes)
     _explain(shown, "systematic", figures)
     return shown

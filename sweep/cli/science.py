@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.cli.rankings import front_table, halves_table, notes_of, ranking_table, zones_table
-from sweep.cli.tables import console, say, show
+from sweep.cli.tables import add_table_options, console, say, show
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.progress import Progress
@@ -36,11 +36,11 @@ def add_commands(add: Add) -> None:
         help="half of the realisations choose and the other half measure the choice, both ways",
     )
     _add_rules(ranked)
-    ranked.add_argument("--json", action="store_true", help="all columns, one object a row")
+    add_table_options(ranked)
     parts = add("front", _front, "Pareto front of systematic and statistical residual")
     parts.add_argument("--all", action="store_true", help="the others too")
     _add_rules(parts)
-    parts.add_argument("--json", action="store_true", help="all columns, one object a row")
+    add_table_options(parts)
     maps = add("maps", _maps, "clusters, parameters, CMB and residuals as FITS maps for healpy")
     maps.add_argument("experiment", metavar="EXPERIMENT", help="its label, or how that begins")
     maps.add_argument("--realisation", type=int, default=0, help="of parameters and CMB")
@@ -116,7 +116,7 @@ def _best(options: argparse.Namespace) -> None:
             table = best(ds, metric, options.top, looked, **rules)
     drawn = halves_table if options.split else ranking_table
     notes = notes_of(table)
-    show(table, options.json, lambda width: drawn(table, notes, options.store, width), notes)
+    show(table, options, lambda page: drawn(table, notes, page), notes)
 
 
 def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:
@@ -131,8 +131,8 @@ def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:
             notes = notes_of(table)
             show(
                 table,
-                options.json,
-                lambda width: halves_table(table, notes, options.store, width),
+                options,
+                lambda page: halves_table(table, notes, page),
                 notes,
             )
             return
@@ -141,8 +141,8 @@ def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:
     notes = notes_of(table)
     show(
         table,
-        options.json,
-        lambda width: zones_table(table, found, notes, options.store, width),
+        options,
+        lambda page: zones_table(table, found, notes, page),
         notes,
     )
 
@@ -159,7 +159,7 @@ def _front(options: argparse.Namespace) -> None:
     notes = notes_of(table)
     if not options.all:
         table = table[table["on_front"]]
-    show(table, options.json, lambda width: front_table(table, notes, options.store, width), notes)
+    show(table, options, lambda page: front_table(table, notes, page), notes)
 
 
 def _maps(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from sweep.cli.plan import cost_table, outline_table
-from sweep.cli.tables import console, summary_table
+from sweep.cli.tables import Page, console, summary_table
 from sweep.engines import Detached
 from sweep.errors import IncompleteError
 from sweep.progress import Progress
@@ -49,7 +49,7 @@ def _print_report(found: Report, out: Console, err: Console) -> None:
     if not done.outcomes:
         done_already = f"nothing to do: all {done.total} units are recorded in {done.store}"
         out.print(done_already, markup=False, soft_wrap=True)
-    out.print(summary_table(found.summary, done.store, out.width))
+    out.print(summary_table(found.summary, Page(done.store, out.width)))
     for reason, units in found.left_out:
         err.print(f"left out: {len(units)} units: {reason}", markup=False, soft_wrap=True)
     if not kinds and found.left_out:

@@ -109,10 +109,10 @@ def _view(progress: StoreProgress, errors: bool) -> Iterator[RenderableType]:
         yield _table(p)
     yield from map(Text, _failure_lines(p))
     if p.rate is not None:
-        left = "" if p.eta is None else f"; {p.fits_missing} fits left: about {_span(p.eta)}"
+        left = "" if p.eta is None else f"; {p.fits_missing} fits left: about {span(p.eta)}"
         yield Text(f"rate: {p.rate:.3g} fits/s{left}")
     if p.age is not None:
-        yield Text(f"last write: {_span(p.age)} ago")
+        yield Text(f"last write: {span(p.age)} ago")
     for place in p.places:
         yield Text(f"workers on {_workers(place, finished=not p.units_missing)}")
     if p.torn_lines:
@@ -130,7 +130,8 @@ def _table(progress: StoreProgress) -> Table:
         counts.append("failed")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in groups[0].settings:
-        table.add_column(Text(name), overflow="fold")
+        words = Text(name.replace(".", "\n"))
+        table.add_column(words, overflow="fold", min_width=max(map(len, name.split("."))))
     for name in counts:
         table.add_column(name if name == "experiments" else f"fits\n{name}", justify="right")
     table.add_column("seconds\na fit", justify="right")
@@ -159,10 +160,10 @@ def _workers(place: Place, *, finished: bool) -> str:
     if finished:
         return f"{who}{place.workers}, {place.fits} fits"
     stale = f", {place.stale} stale" if place.stale else ""
-    return f"{who}{place.writing} writing{stale}, {place.fits} fits, last {_span(place.age)} ago"
+    return f"{who}{place.writing} writing{stale}, {place.fits} fits, last {span(place.age)} ago"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A time as a person says it."""
     for name, size in (("d", _DAY), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * size:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import sweep
+from sweep.cli.caches import add_cache
 from sweep.cli.importing import add_importing
 from sweep.cli.plot import add_plot
 from sweep.cli.report import add_report
 from sweep.cli.science import add_commands
 from sweep.cli.status import WATCH_SECONDS, show_status
-from sweep.cli.tables import console, say, show, summary_table
+from sweep.cli.tables import add_table_options, console, say, show, summary_table
 from sweep.errors import ConfigError, StoreError, SweepError
+from sweep.paths import check_home, refuse_address
 from sweep.statistics.failures import failure_lines
 from sweep.store import Store, compact, seal, verify
 
@@ -21,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; exit status as in `sweep.errors`."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        _run(options)
     except SweepError as error:
         console(stderr=True).print(
             f"sweep-store: {error}", markup=False, highlight=False, soft_wrap=True
@@ -29,6 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         sys.stderr.close()
+
+
+def _run(options: argparse.Namespace) -> None:
+    for name in ("output", "folder"):
+        refuse_address(name, getattr(options, name, None) or "")
+    try:
+        options.command(options)
+    except RuntimeError:  # what is imported for some commands wants a home
+        check_home()
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     table = add("summary", _summary, "statistics of every experiment over its realisations")
     table.add_argument("--sort", metavar="COLUMN", help="column to sort by, e.g. cmb_variance")
     table.add_argument("--reverse", action="store_true", help="largest first")
-    table.add_argument("--json", action="store_true", help="all columns, one object a row")
+    add_table_options(table)
     add("verify", _verify, "rehash what is recorded; what is damaged is computed again next time")
     add("seal", _seal, "write into the store itself what is done, so that a copy of it says so")
     add("compact", _compact, "finished units into few large files, journals into one")
@@ -64,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(add)
     add_report(add)
     add_importing(commands)
+    add_cache(commands)
     return parser
 
 
@@ -88,7 +101,7 @@ def _summary(options: argparse.Namespace) -> None:
 
 
 def _show(table: Any, options: argparse.Namespace) -> None:
-    show(table, options.json, lambda width: summary_table(table, options.store, width))
+    show(table, options, lambda page: summary_table(table, page))
     if not options.json:
         for line in failure_lines(Store(options.store)):
             say(line)

@@ -3,24 +3,57 @@
 Commands that have no table do not import pandas.
 """
 
+import argparse
 import json
 import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from sweep.errors import ConfigError
 from sweep.quantities.table import COLUMNS
 
 WIDTH = 1000
 """Where the output is no terminal: tables in a log or a pipe are not cut."""
+
+_FOLDED = 24
+"""Characters; where there is no room, longer values of settings are folded."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a table is drawn on.
+
+    Attributes:
+        title: above it.
+        width: in characters.
+        columns: that were asked for; None leaves the choice to the table.
+    """
+
+    title: str
+    width: int
+    columns: Sequence[str] | None = None
+
+
+def add_table_options(command: argparse.ArgumentParser) -> None:
+    """Options of every command that prints a table."""
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="all columns, one object a row")
+    form.add_argument(
+        "--columns",
+        metavar="NAMES",
+        type=lambda text: text.split(","),
+        help="columns to show, e.g. solver,cmb_variance,seconds; names as in --json",
+    )
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -38,16 +71,19 @@ def write_json(table: Any) -> None:
 
 
 def show(
-    table: Any, as_json: bool, drawn: Callable[[int], Table], notes: Sequence[str] = ()
+    table: Any,
+    options: argparse.Namespace,
+    drawn: Callable[[Page], Table],
+    notes: Sequence[str] = (),
 ) -> None:
-    """Print a table (pandas): as JSON with the notes on stderr, or as it is drawn for the width."""
-    if as_json:
+    """Print a table (pandas) of `options.store`: as JSON with the notes on stderr, or as drawn."""
+    if options.json:
         write_json(table)
         for note in notes:
             say(note, stderr=True)
     else:
         out = console()
-        out.print(drawn(out.width))
+        out.print(drawn(Page(options.store, out.width, options.columns)))
 
 
 def say(line: str, *, stderr: bool = False) -> None:
@@ -62,7 +98,7 @@ def add_lines(shown: Table, *lines: str) -> None:
     shown.caption_justify = "left"
 
 
-def summary_table(table: Any, title: str, width: int) -> Table:
+def summary_table(table: Any, page: Page) -> Table:
     """A summary (pandas) as a rich table; settings that do not differ stand below it."""
     from sweep.statistics.suspects import warnings
 
@@ -72,23 +108,25 @@ def summary_table(table: Any, title: str, width: int) -> Table:
     if "suspect" in table and not (table["suspect"] > 0).any():
         counts = tuple(c for c in counts if c != "suspect")
     figures = [c.name for c in present if not c.counts]
-    shown = draw(table, title, counts, figures, width)
+    shown = draw(table, page, counts, figures)
     add_lines(shown, *warnings(table))
     return shown
 
 
 def draw(
     table: Any,
-    title: str,
+    page: Page,
     counts: tuple[str, ...],
     figures: list[str],
-    width: int,
     headings: Mapping[str, str] = MappingProxyType({}),
 ) -> Table:
     """A table (pandas) as a rich table: what tells its rows apart, counts and figures.
 
-    A narrow terminal gets fewer of the figures, then of the counts, the last ones first, rather
-    than cut ones.
+    Where the page is narrow, columns are left out rather than cut, and named below: figures but
+    the first, then counts, then settings, the last ones first.
+
+    Raises:
+        ConfigError: there is no such column as asked for.
     """
     from sweep.statistics.summary import varying
 
@@ -97,19 +135,45 @@ def draw(
     differing = varying(table, settings)
     counts = tuple(c for c in counts if table[c].notna().any())
     columns = [*differing, *counts, *figures]
-    shown = _columns(table, title, columns, headings)
-    dropped: list[str] = []
-    for spare in (*figures[:0:-1], *counts[::-1]):
-        if _needed(shown) <= width:
+    spare = [*figures[:0:-1], *counts[::-1], *differing[::-1]]
+    if page.columns is not None:
+        columns = _asked(table, page.columns)
+        spare = columns[:0:-1]
+    shown = _columns(table, page.title, columns, headings)
+    if _needed(shown) > page.width:
+        for name, column in zip(columns, shown.columns[1:], strict=True):
+            if name in settings:
+                _fold(column)
+    wanted = list(columns)
+    for name in spare:
+        if _needed(shown) <= page.width:
             break
-        del shown.columns[1 + columns.index(spare)]
-        columns.remove(spare)
-        dropped.insert(0, spare)
-    if dropped:
-        add_lines(shown, f"no room for {', '.join(dropped)}: see a wider terminal, or --json")
+        del shown.columns[1 + columns.index(name)]
+        columns.remove(name)
+    if dropped := [name for name in wanted if name not in columns]:
+        add_lines(
+            shown,
+            f"no room for {', '.join(dropped)}: see a wider terminal, --columns or --json",
+        )
     if stated := [f"{c}={_plain(table[c].iloc[0])}" for c in same if table[c].iloc[0] != ""]:
         add_lines(shown, f"all: {', '.join(stated)}")
     return shown
+
+
+def _asked(table: Any, names: Sequence[str]) -> list[str]:
+    names = [name for name in names if name != table.index.name]  # which is always shown
+    for name in names:
+        if name not in table:
+            raise ConfigError(
+                f"--columns {name}: no such column; choose from {', '.join(table.columns)}"
+            )
+    return list(dict.fromkeys(names))
+
+
+def _fold(column: Column) -> None:
+    """Give long values several lines; the words of the heading stay whole."""
+    column.no_wrap, column.overflow = False, "fold"
+    column.max_width = max(_FOLDED, *map(len, str(column.header).split()))
 
 
 def _needed(shown: Table) -> int:

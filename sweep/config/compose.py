@@ -21,7 +21,7 @@ from sweep.config.checks import check, check_newton
 from sweep.config.explain import explain, unknown_key
 from sweep.config.schema import SweepConf, register
 from sweep.errors import ConfigError
-from sweep.paths import is_address, located
+from sweep.paths import check_home, located, refuse_address
 
 register()
 
@@ -52,12 +52,17 @@ def compose(overrides: Sequence[str] = ()) -> SweepConf:
     with _hydra() as load:
         try:
             composed = load(list(overrides))
-            HydraConfig.instance().set_config(composed)
-            with open_dict(composed):
-                del composed["hydra"]
+            take_out_hydra(composed)
         except Exception as error:
             raise ConfigError(explain(error)) from error
         return to_conf(composed)
+
+
+def take_out_hydra(composed: DictConfig) -> None:
+    """Leave the experiment alone in what was composed; `${hydra:...}` still finds what is taken."""
+    HydraConfig.instance().set_config(composed)
+    with open_dict(composed):
+        del composed["hydra"]
 
 
 @contextmanager
@@ -129,26 +134,7 @@ def _resolve_paths(name: str, group: Any) -> None:
         if isinstance(value, str):
             if "\0" in value:
                 raise ConfigError(f"{name}.{key} = {value!r}: a path cannot hold a NUL character")
-            if is_address(value):
-                raise ConfigError(
-                    f"{name}.{key} = {value}: is an address, expected a path of this machine; "
-                    "copy what is there to a disk here"
-                )
+            refuse_address(f"{name}.{key}", value)
             if os.path.expanduser(value).startswith("~"):
                 raise ConfigError(f"{name}.{key} = {value}: there is no such home here")
             setattr(group, key, str(located(value)))
-
-
-def check_home() -> None:
-    """See that there is a home, as in a container there may not be.
-
-    Raises:
-        ConfigError: there is none, and what sweeps import cannot be imported.
-    """
-    try:
-        Path.home()
-    except RuntimeError:
-        raise ConfigError(
-            "there is no home directory, which astropy and the cache need: set HOME to a folder "
-            "that can be written"
-        ) from None

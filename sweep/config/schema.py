@@ -52,7 +52,7 @@ class TemplatesSkyConf:
 
 @dataclass
 class PysmSkyConf:
-    """PySM 3 sky; needs `pip install skysweep[pysm]` and PySM's templates."""
+    """PySM 3 sky; needs the extra `pysm` (`pip install -e '.[pysm]'`) and PySM's templates."""
 
     name: str = chosen("pysm")
     nside: int = setting(64, "HEALPix resolution", healpix_nside)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sweep.errors import ConfigError
+from sweep.install import install
 
 _ON_CORES = "JAX_PLATFORMS=cpu computes on the cores"
 
@@ -23,6 +24,15 @@ class Slot:
 
     cores: tuple[int, ...]
     accelerator: str | None
+
+    def take(self) -> None:
+        """`occupy` it, then `check` it.
+
+        Raises:
+            ConfigError: as `check`.
+        """
+        self.occupy()
+        self.check()
 
     def occupy(self) -> None:
         """Limit this process to the slot; before jax is imported, or it has no effect."""
@@ -119,7 +129,7 @@ def accelerators() -> list[str]:
     if named and not any(find_spec(f"jax_cuda{n}_plugin") for n in (12, 13)):
         raise ConfigError(
             f"there are NVIDIA devices here ({', '.join(named)}), but jax has no CUDA: "
-            f"pip install 'jax[cuda12]'; {_ON_CORES}"
+            f"{install('cuda')}; {_ON_CORES}"
         )
     return named
 

@@ -36,9 +36,7 @@ class Element:
                 f"skysweep: a worker has {given} of the {cores} cores of "
                 "hydra.launcher.cpus_per_task, and computes on these: look at srun_args\n"
             )
-        slot = share(environment.local_rank, tasks, bound=given <= cores)
-        slot.occupy()
-        slot.check()
+        share(environment.local_rank, tasks, bound=given <= cores).take()
         from sweep.store import Store
         from sweep.store.late import await_segments
 

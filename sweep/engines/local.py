@@ -129,9 +129,8 @@ def _start_worker(queue: "SimpleQueue[Slot]", started: "SimpleQueue[str]") -> No
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
     threading.Thread(target=_follow_parent, daemon=True).start()
     slot = queue.get()
-    slot.occupy()
     try:
-        slot.check()
+        slot.take()
     except ConfigError as error:
         started.put(str(error))
         os._exit(1)  # what is raised here would be printed

@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from sweep.alarms import without_alarms
 from sweep.engines.base import Engine, Item, Lost, Result
 from sweep.engines.devices import share
 from sweep.errors import ConfigError
+from sweep.install import install
 
 _SIZES = (
     "PMI_SIZE",
@@ -29,10 +31,6 @@ _SIZES = (
 
 _STEP_SIZES = ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
 """The same of srun; of less weight, as mpiexec may start its daemons by srun, one a node."""
-
-_MISSING = (
-    "hydra/launcher=mpi needs mpi4py: pip install 'skysweep[mpi]', or on a cluster mpi4py only"
-)
 
 _PASSED_ON = 1.0
 """Seconds in which mpiexec passes on what a rank has said: it drops the rest at an abort."""
@@ -59,7 +57,9 @@ def ranks() -> Iterator[bool]:
     """
     global _pool
     if find_spec("mpi4py") is None:
-        raise ConfigError(_MISSING)
+        raise ConfigError(
+            f"hydra/launcher=mpi needs mpi4py: {install('mpi')}, or on a cluster mpi4py only"
+        )
     with warnings.catch_warnings():
         # of an environment that looks strange: it is looked at below
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -78,11 +78,13 @@ def ranks() -> Iterator[bool]:
         yield True
         return
     try:
-        _occupy_slot(comm)
-        with MPICommExecutor(comm, root=0) as pool:
-            if pool is not None:
-                _pool = pool
-                yield True
+        # mpiexec would put them into the terminal
+        with without_alarms(always=True):
+            _occupy_slot(comm)
+            with MPICommExecutor(comm, root=0) as pool:
+                if pool is not None:
+                    _pool = pool
+                    yield True
         if comm.Get_rank() > 0:
             yield False
     except Exception:
@@ -106,9 +108,7 @@ def _occupy_slot(comm: Any) -> None:
     count = node.allreduce(int(serving))
     masks = set(node.allgather(tuple(sorted(os.sched_getaffinity(0)))))
     if serving:
-        slot = share(number, count, bound=len(masks) > 1)
-        slot.occupy()
-        slot.check()
+        share(number, count, bound=len(masks) > 1).take()
 
 
 class MpiEngine(Engine):

@@ -149,7 +149,7 @@ ENGINES = {"local": LocalSettings, "mpi": MpiSettings, "slurm": SlurmSettings}
 
 
 def chosen_name(hydra: Any) -> str:
-    """The name of the engine that `hydra/launcher` chose.
+    """The name of the engine that `hydra/launcher` chose, itself or by a file that is based on it.
 
     Args:
         hydra: the node `hydra` of a composed configuration.
@@ -157,10 +157,14 @@ def chosen_name(hydra: Any) -> str:
     Raises:
         ConfigError: it chose none of ours.
     """
-    name = hydra.runtime.choices["hydra/launcher"]
-    if name not in ENGINES:
-        raise ConfigError(f"hydra/launcher = {name}: must be one of {', '.join(ENGINES)}")
-    return name
+    kind: Any = OmegaConf.get_type(hydra, "launcher")
+    for name, settings in ENGINES.items():
+        if isinstance(kind, type) and issubclass(kind, settings):
+            return name
+    raise ConfigError(
+        f"hydra/launcher = {hydra.runtime.choices['hydra/launcher']}: must be one of "
+        f"{', '.join(ENGINES)}, or a file that begins with `defaults: [slurm]`, say"
+    )
 
 
 def chosen_engine(hydra: Any) -> "Engine":

@@ -39,7 +39,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         "realisations",
         "noise realisations that are recorded",
         format="count",
-        heading="reali-\nsations",
         shown=("summary",),
     ),
     Quantity(
@@ -253,7 +252,6 @@ QUANTITIES: tuple[Quantity, ...] = (
         FIT,
         dtype="int32",
         means=("mean",),
-        heading="itera-\ntions",
         shown=("summary", "panel", "charts"),
     ),
     Quantity(
@@ -296,7 +294,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     ),
     Quantity("chosen_by", "realisations that chose", heading="chosen\nby"),
     Quantity("measured_by", "realisations that measure the choice", heading="measured\nby"),
-    Quantity("runner_up", "the second of those that chose", heading="runner-\nup"),
+    Quantity("runner_up", "the second of those that chose", heading="runner-up"),
     Quantity("alone", "what is best in its zone by itself", heading="best\nalone"),
 )
 """Everything, in the order in which it is shown."""

@@ -21,6 +21,7 @@ SCRIPTS = (
     "dom",
     "data",
     "healpix",
+    "paper",
     "palette",
     "filter",
     "table",

@@ -12,6 +12,7 @@ import numpy as np
 
 from sweep.cache import Cache
 from sweep.errors import ConfigError
+from sweep.install import install
 from sweep.sky.base import Sky, check_nside
 from sweep.sky.cmb import cmb_realisation, cmb_spectra
 from sweep.sky.pysm_data import require_templates
@@ -150,7 +151,7 @@ def _presets() -> dict[str, Any]:
         from pysm3.sky import PRESET_MODELS
     except ImportError as error:
         raise ConfigError(
-            "sky=pysm needs PySM 3, which is not installed: pip install skysweep[pysm]"
+            f"sky=pysm needs PySM 3, which is not installed: {install('pysm')}"
         ) from error
     return PRESET_MODELS
 

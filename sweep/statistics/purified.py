@@ -11,6 +11,7 @@ import numpy as np
 
 from sweep.errors import ConfigError
 from sweep.estimators import NAMES, NEEDED, Estimator
+from sweep.install import install
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.residuals import Spectra
@@ -104,7 +105,7 @@ def _namaster() -> Any:
         import pymaster  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ConfigError(
-            "purified spectra need NaMaster: conda install -c conda-forge namaster, or pip install "
-            "'skysweep[namaster]'"
+            "purified spectra need NaMaster: conda install -c conda-forge namaster, or "
+            f"{install('namaster')}"
         ) from error
     return pymaster

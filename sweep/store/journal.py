@@ -42,7 +42,7 @@ class LineWriter:
         data = encoded(line)
         with writing(self.file):
             fresh = not self.file.exists()
-            descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             try:
                 # A torn line must not swallow the one that follows it.
                 prefix = b"\n" if self._torn else b""

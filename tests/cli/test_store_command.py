@@ -216,6 +216,50 @@ def test_a_store_that_is_only_published_can_be_looked_at(
     assert "nothing to plot" in refused(capsys, 2, "plot", path)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "{store}", "s3://bucket/all.zarr"),
+        ("plot", "{store}", "--output", "s3://bucket/a.png"),
+        ("report", "{store}", "--output", "s3://bucket/a.html"),
+        ("maps", "{store}", "0", "--output", "s3://bucket/a"),
+        ("optimum", "{store}", "0", "--output", "s3://bucket/a.png"),
+        ("import-furax-cs", "s3://bucket/runs", "{store}"),
+        ("cache", "s3://bucket/cache"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_address_is_no_place_for_results(
+    words: tuple[str, ...],
+    small_store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = refused(capsys, 2, *(word.format(store=small_store) for word in words))
+    assert "= s3://bucket/" in said
+    assert "is an address" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_home_a_command_that_wants_one_says_so_and_others_go_on(
+    small_store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_home() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr("sweep.cli.store.summary", lambda _: Path.home())  # as astropy's import
+    assert "there is no home directory" in refused(capsys, 2, "summary", small_store)
+    monkeypatch.delenv("SKYSWEEP_CACHE")
+    assert "there is no home directory" in refused(capsys, 2, "cache")
+    assert "6 of 6 recorded" in said(capsys, "status", small_store)
+
+
 def test_a_pipe_is_not_cut_and_may_close_early(small_store: Path) -> None:
     program = BIN / "sweep-store"
     environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
@@ -227,11 +271,15 @@ def test_a_pipe_is_not_cut_and_may_close_early(small_store: Path) -> None:
     assert len(rows) == 3  # the heading, and one an experiment
     assert max(len(line.rstrip()) for line in rows) > 80
     assert "…" not in done.stdout
-    closed = subprocess.run(
-        f"{program} summary {small_store} --json | head -c 1",
-        shell=True,
-        capture_output=True,
-        text=True,
-    )
-    assert closed.stdout == "["
-    assert closed.stderr == ""
+    for command, first in (
+        (f"{program} summary {small_store} --json", "["),
+        (f"{BIN}/sweep --help", "M"),
+    ):
+        closed = subprocess.run(
+            f"{command} | head -c 1",
+            shell=True,
+            capture_output=True,
+            text=True,
+        )
+        assert closed.stdout == first
+        assert closed.stderr == ""

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from sweep.cli.tables import summary_table, with_error
+from sweep.cli.tables import Page, summary_table, with_error
+from sweep.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -51,9 +52,9 @@ def summed_up(**columns: object) -> pd.DataFrame:
     return table
 
 
-def shown(table: pd.DataFrame, width: int = 160) -> str:
+def shown(table: pd.DataFrame, width: int = 160, columns: list[str] | None = None) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(summary_table(table, "title[red]", width))
+    console.print(summary_table(table, Page("title[red]", width, columns)))
     return console.export_text()
 
 
@@ -88,3 +89,43 @@ def test_a_narrow_terminal_gets_fewer_columns_and_is_told(width: int) -> None:
     assert "1.00 ± 0.10" in text
     assert ("no room for" in text) == (width < 140)
     assert ("seconds" in text.split("no room")[0]) == (width == 140)
+
+
+def many_settings() -> pd.DataFrame:
+    """Settings that differ, with long names and a long value, wider than a terminal."""
+    names = [
+        f"parameters.temp_dust.prior.{word}" for word in ("mean", "width", "reference", "kind")
+    ]
+    table = summed_up(
+        **{name: [1.0, 2.0] for name in names},
+        **{"clusters.path": ["/data/" + 10 * "labels/" + c for c in "ab"]},
+    )
+    table.attrs["settings"] = ["solver", "clusters.path", "noise.ratio", *names]
+    return table
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 150])
+def test_nothing_of_a_table_is_cut_however_narrow(width: int) -> None:
+    text = shown(many_settings(), width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    assert "1.00 ± 0.10" in text
+    head, left_out = text.split("no room for ")
+    left_out = " ".join(left_out.split(": see")[0].split()).split(", ")
+    assert "seconds" in left_out
+    shown_names = "parameters.temp_dust.prior.kind" not in left_out
+    assert shown_names == (width >= 150)
+    if shown_names:
+        assert {"parameters", "temp dust", "reference"} <= set(re.split(r"\s{2,}", head))
+
+
+def test_columns_are_those_asked_for() -> None:
+    text = shown(summed_up(), columns=["experiment", "seconds", "noise.ratio", "evaluations"])
+    head = text.split("aa")[0]
+    assert [head.index(w) for w in ("seconds", "noise", "evaluations")] == sorted(
+        head.index(w) for w in ("seconds", "noise", "evaluations")
+    )
+    assert "cmb_variance" not in text
+    assert "no room" not in text
+    with pytest.raises(ConfigError, match="--columns secnods: no such column; choose from solver"):
+        shown(summed_up(), columns=["secnods"])

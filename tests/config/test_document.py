@@ -72,3 +72,7 @@ def test_store_page_has_every_variable_with_its_unit(name):
     text = PAGE.with_name("store.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
     assert f"| {VARIABLES[name].unit} |" in row
+
+
+def test_the_help_fits_a_terminal():
+    assert max(map(len, help_text().splitlines())) <= 80

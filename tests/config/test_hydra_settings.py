@@ -30,6 +30,13 @@ FILES = {
 }
 
 
+LAUNCHERS = {
+    "mycluster": "defaults: [slurm]\naccount: mine\ncpus_per_task: 8\n",
+    "bare": "account: mine\n",
+    "typo": "defaults: [slurm]\nacount: mine\n",
+}
+
+
 class Told(Callback):
     """Notes the jobs that Hydra tells of."""
 
@@ -44,13 +51,16 @@ class Told(Callback):
 def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Command:
-    """The real command in a folder with `FILES`, up to what it would compute."""
+    """The real command in a folder with `FILES` and `LAUNCHERS`, up to what it would compute."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored afterwards, main sets it
     (tmp_path / "studies" / "experiment").mkdir(parents=True)
     for name, text in FILES.items():
         file = tmp_path / "studies" / "experiment" / f"{name}.yaml"
         file.write_text(f"# @package _global_\n{text}\n")
+    (tmp_path / "studies" / "hydra" / "launcher").mkdir(parents=True)
+    for name, text in LAUNCHERS.items():
+        (tmp_path / "studies" / "hydra" / "launcher" / f"{name}.yaml").write_text(text)
     before = listing(tmp_path)
     sessions: list[Any] = []
 
@@ -92,6 +102,20 @@ def test_an_experiment_file_chooses_the_launcher(swept: list[str], command: Comm
     assert request.engine.name == "mpi"
     request, *_ = session(command(*swept, "+experiment=ours", "hydra/launcher=local"))
     assert request.engine.name == "local"
+
+
+@pytest.mark.parametrize("swept", [[], ["-m", "noise.seed=1,2"]])
+def test_a_launcher_of_the_users_is_based_on_one_of_ours(
+    swept: list[str], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    request, *_ = session(command(*swept, "hydra/launcher=mycluster", "hydra.launcher.qos=long"))
+    settings = request.engine.settings
+    assert request.engine.name == "slurm"
+    assert (settings.account, settings.cpus_per_task, settings.qos) == ("mine", 8, "long")
+    err = refusal(command(*swept, "hydra/launcher=bare"))
+    assert "bare: must be one of local, mpi, slurm, or a file that begins" in err
+    assert "acount" in refusal(command(*swept, "hydra/launcher=typo"))
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_cores_can_be_asked_for_where_there_are_cards(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("platforms", "visible", "here", "cuda", "said"),
     [
-        (None, "0,1", "01", False, "NVIDIA devices here (0, 1), but jax has no CUDA: pip install"),
+        (None, "0,1", "01", False, "NVIDIA devices here (0, 1), but jax has no CUDA"),
         (None, None, "0", False, "NVIDIA devices here (0), but jax has no CUDA"),
         (None, "0,1", "", True, "CUDA_VISIBLE_DEVICES = 0,1, but there is no NVIDIA device here"),
         ("cuda", None, "", True, "JAX_PLATFORMS = cuda, but no NVIDIA device is to be seen"),

@@ -146,11 +146,8 @@ class Alone:
 
     num_tasks, global_rank, local_rank = 1, 0, 0
 
-    def occupy(self) -> None:
-        """Nothing to limit."""
-
-    def check(self) -> None:
-        """No accelerator to try."""
+    def take(self) -> None:
+        """Nothing to limit, and no accelerator to try."""
 
 
 def test_what_was_replaced_is_not_waited_for(tmp_path: Path) -> None:

@@ -153,12 +153,71 @@ def test_filtering_hides_rows(opened: Open, report: Path) -> None:
     assert tab.locator("#count").inner_text() == "1 of 4 experiments"
     query.fill("cmb_variance<0")
     assert "No experiment passes the filter." in tab.locator("#table tbody").inner_text()
-    query.fill("nothing>1")
-    assert "No column is called nothing" in tab.locator("#filters").inner_text()
+    for words, answer in {
+        "nothing>1": "No column is called nothing",
+        "cmb_varianc<1": "e.g. cmb_variance",
+        "beta_dust=5": "clusters.beta_dust is nowhere 5: it is 1, 4.",
+        "beta_dust>many": "many is no number",
+        "mask.expression>2": "mask.expression has no numbers: take = or !=.",
+        "newtn": "No experiment has the word newtn in its label or settings",
+        "nll": "a condition is nll=..., without blanks",
+    }.items():
+        query.fill(words)
+        assert answer in tab.locator("#filters .warn").inner_text()
+    query.fill("gal080")
+    assert tab.locator("#filters .warn").is_hidden()
+    assert len(labels(tab)) == 1
     tab.get_by_role("button", name="Clear").click()
     assert len(labels(tab)) == 4
     query.fill("beta_dust>=2")
     assert column(tab, "clusters.beta_dust") == ["4", "4"]
+
+
+def test_columns_that_are_hidden_are_counted_and_can_be_shown(opened: Open, report: Path) -> None:
+    tab = opened(report)
+    hint = tab.locator("#hidden-columns")
+    count = int(hint.inner_text().split()[0])
+    assert hint.inner_text() == f"{count} columns hidden: show"
+    hint.click()
+    tab.locator(".chooser").get_by_label("evaluations", exact=True).check()
+    assert column(tab, "evaluations")
+    assert hint.inner_text() == f"{count - 1} columns hidden: show"
+
+
+def test_paper_has_every_row_and_column_and_chart(opened: Open, tmp_path: Path) -> None:
+    file = tmp_path / "sixty.html"
+    file.write_text(page(synthetic(60)), "utf-8")
+    tab = opened(file, color_scheme="dark")
+    shown = tab.locator("#table thead th").all_inner_texts()[2:]
+    tab.locator("#query").fill("newton")
+    unfolded = tab.locator("main details[open]").count()
+    tab.evaluate(
+        """() => addEventListener("beforeprint", () => {
+          const texts = (what) => [...document.querySelectorAll(what)].map((e) => e.textContent);
+          window.paper = {
+            rows: texts("#sheets table:first-child tbody tr").length,
+            columns: texts("#sheets thead th:not(:first-child)").length,
+            widths: [...document.querySelectorAll("#sheets table, .main-svg")]
+              .map((e) => e.clientWidth),
+            charts: texts(".js-plotly-plot").length,
+            folded: texts("main details:not([open]):not(.chooser)").length,
+            filtered: texts("#filtered")[0],
+            colour: getComputedStyle(document.documentElement).getPropertyValue("--text").trim(),
+          };
+        })"""
+    )
+    tab.pdf()
+    paper = tab.evaluate("window.paper")
+    assert paper["rows"] == 60
+    assert paper["columns"] == len(shown)
+    assert max(paper["widths"]) <= 688  # A4 without its margins
+    assert paper["charts"] == tab.locator("figure.card").count() == 5
+    assert paper["folded"] == 0
+    assert paper["filtered"] == "Filtered by newton"
+    assert paper["colour"] == "#1c2430"  # as on a light page
+    assert tab.locator("#sheets table").count() == 0
+    assert tab.locator("main details[open]").count() == unfolded
+    assert len(labels(tab)) == 25
 
 
 @pytest.mark.parametrize("chart", ["heatmap", "front", "counts"])

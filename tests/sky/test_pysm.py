@@ -216,5 +216,5 @@ def test_pysm_not_installed(monkeypatch, cache):
     for name in [name for name in sys.modules if name.split(".")[0] == "pysm3"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pysm3", None)
-    with pytest.raises(ConfigError, match=r"pip install skysweep\[pysm\]"):
+    with pytest.raises(ConfigError, match=r"pip install -e '.*\[pysm\]'"):
         pysm_sky("d1s1", 8, 0, cache)

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.store import publish
+from sweep.store import Store, UnitWriter, compact, fold, publish, seal, verify
 
-from .helpers import fill, make_spec
+from .helpers import fill, make_spec, write_unit
+
+USERS, GROUP = (61001, 61002), 61000
+"""Numbers that nobody has."""
 
 
 def forked(work: Callable[[], None]) -> int:
@@ -66,7 +69,31 @@ def race(path: Path, processes: int, **changes: Any) -> None:
         sys.exit(f"exit codes {codes}")
 
 
+def share(path: Path, umask: int) -> None:
+    """Two users of one group fill, seal and compact the same store in turns."""
+    fold.SETTLE = 0.0  # nobody writes meanwhile
+
+    def ours(user: int, first: int) -> None:
+        os.setgroups([])
+        os.setgid(GROUP)
+        os.setuid(user)
+        os.umask(umask)
+        publish(path, make_spec(range(first, first + 2)))
+        writer = UnitWriter(path)
+        units = Store(path).pending_units()
+        writer.fail(units[0], OSError("planted"), 1)
+        for unit in units[:-1]:  # the last is left to the next user
+            write_unit(writer, unit)
+        seal(path)
+        compact(path)
+        assert verify(path).clean
+
+    for turn, user in enumerate((*USERS, *USERS)):
+        _, status = os.waitpid(forked(lambda: ours(user, 2 * turn)), 0)  # noqa: B023
+        print(os.waitstatus_to_exitcode(status))
+
+
 if __name__ == "__main__":
-    {"kill_loop": kill_loop, "race": race, "races": races}[sys.argv[1]](
+    {"kill_loop": kill_loop, "race": race, "races": races, "share": share}[sys.argv[1]](
         Path(sys.argv[2]), int(sys.argv[3])
     )

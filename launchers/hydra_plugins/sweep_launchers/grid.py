@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from sweep.engines.settings import chosen_name
 from sweep.errors import ConfigError
@@ -123,14 +123,13 @@ class GridSweeper(Sweeper):
         """The disk usage of so many points like the first, where it can be composed."""
         if self.config is None or self.hydra_context is None:
             return ""
-        from sweep.config.compose import to_conf
+        from sweep.config.compose import take_out_hydra, to_conf
 
         from ._disk_usage import as_text, disk_usage
 
         loader: Any = self.hydra_context.config_loader
         composed = loader.load_sweep_config(self.config, list(first.values()))
-        with open_dict(composed):
-            del composed["hydra"]
+        take_out_hydra(composed)
         return f" ({as_text(*disk_usage(to_conf(composed), number))})"
 
     def _kept(

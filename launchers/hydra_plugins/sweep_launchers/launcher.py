@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -90,6 +89,7 @@ class SweepLauncher(Launcher):
 
     def _loading(self, loader: Any) -> Callable[[Sequence[str]], DictConfig]:
         """Hydra's composition of one point, whose resolvers know of it and of one time for all."""
+        from sweep.config.compose import take_out_hydra
         from sweep.config.points import head
 
         alike, last = _settings(self.config), self.config
@@ -103,9 +103,7 @@ class SweepLauncher(Launcher):
             with open_dict(composed):
                 composed.hydra.job.update(id=str(self._number), num=self._number)
                 composed.hydra.runtime.output_dir = self.config.hydra.runtime.output_dir
-            HydraConfig.instance().set_config(composed)  # what `${hydra:...}` is of
-            with open_dict(composed):
-                del composed["hydra"]
+            take_out_hydra(composed)
             last = composed
             return composed
 

@@ -97,9 +97,14 @@ class Chart {
   }
 
   drawIfStale() {
-    if (!this.stale || !window.Plotly) return;
+    if (this.stale) this.draw();
+  }
+
+  /** Draw it now, as wide as its place on the page or as is said. */
+  draw(fixed) {
+    if (!window.Plotly) return;
     this.stale = false;
-    const width = this.plot.clientWidth || this.plot.parentElement.clientWidth;
+    const width = fixed || this.plot.clientWidth || this.plot.parentElement.clientWidth;
     const drawn = this.picture(width);
     const empty = typeof drawn === "string";
     this.message.hidden = !empty;
@@ -109,7 +114,7 @@ class Chart {
       return;
     }
     const first = !this.plot.classList.contains("js-plotly-plot");
-    Plotly.react(this.plot, drawn.traces, layoutOf(width, drawn.layout), PLOTLY_CONFIG);
+    Plotly.react(this.plot, drawn.traces, { ...layoutOf(width, drawn.layout), width: fixed }, PLOTLY_CONFIG);
     if (first && this.clicked) this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
   }
 }

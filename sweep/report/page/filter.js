@@ -8,23 +8,52 @@ function parseQuery(report, text) {
   const unknown = [];
   for (const word of text.split(/\s+/).filter(Boolean)) {
     const parts = /^([\w.]+)(<=|>=|!=|<|>|=)(.+)$/.exec(word);
-    if (!parts) {
-      const wanted = word.toLowerCase();
-      tests.push((i) => searched(report, i).includes(wanted));
-      continue;
-    }
-    const name = fullName(report, parts[1]);
-    if (name === null) unknown.push(parts[1]);
-    else tests.push((i) => holds(report.value(name, i), parts[2], parts[3]));
+    const { test, problem } = parts ? parseCondition(report, ...parts.slice(1)) : parseWord(report, word);
+    if (problem) unknown.push(problem);
+    if (test) tests.push(test);
   }
   return { tests, unknown };
 }
 
-/** A column by its name, or by the end of it where that is clear: `beta_dust`. */
-function fullName(report, name) {
-  if (report.has(name)) return name;
-  const ending = [...report.settingsByName.keys()].filter((key) => key.endsWith(`.${name}`));
-  return ending.length === 1 ? ending[0] : null;
+function parseWord(report, word) {
+  const wanted = word.toLowerCase();
+  const test = (i) => searched(report, i).includes(wanted);
+  if (report.labels.some((_, i) => test(i))) return { test };
+  const column = fullNames(report, word).length > 0;
+  const hint = column ? `a condition is ${word}=..., without blanks` : "nor is it a condition, as solver=newton is";
+  return { test, problem: `No experiment has the word ${word} in its label or settings; ${hint}.` };
+}
+
+function parseCondition(report, given, operator, text) {
+  const names = fullNames(report, given);
+  if (names.length > 1) return { problem: `${given} may be ${names.join(" or ")}: write more of the name.` };
+  if (!names.length) return { problem: `No column is called ${given}: take one of the table's, or a setting${alike(report, given)}.` };
+  const [name] = names;
+  const test = (i) => holds(report.value(name, i), operator, text);
+  const values = report.labels.map((_, i) => report.value(name, i)).filter((v) => v !== null);
+  const ordered = operator.startsWith("<") || operator.startsWith(">");
+  if (ordered && Number.isNaN(Number(text))) return { test, problem: `${name}${operator}${text}: ${text} is no number.` };
+  if (ordered && !values.some((v) => typeof v === "number")) return { test, problem: `${name} has no numbers: take = or !=.` };
+  const setting = report.settingsByName.get(name);
+  if (!ordered && setting && !values.some((v) => holds(v, "=", text))) {
+    const known = sortedCodes(setting).slice(0, 8).map((code) => plain(setting.values[code]));
+    return { test, problem: `${name} is nowhere ${text}: it is ${known.join(", ")}${setting.values.length > 8 ? ", ..." : ""}.` };
+  }
+  return { test };
+}
+
+/** Columns by a name, or settings by the end of it: `beta_dust`. */
+function fullNames(report, name) {
+  if (report.has(name)) return [name];
+  return [...report.settingsByName.keys()].filter((key) => key.endsWith(`.${name}`));
+}
+
+/** Names that hold a part of what was asked for, to choose from. */
+function alike(report, name) {
+  const parts = name.toLowerCase().split(/[._]/).filter((part) => part.length > 2);
+  const all = [...report.settingsByName.keys(), ...report.columnsByName.keys()];
+  const found = all.filter((key) => parts.some((part) => key.toLowerCase().includes(part)));
+  return found.length ? `, e.g. ${found.slice(0, 5).join(", ")}` : "";
 }
 
 function holds(value, operator, text) {
@@ -119,8 +148,16 @@ class Filter {
   apply() {
     const { tests, unknown } = parseQuery(this.report, this.query);
     this.warning.hidden = !unknown.length;
-    this.warning.textContent = `No column is called ${unknown.join(", ")}: take one of the table's, or a setting.`;
+    this.warning.textContent = unknown.join(" ");
+    byId("filtered").textContent = this.described();
     this.changed(this.passing(tests));
+  }
+
+  /** What was chosen, for paper. */
+  described() {
+    const chosen = [...this.chosen].map(([name, code]) => `${name}=${plain(this.report.settingsByName.get(name).values[code])}`);
+    const all = [...chosen, this.query.trim(), this.usable ? "with a usable fit" : ""].filter(Boolean);
+    return all.length ? `Filtered by ${all.join(", ")}` : "";
   }
 
   passing(tests) {

@@ -30,6 +30,7 @@ function start(report) {
     table.show(kept);
     charts.forEach((chart) => chart.refresh());
   }).apply();
+  followPrinting(table);
   const redraw = () => {
     Chart.all.forEach((chart) => chart.refresh());
     details.redraw();

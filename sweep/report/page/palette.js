@@ -22,7 +22,7 @@ const STATUS_COLOURS = {
 };
 
 function isDark() {
-  return matchMedia("(prefers-color-scheme: dark)").matches;
+  return !isPaper() && matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 function lineColour(k) {

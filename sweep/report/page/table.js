@@ -66,7 +66,7 @@ class Table {
     fill(
       byId("tools"),
       el("button", { type: "button", id: "csv", onclick: () => this.save() }, "Download these rows as CSV"),
-      el("details", { class: "chooser" }, el("summary", null, "Columns"), el("div", { class: "ticks" }, ticks)),
+      el("details", { class: "chooser" }, el("summary", { id: "hidden-columns" }), el("div", { class: "ticks" }, ticks)),
     );
   }
 
@@ -103,6 +103,8 @@ class Table {
   draw() {
     const shown = this.columns.filter((column) => column.shown);
     this.drawHead(shown);
+    const hidden = this.columns.length - shown.length;
+    byId("hidden-columns").textContent = hidden ? `${many(hidden, "column")} hidden: show` : "All columns are shown: choose";
     const pages = Math.max(1, Math.ceil(this.rows.length / this.pageSize));
     this.page = Math.min(this.page, pages - 1);
     const start = this.page * this.pageSize;
