@@ -29,13 +29,22 @@ def store(small_store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def converged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if all fits had converged, which the small solver's do not."""
+    """As if all fits had converged, of which the small solver's are not sure."""
+    _all_ended(monkeypatch, Status.CONVERGED)
 
+
+@pytest.fixture
+def unconverged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if none had."""
+    _all_ended(monkeypatch, Status.MAX_STEPS)
+
+
+def _all_ended(monkeypatch: pytest.MonkeyPatch, status: Status) -> None:
     real = dataset.open_dataset
 
     def opened(path: Path) -> xr.Dataset:
         ds = real(path)
-        return ds.assign(status=xr.full_like(ds["status"].load(), Status.CONVERGED))
+        return ds.assign(status=xr.full_like(ds["status"].load(), status))
 
     monkeypatch.setattr(dataset, "open_dataset", opened)
 
@@ -116,6 +125,7 @@ def test_the_best_experiment_is_shown_unless_others_are_named(
     }
 
 
+@pytest.mark.usefixtures("unconverged")
 def test_what_did_not_converge_is_not_shown_by_default(
     store: Path, capsys: pytest.CaptureFixture[str], calls: list[tuple]
 ) -> None:

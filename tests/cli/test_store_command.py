@@ -253,7 +253,9 @@ def test_without_a_home_a_command_that_wants_one_says_so_and_others_go_on(
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", no_home)
-    monkeypatch.setattr("sweep.cli.store.summary", lambda _: Path.home())  # as astropy's import
+    monkeypatch.setattr(
+        "sweep.statistics.summary.summary", lambda _: Path.home()
+    )  # as astropy's import
     assert "there is no home directory" in refused(capsys, 2, "summary", small_store)
     monkeypatch.delenv("SKYSWEEP_CACHE")
     assert "there is no home directory" in refused(capsys, 2, "cache")

@@ -177,8 +177,8 @@ def test_callbacks_are_told_of_one_job(swept: list[str], command: Command) -> No
 @pytest.mark.parametrize(
     ("group", "choice", "ours"),
     [
-        ("launcher", "basic", "local, mpi, slurm"),
-        ("launcher", "theirs", "local, mpi, slurm"),
+        ("launcher", "basic", "bare, local, mpi, mycluster, slurm, typo"),
+        ("launcher", "theirs", "bare, local, mpi, mycluster, slurm, typo"),
         ("sweeper", "theirs", "grid"),
     ],
 )

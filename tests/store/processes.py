@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,23 +74,29 @@ def share(path: Path, umask: int) -> None:
     """Two users of one group fill, seal and compact the same store in turns."""
     fold.SETTLE = 0.0  # nobody writes meanwhile
 
+    def turn(store: Path, first: int) -> None:
+        publish(store, make_spec(range(first, first + 2)))
+        writer = UnitWriter(store)
+        units = Store(store).pending_units()
+        writer.fail(units[0], OSError("planted"), 1)
+        for unit in units[:-1]:  # the last is left to the next user
+            write_unit(writer, unit)
+        seal(store)
+        compact(store)
+        assert verify(store).clean
+
     def ours(user: int, first: int) -> None:
         os.setgroups([])
         os.setgid(GROUP)
         os.setuid(user)
         os.umask(umask)
-        publish(path, make_spec(range(first, first + 2)))
-        writer = UnitWriter(path)
-        units = Store(path).pending_units()
-        writer.fail(units[0], OSError("planted"), 1)
-        for unit in units[:-1]:  # the last is left to the next user
-            write_unit(writer, unit)
-        seal(path)
-        compact(path)
-        assert verify(path).clean
+        turn(path, first)
 
-    for turn, user in enumerate((*USERS, *USERS)):
-        _, status = os.waitpid(forked(lambda: ours(user, 2 * turn)), 0)  # noqa: B023
+    with tempfile.TemporaryDirectory() as folder:
+        turn(Path(folder, "any.zarr"), 0)  # imports what these users may not read where root put it
+
+    for number, user in enumerate((*USERS, *USERS)):
+        _, status = os.waitpid(forked(lambda: ours(user, 2 * number)), 0)  # noqa: B023
         print(os.waitstatus_to_exitcode(status))
 
 
