@@ -51,7 +51,7 @@ def named(name: str, like: SpectralParameter = BETA_PL) -> SpectralParameter:
 
 C_PL = SpectralParameter("c_pl", "c", "", "curvature", (-1.0, 1.0), Linear())
 DUST = Component("dust", 150.0, (PowerLaw(BETA_DUST, more=1.0), PlanckRatio(TEMP_DUST)))
-WARM = (PlanckRatio(named("temp_warm", TEMP_DUST)), PowerLaw(named("beta_warm", BETA_DUST), 1.0))
+COLD = (PlanckRatio(named("temp_cold", TEMP_DUST)), PowerLaw(named("beta_cold", BETA_DUST), 1.0))
 FREE_FREE = FixedComponent("free_free", lambda nu: rj_to_cmb(nu, jnp) * (nu / 40.0) ** -2.14)
 
 Spectra = Callable[[dict, Array], list]
@@ -98,13 +98,13 @@ CASES = {
             (CMB,),
             (
                 DUST,
-                Component("warm", 150.0, WARM),
+                Component("cold", 150.0, COLD),
                 Component("synchrotron", 20.0, (PowerLaw(BETA_PL),)),
             ),
         ),
         lambda p, nu: [
             _dust(p["beta_dust"], p["temp_dust"], nu),
-            _dust(p["beta_warm"], p["temp_warm"], nu),
+            _dust(p["beta_cold"], p["temp_cold"], nu),
             _power(p["beta_pl"], nu),
         ],
     ),
@@ -122,8 +122,8 @@ AROUND = {
     "temp_dust": (17.0, 21.0),
     "beta_pl": (-3.2, -2.9),
     "c_pl": (-0.1, 0.1),
-    "beta_warm": (0.5, 0.8),
-    "temp_warm": (35.0, 45.0),
+    "beta_cold": (0.9, 1.3),
+    "temp_cold": (5.0, 7.0),
 }
 
 
