@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -203,7 +203,8 @@ def _lines(account: _Account, note: Callable[[str], None], brief: bool) -> Itera
 
     def beat() -> None:
         while not over.wait(QUIET_SECONDS):
-            with lock:
+            # a notebook may have taken its streams away
+            with lock, suppress(AttributeError, ValueError):
                 note(str(account))
 
     def update(n: int, text: str) -> None:
