@@ -17,9 +17,6 @@ CMB = FixedComponent("cmb", _ones)
 
 BETA_DUST = SpectralParameter(
     name="beta_dust",
-    symbol=r"$\beta_\mathrm{d}$",
-    unit="",
-    about="dust spectral index",
     # 1.53 +- 0.02 in polarisation (Planck 2018 XI, arXiv:1801.04945), 1.62 +- 0.10 over lines of
     # sight (Planck 2013 XI, arXiv:1312.1300); the ranges here are generous about what is seen
     plausible=(1.0, 2.2),
@@ -28,18 +25,12 @@ BETA_DUST = SpectralParameter(
 
 TEMP_DUST = SpectralParameter(
     name="temp_dust",
-    symbol=r"$T_\mathrm{d}$",
-    unit="K",
-    about="dust temperature",
     plausible=(10.0, 40.0),  # 15 to 27 K (Planck 2013 XI)
     coordinate=Inverse(),
 )
 
 BETA_PL = SpectralParameter(
     name="beta_pl",
-    symbol=r"$\beta_\mathrm{s}$",
-    unit="",
-    about="synchrotron spectral index",
     # -3.22 +- 0.08 (S-PASS, arXiv:1802.01145), -3.08 +- 0.13 with regions from -3.6 to -2.6
     # (QUIJOTE, arXiv:2301.05113)
     plausible=(-3.6, -2.4),

@@ -14,9 +14,8 @@ are summed over Stokes parameters and the pixels of the row. The first term alon
 Gauss-Newton matrix, which is never indefinite.
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial, reduce
-from operator import add
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -26,7 +25,7 @@ from jaxtyping import Array, Float, Int
 
 from sweep.model import SkyModel
 from sweep.problem.cells import Rows
-from sweep.problem.inverse import Symmetric, element, inverse_of
+from sweep.problem.inverse import Symmetric, element, inverse_of, sum_of
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 from sweep.problem.vectors import Vectors, stacked, triangle, vectors_of
 
@@ -129,21 +128,23 @@ def _of_cells(model: SkyModel, t: Tables, index: Array, rows: Rows, tile: Array)
     inverse = inverse_of(gram, v.components)
     c = partial(element, inverse)
     ss = {
-        (a, b): _sum(c(a, i) * m(i, j) * c(j, b) for i in columns for j in columns)
+        (a, b): sum_of(c(a, i) * m(i, j) * c(j, b) for i in columns for j in columns)
         for a, b in triangle(v.components)
     }
     ss_of = partial(element, ss)
 
     def s_rho(a: int, k: int) -> Array:
-        return _sum(c(a, i) * m(k, i) - ss_of(a, i) * gram[k, i] for i in columns)
+        return sum_of(c(a, i) * m(k, i) - ss_of(a, i) * gram[k, i] for i in columns)
 
     def rho_rho(i: int, j: int) -> Array:
         k, n = v.first[i], v.first[j]
         # rho_k . d_n - (G_n s) . rho_k
-        with_data = m(k, n) - _sum(gram[k, a] * c(a, b) * m(n, b) for a in columns for b in columns)
-        return with_data - _sum(gram[n, a] * s_rho(a, k) for a in columns)
+        with_data = m(k, n) - sum_of(
+            gram[k, a] * c(a, b) * m(n, b) for a in columns for b in columns
+        )
+        return with_data - sum_of(gram[n, a] * s_rho(a, k) for a in columns)
 
-    chi_square = rows.power[tile] - _sum(c(a, b) * m(a, b) for a in columns for b in columns)
+    chi_square = rows.power[tile] - sum_of(c(a, b) * m(a, b) for a in columns for b in columns)
     return _combine(v, chi_square, gram, c, ss_of, s_rho, rho_rho)
 
 
@@ -159,8 +160,8 @@ def _of_pixels(model: SkyModel, t: Tables, index: Array, rows: Rows, tile: Array
     for stokes in range(rows.data.shape[2]):
         d = rows.data[tile, :, stokes]
         y = [jnp.sum(vectors[a] * d, axis=0) for a in columns]
-        s = [_sum(c(a, b) * y[b] for b in columns) for a in columns]
-        fitted = _sum(vectors[a] * s[a] for a in columns)
+        s = [sum_of(c(a, b) * y[b] for b in columns) for a in columns]
+        fitted = sum_of(vectors[a] * s[a] for a in columns)
         residual = d - fitted
         for known in t.basis:
             residual = residual + known[:, None] * jnp.sum(known[:, None] * fitted, axis=0)
@@ -181,10 +182,6 @@ def _of_pixels(model: SkyModel, t: Tables, index: Array, rows: Rows, tile: Array
         lambda a, k: s_rho_sum[a, k],
         lambda i, j: rho_sum[i, j],
     )
-
-
-def _sum(terms: Iterable[Array]) -> Array:
-    return reduce(add, terms)
 
 
 def _combine(
@@ -209,7 +206,7 @@ def _combine(
     """
     columns, parameters = range(v.components), range(v.parameters)
     gc = {
-        (i, a): _sum(gram[v.first[i], b] * c(b, a) for b in columns)
+        (i, a): sum_of(gram[v.first[i], b] * c(b, a) for b in columns)
         for i in parameters
         for a in columns
     }

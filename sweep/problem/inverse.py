@@ -1,10 +1,19 @@
 """Small positive definite matrices, one a row, written out: batched routines do not fuse."""
 
+from collections.abc import Iterable
+from functools import reduce
+from operator import add
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
 Symmetric = dict[tuple[int, int], Array]
 """Elements of a symmetric matrix of every row, by their place, the larger number first."""
+
+
+def sum_of(terms: Iterable[Array]) -> Array:
+    """The sum of at least one array, of different shapes perhaps, without a zero to begin with."""
+    return reduce(add, terms)
 
 
 def element(matrix: Symmetric, i: int, j: int) -> Array:

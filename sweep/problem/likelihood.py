@@ -26,7 +26,7 @@ from sweep.problem.sed import (
     orthonormal,
     tables,
 )
-from sweep.problem.vectors import diagonal
+from sweep.problem.vectors import diagonal, triangle
 from sweep.types import FrequencyMaps, Params
 
 Components = Float[Array, "component stokes pixel"]
@@ -152,7 +152,7 @@ def _components_of(
     whitened = inverse_sigma[:, None, None] * maps
     count = len(columns)
     normal: Symmetric = {
-        (i, j): jnp.sum(columns[i] * columns[j], axis=0) for i in range(count) for j in range(i + 1)
+        (i, j): jnp.sum(columns[i] * columns[j], axis=0) for i, j in triangle(count)
     }
     right = [jnp.sum(column[:, None] * whitened, axis=0) for column in columns]
     return jnp.stack(solve(cholesky(normal, count), right))

@@ -17,9 +17,15 @@ def triangle(count: int) -> tuple[tuple[int, int], ...]:
     return tuple((i, j) for i in range(count) for j in range(i + 1))
 
 
+def place(i: int, j: int) -> int:
+    """Where `triangle` has a pair, in any order."""
+    high, low = max(i, j), min(i, j)
+    return high * (high + 1) // 2 + low
+
+
 def diagonal(count: int) -> tuple[int, ...]:
     """Where in `triangle` each is with itself."""
-    return tuple(triangle(count).index((i, i)) for i in range(count))
+    return tuple(place(i, i) for i in range(count))
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,10 @@ class Curvature(Factor):
 
 
 def named(name: str, like: SpectralParameter = BETA_PL) -> SpectralParameter:
-    return SpectralParameter(name, name, like.unit, name, like.plausible, like.coordinate)
+    return SpectralParameter(name, like.plausible, like.coordinate)
 
 
-C_PL = SpectralParameter("c_pl", "c", "", "curvature", (-1.0, 1.0), Linear())
+C_PL = SpectralParameter("c_pl", (-1.0, 1.0), Linear())
 DUST = Component("dust", 150.0, (PowerLaw(BETA_DUST, more=1.0), PlanckRatio(TEMP_DUST)))
 COLD = (PlanckRatio(named("temp_cold", TEMP_DUST)), PowerLaw(named("beta_cold", BETA_DUST), 1.0))
 FREE_FREE = FixedComponent("free_free", lambda nu: rj_to_cmb(nu, jnp) * (nu / 40.0) ** -2.14)

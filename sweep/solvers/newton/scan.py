@@ -5,9 +5,8 @@ varied column is a table over the nodes times a factor of the row: the products 
 all rows and all nodes are one matrix product.
 """
 
-from collections.abc import Iterable
 from functools import partial, reduce
-from operator import add, mul
+from operator import mul
 from typing import NamedTuple
 
 import jax
@@ -18,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Scalar
 from sweep.model import SkyModel
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.derivatives import products, row_values
-from sweep.problem.inverse import element, inverse_of
+from sweep.problem.inverse import element, inverse_of, sum_of
 from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 from sweep.problem.vectors import triangle
 from sweep.solvers.newton.box import Box
@@ -178,12 +177,12 @@ def _tile_values(
 
     of_others = [[known @ other for known in t.basis] for other in others]
     vo = [
-        table @ (factor * other) - _sum(a * b for a, b in zip(along, of_other, strict=True))
+        table @ (factor * other) - sum_of(a * b for a, b in zip(along, of_other, strict=True))
         for other, of_other in zip(others, of_others, strict=True)
     ]
     gram = {
         (i, j): jnp.sum(others[i] * others[j], axis=0)
-        - _sum(a * b for a, b in zip(of_others[i], of_others[j], strict=True))
+        - sum_of(a * b for a, b in zip(of_others[i], of_others[j], strict=True))
         for i, j in triangle(len(others))
     }
     if cells.form == "cells":
@@ -198,20 +197,16 @@ def _tile_values(
         y = [jnp.sum(other[:, None] * data, axis=0) for other in others]
         y_v = [table @ (factor * data[:, s]) for s in stokes]
         m_oo = {(i, j): jnp.sum(y[i] * y[j], axis=0) for i, j in gram}
-        m_vo = [_sum(y_v[s] * one[s] for s in stokes) for one in y]
-        m_vv = _sum(y_v[s] ** 2 for s in stokes)
+        m_vo = [sum_of(y_v[s] * one[s] for s in stokes) for one in y]
+        m_vv = sum_of(y_v[s] ** 2 for s in stokes)
     value, left, seen_left = rows.power[tile], vv, m_vv
     if others:
         c = partial(element, inverse_of(gram, len(others)))
         m = partial(element, m_oo)
-        value = value - _sum(c(i, j) * m(i, j) for i in every for j in every)
-        share = [_sum(c(i, j) * vo[j] for j in every) for i in every]
-        left = vv - _sum(a * b for a, b in zip(share, vo, strict=True))
-        seen_left = m_vv - _sum(
-            share[i] * (2.0 * m_vo[i] - _sum(share[j] * m(i, j) for j in every)) for i in every
+        value = value - sum_of(c(i, j) * m(i, j) for i in every for j in every)
+        share = [sum_of(c(i, j) * vo[j] for j in every) for i in every]
+        left = vv - sum_of(a * b for a, b in zip(share, vo, strict=True))
+        seen_left = m_vv - sum_of(
+            share[i] * (2.0 * m_vo[i] - sum_of(share[j] * m(i, j) for j in every)) for i in every
         )
     return value - seen_left / left
-
-
-def _sum(terms: Iterable[Array]) -> Array:
-    return reduce(add, terms)

@@ -6,9 +6,7 @@ most clusters costs a division, and a product with what is left (the Schur compl
 and two sums over the rows. Nothing is assembled.
 """
 
-from collections.abc import Callable, Iterable
-from functools import reduce
-from operator import add
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,7 +15,9 @@ from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.problem.cells import Cells
 from sweep.problem.derivatives import Derivatives
+from sweep.problem.inverse import sum_of
 from sweep.problem.sed import Spectral
+from sweep.problem.vectors import place
 from sweep.solvers.newton.box import Box
 from sweep.solvers.newton.constants import CONSTANTS
 from sweep.solvers.newton.system import System, gather, total
@@ -98,16 +98,7 @@ def newton_step(
 def _couple(coupling: Array, v: Float[Array, "parameter row"]) -> Float[Array, "parameter row"]:
     """Off-diagonal part of the blocks times a vector, row by row."""
     every = range(len(v))
-    return jnp.stack([_sum(coupling[_place(i, j)] * v[j] for j in every if j != i) for i in every])
-
-
-def _place(i: int, j: int) -> int:
-    """Where `triangle` has a pair."""
-    return max(i, j) * (max(i, j) + 1) // 2 + min(i, j)
-
-
-def _sum(terms: Iterable[Array]) -> Array:
-    return reduce(add, terms)
+    return jnp.stack([sum_of(coupling[place(i, j)] * v[j] for j in every if j != i) for i in every])
 
 
 def _solve(
@@ -125,7 +116,7 @@ def _solve(
     if not others:
         return (force[most] * inverse)[None], jnp.bool_(False)
     short = cells.lengths[others[0]]  # they have axes of one length
-    of_most = jnp.stack([coupling[_place(i, most)] for i in others])
+    of_most = jnp.stack([coupling[place(i, most)] for i in others])
     rest, rest_free, rest_diagonal, rest_force = (
         _without(part, most) for part in (index, free, diagonal, force)
     )
@@ -137,15 +128,15 @@ def _solve(
         return total(of_most * y[index[most]], rest, short)
 
     def to_most(at_rows: Array) -> Array:
-        products = _sum(a * v for a, v in zip(of_most, at_rows, strict=True))
+        products = sum_of(a * v for a, v in zip(of_most, at_rows, strict=True))
         return total(products[None], index[most : most + 1], length)[0]
 
     def schur(z: Array) -> Array:
         at_rows = gather(z, rest)
         taken = (inverse * to_most(at_rows))[index[most]]
         products = [
-            _sum(
-                [coupling[_place(i, j)] * at_rows[n] for n, j in enumerate(others) if j != i]
+            sum_of(
+                [coupling[place(i, j)] * at_rows[n] for n, j in enumerate(others) if j != i]
                 + [-of_most[m] * taken]
             )
             for m, i in enumerate(others)
