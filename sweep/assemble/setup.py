@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from sweep.assemble.clusters import build_clusters, counts_of
+from sweep.assemble.clusters import build_clusters
 from sweep.assemble.data import (
     Draw,
     build_instrument,
@@ -17,20 +17,20 @@ from sweep.assemble.data import (
 )
 from sweep.assemble.solver import build_bounds, build_solver
 from sweep.clusters.base import Clusters
+from sweep.config.models import sky_model
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.fit import objective_of
 from sweep.instrument import Instrument
 from sweep.jax_session import jax_session
 from sweep.mask import Mask
-from sweep.model import standard
 from sweep.problem import SpectralProblem
 from sweep.sky import Sky
 from sweep.solvers import Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
 from sweep.solvers.starts import drawn_starts
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Parameter, Params
+from sweep.types import Params
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Setup:
     seed: int
 
     @property
-    def counts(self) -> dict[Parameter, int]:
+    def counts(self) -> dict[str, int]:
         """Number of clusters of every parameter."""
-        return counts_of(self.clusters)
+        return self.clusters.counts
 
     @jax_session()
     def maps(self, realisations: tuple[int, ...]) -> BlockMaps:
@@ -92,14 +92,14 @@ def build(conf: SweepConf) -> Setup:
     _require_double()
     instrument = build_instrument(conf)
     sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
-    solver, counts = build_solver(conf), counts_of(clusters)
+    solver, counts = build_solver(conf), clusters.counts
     pad = padded if solver.ignores_padding else int
-    lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
+    lengths = {p: pad(count) for p, count in counts.items()}
     problem = SpectralProblem.create(
         frequency=jnp.asarray(instrument.frequency),
         inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside)),
-        labels={p: jnp.asarray(getattr(clusters, p).labels) for p in PARAMETERS},
-        model=standard(float(conf.parameters.dust_nu0), float(conf.parameters.synchrotron_nu0)),
+        labels={p: jnp.asarray(labels) for p, labels in clusters.labels.items()},
+        model=sky_model(conf),
     )
     return Setup(
         instrument=instrument,

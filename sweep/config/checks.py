@@ -53,6 +53,11 @@ def in_ghz(value: float) -> str | None:
     return positive(value) or frequency_problem(value)
 
 
+def or_null(check: Check) -> Check:
+    """The value is null, or passes `check`."""
+    return lambda v: None if v is None else check(v)
+
+
 def not_empty(value: str) -> str | None:
     """The value is a word at least."""
     return None if str(value).strip() else "must not be empty"

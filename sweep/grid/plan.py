@@ -14,7 +14,6 @@ from sweep.errors import ConfigError
 from sweep.grid.experiment import Experiment
 from sweep.grid.identity import identity
 from sweep.store import SegmentSpec, Store, Unit, fit_axes
-from sweep.types import Parameter
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,13 @@ class Geometry:
         pixels: RING indices of the kept pixels; only looked at where maps are stored.
     """
 
-    counts: Mapping[Parameter, int]
+    counts: Mapping[str, int]
     nside: int
     pixels: np.ndarray
 
 
 def axes_of_fit(
-    kept: StoreConf, nside: int, counts: Mapping[Parameter, int], pixels: int
+    kept: StoreConf, nside: int, counts: Mapping[str, int], pixels: int
 ) -> tuple[dict[str, int], str | None]:
     """Axes of what a store keeps of one fit, and the dtype of its maps, as for `fit_bytes`.
 

@@ -19,10 +19,10 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Ellipse, Patch
 from matplotlib.ticker import MaxNLocator
 
-from sweep.plots.names import SYMBOLS, parameter_label, with_unit
+from sweep.model import KNOWN
+from sweep.plots.names import parameter_label, with_unit
 from sweep.plots.style import COLOURS, DIVERGING, GREY, HATCH, SEQUENTIAL, Layout, save, style
 from sweep.statistics.maps import ResidualMaps, sphere
-from sweep.types import Parameter
 
 _PIXELS = 900
 """Width of a projected map."""
@@ -35,7 +35,7 @@ _PATCHES = (*COLOURS[:-1], "#F0E442")
 
 _STOKES = ("Q", "U")
 
-Maps = Mapping[Parameter, np.ndarray]
+Maps = Mapping[str, np.ndarray]
 """A map for every spectral parameter, shape (npix,), UNSEEN outside the mask."""
 
 
@@ -58,7 +58,7 @@ def plot_clusters(labels: Maps, *paths: str | Path) -> Path:
             _mollweide(axes, shown, ListedColormap(_PATCHES), norm)
             count = int(_kept(map_).max()) + 1
             word = "cluster" if count == 1 else "clusters"
-            axes.set_title(f"{SYMBOLS[parameter]}: {count} {word}")
+            axes.set_title(f"{KNOWN[parameter].symbol}: {count} {word}")
         return save(figure, *paths)
 
 

@@ -17,7 +17,7 @@ from sweep.lanes import over_realisations, side_by_side
 from sweep.model import SkyModel
 from sweep.problem.cells import TILE, Rows, reduce
 from sweep.problem.derivatives import derivatives
-from sweep.problem.inverse import Symmetric, cholesky, solve
+from sweep.problem.inverse import Symmetric, cholesky, solve, sum_of
 from sweep.problem.sed import (
     SpectralProblem,
     Tables,
@@ -147,12 +147,30 @@ def _components_of(
     labels: Int[Array, "parameter pixel"],
     maps: Array,
 ) -> Components:
-    """Solve B^T B s = B^T d at every pixel of a tile."""
-    columns = [*(fixed[:, None] for fixed in t.fixed), *t.columns(model, labels)]
+    """Solve for the fitted components without what the known columns span, then for those.
+
+    The normal equations of all together would square the condition of columns that are nearly
+    alike, such as moments.
+    """
     whitened = inverse_sigma[:, None, None] * maps
-    count = len(columns)
+    known = range(len(t.basis))
+    columns = t.columns(model, labels)
+    along = [[jnp.sum(t.basis[n][:, None] * c, axis=0) for c in columns] for n in known]
+    free = [
+        c - sum_of(t.basis[n][:, None] * along[n][i] for n in known) for i, c in enumerate(columns)
+    ]
     normal: Symmetric = {
-        (i, j): jnp.sum(columns[i] * columns[j], axis=0) for i, j in triangle(count)
+        (i, j): jnp.sum(free[i] * free[j], axis=0) for i, j in triangle(len(columns))
     }
-    right = [jnp.sum(column[:, None] * whitened, axis=0) for column in columns]
-    return jnp.stack(solve(cholesky(normal, count), right))
+    right = [jnp.sum(c[:, None] * whitened, axis=0) for c in free]
+    fitted = solve(cholesky(normal, len(columns)), right)
+
+    triangular = t.fixed @ t.basis.T
+    solved: list[Array] = []
+    for n in reversed(known):
+        rest = jnp.tensordot(t.basis[n], whitened, 1)
+        rest = rest - sum_of(a * s for a, s in zip(along[n], fitted, strict=True))
+        later = zip(range(n + 1, len(t.basis)), solved, strict=True)
+        rest = sum_of([rest, *(-triangular[k, n] * s for k, s in later)])
+        solved.insert(0, rest / triangular[n, n])
+    return jnp.stack([*solved, *fitted])

@@ -100,10 +100,10 @@ def fixed_columns(
 
 
 def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "column frequency"]:
-    """Basis of what the columns span, by Gram and Schmidt."""
+    """Basis of what the columns span, by Gram and Schmidt; twice, since moments are much alike."""
     basis: list[Array] = []
     for column in columns:
-        for known in basis:
+        for known in 2 * basis:
             column = column - known * jnp.vdot(known, column)
         basis.append(column / jnp.linalg.norm(column))
     return jnp.stack(basis)

@@ -9,6 +9,7 @@ import xarray as xr
 from xarray.core import indexing
 
 from sweep.errors import StoreError
+from sweep.model import KNOWN
 from sweep.quantities.table import VARIABLES
 from sweep.store.columns import ABSENT, distinct
 from sweep.store.reader import Store
@@ -19,9 +20,7 @@ from sweep.store.union import Axes, Union, View, chosen
 ALWAYS = (
     "solver",
     "clusters",
-    "clusters.beta_dust",
-    "clusters.temp_dust",
-    "clusters.beta_pl",
+    *(f"clusters.{name}" for name in KNOWN),
     "mask.expression",
     "noise.ratio",
 )
