@@ -38,8 +38,8 @@ class Instrument:
     frequency: FloatArray
     depth_p: FloatArray
     source: str
-    bandwidth: FloatArray | None = None
-    fwhm: FloatArray | None = None
+    bandwidth: FloatArray | None
+    fwhm: FloatArray | None
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):

@@ -87,7 +87,14 @@ def _instrument(conf: InstrumentConf) -> "Instrument":
     given = {key: np.asarray(v) for key in ("bandwidth", "fwhm") if (v := getattr(conf, key))}
     if conf.path is None:
         frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
-        return Instrument(conf.name, frequency, depth_p, conf.source, **given)
+        return Instrument(
+            conf.name,
+            frequency,
+            depth_p,
+            conf.source,
+            bandwidth=given.get("bandwidth"),
+            fwhm=given.get("fwhm"),
+        )
     read = read_instrument(conf.path)
     for key in given:
         if getattr(read, key) is not None:
