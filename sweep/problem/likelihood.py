@@ -69,7 +69,7 @@ class Expansion(NamedTuple):
 
 def observe(problem: SpectralProblem, maps: FrequencyMaps) -> Observation:
     """Reduce the maps of one realisation, shape (frequency, stokes, pixel), uK_CMB."""
-    fixed = fixed_columns(problem.model, problem.frequency, problem.inverse_sigma)
+    fixed = fixed_columns(problem)
     return Observation(maps, reduce(problem.cells, problem.inverse_sigma, orthonormal(fixed), maps))
 
 

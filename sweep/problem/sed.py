@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from sweep.bands import BandNodes
 from sweep.model import Curved, Exponential, FactorTable, SkyModel
 from sweep.problem.cells import Cells, group
 from sweep.types import Labels, Params
@@ -34,6 +35,8 @@ class SpectralProblem:
         labels: for every parameter the cluster of each kept pixel, shape (pixel,).
         cells: the pixels grouped for the likelihood.
         model: the components, and their parameters.
+        bands: nodes that integrate spectra over bands of finite width; None where all are
+            monochromatic.
     """
 
     frequency: Float[Array, " frequency"]
@@ -41,6 +44,7 @@ class SpectralProblem:
     labels: dict[str, Labels]
     cells: Cells
     model: SkyModel = field(metadata={"static": True})
+    bands: BandNodes | None = None
 
     @classmethod
     def create(
@@ -50,10 +54,11 @@ class SpectralProblem:
         labels: dict[str, Labels],
         model: SkyModel,
         form: str = "auto",
+        bands: BandNodes | None = None,
     ) -> "SpectralProblem":
         """Group the pixels into cells; `form` is `cells`, `pixels` or, by cost, `auto`."""
         cells = group([np.asarray(labels[p]) for p in model.names], form)
-        return cls(frequency, inverse_sigma, labels, cells, model)
+        return cls(frequency, inverse_sigma, labels, cells, model, bands)
 
     @property
     def n_pixels(self) -> int:
@@ -72,12 +77,15 @@ class Tables(NamedTuple):
     Attributes:
         fixed: columns of the components of a known spectrum, 1/uK_CMB.
         basis: an orthonormal basis of these.
-        factors: one a parameter; the first of a component carries the weights, 1/uK_CMB.
+        factors: one a parameter, at all nodes of all bands, node by node; the first of a component
+            carries the weights, 1/uK_CMB.
+        nodes: of a band; a column is the sum over them.
     """
 
     fixed: Float[Array, "column frequency"]
     basis: Float[Array, "column frequency"]
     factors: tuple[FactorTable, ...]
+    nodes: int
 
     def columns(self, model: SkyModel, index: Any) -> list[Array]:
         """The fitted columns, shape (frequency, row) each.
@@ -86,17 +94,35 @@ class Tables(NamedTuple):
             model: whose tables they are.
             index: cluster of every parameter, shape (parameter, row).
         """
+        return [self.over_band(column) for column in self.at_nodes(model, index)]
+
+    def at_nodes(self, model: SkyModel, index: Any) -> list[Array]:
+        """What `columns` adds up, shape (node x frequency, row) each."""
         return [
             reduce(mul, (self.factors[i].value[index[i]].T for i in model.members(c)))
             for c in range(len(model.components))
         ]
 
+    def over_band(self, values: Array, axis: int = 0) -> Array:
+        """Sum over the nodes of every band, along an axis (node x frequency)."""
+        if self.nodes == 1:
+            return values
+        shape = (*values.shape[:axis], self.nodes, -1, *values.shape[axis + 1 :])
+        return jnp.sum(values.reshape(shape), axis=axis)
 
-def fixed_columns(
-    model: SkyModel, frequency: Float[Array, " frequency"], weight: Float[Array, " frequency"]
-) -> Float[Array, "column frequency"]:
+
+def fixed_columns(problem: SpectralProblem) -> Float[Array, "column frequency"]:
     """Whitened columns of the components of a known spectrum."""
-    return jnp.stack([weight * c.spectrum(frequency).astype(weight.dtype) for c in model.fixed])
+    weight, fixed = problem.inverse_sigma, problem.model.fixed
+    if problem.bands is None:
+        columns = [c.spectrum(problem.frequency).astype(weight.dtype) for c in fixed]
+    else:
+        nodes = problem.bands.fixed
+        columns = [
+            jnp.sum(nodes.weight * c.spectrum(nodes.frequency), axis=0).astype(weight.dtype)
+            for c in fixed
+        ]
+    return jnp.stack([weight * column for column in columns])
 
 
 def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "column frequency"]:
@@ -112,7 +138,12 @@ def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "colu
 def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     """Evaluate the columns for every cluster; rows beyond `Cells.lengths` have none."""
     nu, weight, model = problem.frequency, problem.inverse_sigma, problem.model
-    rj = rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
+    if problem.bands is None:
+        nodes, rj = 1, rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
+    else:
+        fitted = problem.bands.fitted
+        nodes, nu = len(fitted.frequency), fitted.frequency.reshape(-1)
+        rj = (fitted.weight * weight).reshape(-1)
     factors: list[FactorTable] = []
     for component in model.components:
         for k, factor in enumerate(component.factors):
@@ -121,8 +152,8 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
             factors.append(
                 _weighted(table, rj, float(rj_to_cmb(component.nu0))) if k == 0 else table
             )
-    fixed = fixed_columns(model, nu, weight)
-    return Tables(fixed, orthonormal(fixed), tuple(factors))
+    fixed = fixed_columns(problem)
+    return Tables(fixed, orthonormal(fixed), tuple(factors), nodes)
 
 
 def _weighted(table: FactorTable, weight: Array, at_reference: float) -> FactorTable:

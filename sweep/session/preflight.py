@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep.assemble.clusters import count_clusters
-from sweep.assemble.data import build_mask, build_signal
+from sweep.assemble.data import build_distorted, build_mask, build_signal
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
 
@@ -23,6 +23,7 @@ class Preflight:
         Raises:
             ConfigError: one cannot: what was expected, what was got, how to mend it.
         """
+        from sweep.assemble.setup import build_band_nodes
         from sweep.assemble.solver import build_bounds, build_solver
 
         conf = experiment.conf
@@ -34,6 +35,8 @@ class Preflight:
             )
         except MemoryError:
             raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
+        self._once(experiment, ("instrument", "fit"), lambda: build_band_nodes(conf))
+        self._once(experiment, ("instrument",), lambda: build_distorted(conf))
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(counts, 1)
         self._once(experiment, ("model", "parameters"), lambda: build_bounds(conf, ones, ones))

@@ -126,13 +126,7 @@ class NewtonSolver(Solver):
         cells = problem.cells
         starts = jax.ShapeDtypeStruct((rows.total.shape[0], *box.low.shape), box.low.dtype)
         # pixels are of no interest here: without them, problems of other masks share the program
-        bare = SpectralProblem(
-            problem.frequency,
-            problem.inverse_sigma,
-            {},
-            replace(cells, row=cells.row[:0]),
-            problem.model,
-        )
+        bare = replace(problem, labels={}, cells=replace(cells, row=cells.row[:0]))
         settings = Settings(self.max_steps, self.tolerance, self.max_scans, self.nodes)
         return bare, rows, starts, box, settings
 
