@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.cache import usual_folder
-from sweep.config.checks import check, check_newton
+from sweep.config.checks import check, check_likelihood
 from sweep.config.explain import explain, unknown_key
 from sweep.config.models import fill_in
 from sweep.config.schema import SweepConf, register
@@ -106,7 +106,7 @@ def to_conf(composed: DictConfig, overrides: Sequence[str]) -> SweepConf:
         raise ConfigError(explain(error)) from error
     fill_in(conf, overrides)
     check(conf)
-    check_newton(conf)
+    check_likelihood(conf)
     if conf.store.cache is None:
         conf.store.cache = usual_folder()
     for item in fields(conf):

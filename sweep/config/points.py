@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from sweep.config.checks import check_newton, check_setting, settings
+from sweep.config.checks import check_likelihood, check_setting, settings
 from sweep.config.compose import PATH_KEYS, to_conf
 from sweep.config.schema import SweepConf
 
@@ -88,7 +88,7 @@ class _Base:
         conf = copy(self._conf)
         for name, keys in self._keys.items():
             setattr(conf, name, self._group(name, tuple(plain[key] for key in keys)))
-        check_newton(conf)
+        check_likelihood(conf)
         return conf
 
     def _group(self, name: str, texts: tuple[str, ...]) -> Any:

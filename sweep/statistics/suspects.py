@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from sweep.model import KNOWN
+from sweep.model.parameters import BETA_PL
 
 _SHOWN = 5
 """Experiments that are named; more of them are counted."""
@@ -60,7 +61,7 @@ def warnings(table: Any) -> list[str]:
 def _line(label: str, row: Any) -> str:
     names = row["suspect_parameters"]
     several = " and " in names
-    swapped = "dust and synchrotron may have swapped roles; " if "beta_pl" in names else ""
+    swapped = "dust and synchrotron may have swapped roles; " if BETA_PL.name in names else ""
     return (
         f"{label}: in {int(row['suspect'])} of {int(row['suspect_of'])} fits {names} "
         f"{'are' if several else 'is'} implausible or stuck at {'their' if several else 'its'} box"
