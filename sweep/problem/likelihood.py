@@ -21,12 +21,14 @@ from sweep.problem.inverse import Symmetric, cholesky, solve
 from sweep.problem.sed import (
     SpectralProblem,
     Tables,
+    basis_of,
     coordinates,
     fixed_columns,
-    orthonormal,
+    known_of,
     tables,
 )
 from sweep.problem.vectors import diagonal, triangle
+from sweep.problem.weights import whitened
 from sweep.types import FrequencyMaps, Params
 
 Components = Float[Array, "component stokes pixel"]
@@ -69,8 +71,11 @@ class Expansion(NamedTuple):
 
 def observe(problem: SpectralProblem, maps: FrequencyMaps) -> Observation:
     """Reduce the maps of one realisation, shape (frequency, stokes, pixel), uK_CMB."""
-    fixed = fixed_columns(problem.model, problem.frequency, problem.inverse_sigma)
-    return Observation(maps, reduce(problem.cells, problem.inverse_sigma, orthonormal(fixed), maps))
+    inverse_sigma, weights = problem.inverse_sigma, problem.weights
+    fixed = fixed_columns(problem.model, problem.frequency, inverse_sigma)
+    bands, label = (None, None) if weights is None else (weights.bands, weights.label)
+    known = known_of(basis_of(fixed, bands), label)
+    return Observation(maps, reduce(problem.cells, known, whitened(inverse_sigma, weights, maps)))
 
 
 @jax.jit
@@ -118,17 +123,18 @@ def expand(params: Params, problem: SpectralProblem, observation: Observation) -
 def components(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Components:
     """Maximum likelihood of all components, in the order of the model, uK_CMB.
 
-    Those whose spectrum is fitted are at their references.
+    Those whose spectrum is fitted are at their references. Noise that the Stokes parameters of a
+    pixel have in all bands alike does not enter: it weighs no band.
     """
     model = problem.model
     t = tables(problem, coordinates(params, model))
     n_pixels, n_stokes = problem.n_pixels, maps.shape[1]
     pad = 0 if side_by_side() else -n_pixels % TILE
     tile = n_pixels if side_by_side() else TILE
-    labels = jnp.pad(jnp.stack([problem.labels[p] for p in model.names]), ((0, 0), (0, pad)))
+    index = jnp.pad(problem.index_of_pixels, ((0, 0), (0, pad)))
     padded = jnp.pad(maps, ((0, 0), (0, 0), (0, pad)))
     tiles = (
-        labels.reshape(len(model.names), -1, tile).swapaxes(0, 1),
+        index.reshape(len(index), -1, tile).swapaxes(0, 1),
         padded.reshape(*maps.shape[:2], -1, tile).transpose(2, 0, 1, 3),
     )
 
@@ -144,15 +150,17 @@ def _components_of(
     model: SkyModel,
     t: Tables,
     inverse_sigma: Float[Array, " frequency"],
-    labels: Int[Array, "parameter pixel"],
+    index: Int[Array, "_ pixel"],
     maps: Array,
 ) -> Components:
     """Solve B^T B s = B^T d at every pixel of a tile."""
-    columns = [*(fixed[:, None] for fixed in t.fixed), *t.columns(model, labels)]
-    whitened = inverse_sigma[:, None, None] * maps
+    fixed, data = [known[:, None] for known in t.fixed], inverse_sigma[:, None, None] * maps
+    for weight in t.weight(index):
+        fixed, data = [known * weight for known in fixed], weight[:, None] * data
+    columns = [*fixed, *t.columns(model, index)]
     count = len(columns)
     normal: Symmetric = {
         (i, j): jnp.sum(columns[i] * columns[j], axis=0) for i, j in triangle(count)
     }
-    right = [jnp.sum(column[:, None] * whitened, axis=0) for column in columns]
+    right = [jnp.sum(column[:, None] * data, axis=0) for column in columns]
     return jnp.stack(solve(cholesky(normal, count), right))

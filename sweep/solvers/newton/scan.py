@@ -162,20 +162,26 @@ def _tile_values(
     index, data = cells.index[:, tile], rows.data[tile]
     varied = model.component_of[parameter]
     others = [c for i, c in enumerate(t.columns(model, index)) if i != varied]
-    beside = [t.factors[i].value[index[i]].T for i in model.members(varied) if i != parameter]
-    table, every = at_nodes.factors[parameter].value, range(len(others))
+    beside = t.factors_of(model, varied, index, (parameter,))
+    table, every, basis = at_nodes.factors[parameter].value, range(len(others)), t.known(index)
     if beside:
         factor = reduce(mul, beside)
-        along = [(table * known) @ factor for known in t.basis]
+        along = [
+            (table * known) @ factor if known.ndim == 1 else table @ (known * factor)
+            for known in basis
+        ]
         vv = table**2 @ factor**2
     else:  # one for every row; products with ones XLA gets wrong (jaxlib 0.10.2, CPU)
         factor = jnp.ones((table.shape[1], 1), table.dtype)
-        along = [(table @ known)[:, None] for known in t.basis]
+        along = [(table @ known)[:, None] for known in basis]
         vv = jnp.sum(table**2, axis=1)[:, None]
     for a in along:
         vv = vv - a**2
 
-    of_others = [[known @ other for known in t.basis] for other in others]
+    of_others = [
+        [known @ other if known.ndim == 1 else jnp.sum(known * other, axis=0) for known in basis]
+        for other in others
+    ]
     vo = [
         table @ (factor * other) - sum_of(a * b for a, b in zip(along, of_other, strict=True))
         for other, of_other in zip(others, of_others, strict=True)

@@ -13,6 +13,7 @@ from sweep.lanes import side_by_side
 from sweep.model import SkyModel
 from sweep.problem import Observation, SpectralProblem
 from sweep.problem.cells import Rows
+from sweep.problem.weights import PixelWeights
 from sweep.programs import keeping_programs
 from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver
 from sweep.solvers.newton.box import Box, internal_box, internal_starts, own_parameters
@@ -132,6 +133,7 @@ class NewtonSolver(Solver):
             {},
             replace(cells, row=cells.row[:0]),
             problem.model,
+            None if problem.weights is None else PixelWeights(None, problem.weights.bands, None),
         )
         settings = Settings(self.max_steps, self.tolerance, self.max_scans, self.nodes)
         return bare, rows, starts, box, settings
