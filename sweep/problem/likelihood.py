@@ -72,9 +72,8 @@ class Expansion(NamedTuple):
 def observe(problem: SpectralProblem, maps: FrequencyMaps) -> Observation:
     """Reduce the maps of one realisation, shape (frequency, stokes, pixel), uK_CMB."""
     inverse_sigma, weights = problem.inverse_sigma, problem.weights
-    fixed = fixed_columns(problem.model, problem.frequency, inverse_sigma)
-    bands, label = (None, None) if weights is None else (weights.bands, weights.label)
-    known = known_of(basis_of(fixed, bands), label)
+    classes, label = (None, None) if weights is None else (weights.bands, weights.label)
+    known = known_of(basis_of(fixed_columns(problem), classes), label)
     return Observation(maps, reduce(problem.cells, known, whitened(inverse_sigma, weights, maps)))
 
 

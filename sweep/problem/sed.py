@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from sweep.bands import BandNodes
 from sweep.model import Curved, Exponential, FactorTable, SkyModel
 from sweep.problem.cells import Cells, group
 from sweep.problem.weights import PixelWeights
@@ -36,6 +37,8 @@ class SpectralProblem:
         labels: for every parameter the cluster of each kept pixel, shape (pixel,).
         cells: the pixels grouped for the likelihood.
         model: the components, and their parameters.
+        bands: nodes that integrate spectra over bands of finite width; None where all are
+            monochromatic.
         weights: how the noise of pixels differs; None where it does not.
     """
 
@@ -44,7 +47,8 @@ class SpectralProblem:
     labels: dict[str, Labels]
     cells: Cells
     model: SkyModel = field(metadata={"static": True})
-    weights: PixelWeights | None
+    bands: BandNodes | None = None
+    weights: PixelWeights | None = None
 
     @classmethod
     def create(
@@ -54,13 +58,14 @@ class SpectralProblem:
         labels: dict[str, Labels],
         model: SkyModel,
         form: str = "auto",
+        bands: BandNodes | None = None,
         weights: PixelWeights | None = None,
     ) -> "SpectralProblem":
         """Group the pixels into cells; `form` is `cells`, `pixels` or, by cost, `auto`."""
         label = None if weights is None else weights.label
         classes = None if label is None else np.asarray(label)
         cells = group([np.asarray(labels[p]) for p in model.names], form, classes)
-        return cls(frequency, inverse_sigma, labels, cells, model, weights)
+        return cls(frequency, inverse_sigma, labels, cells, model, bands, weights)
 
     @property
     def n_pixels(self) -> int:
@@ -89,14 +94,17 @@ class Tables(NamedTuple):
         fixed: columns of the components of a known spectrum, 1/uK_CMB.
         basis: an orthonormal basis of these, shape (column, frequency), of every class where
             pixels have classes.
-        factors: one a parameter; the first of a component carries the weights, 1/uK_CMB.
-        bands: what multiplies these in every class; None where there are no classes.
+        factors: one a parameter, at all nodes of all bands, node by node; the first of a component
+            carries the weights, 1/uK_CMB.
+        nodes: of a band; a column is the sum over them.
+        classes: what multiplies the weights in every class; None where there are no classes.
     """
 
     fixed: Float[Array, "column frequency"]
     basis: Float[Array, "*class column frequency"]
     factors: tuple[FactorTable, ...]
-    bands: Float[Array, "class frequency"] | None
+    nodes: int
+    classes: Float[Array, "class frequency"] | None
 
     def columns(self, model: SkyModel, index: Any) -> list[Array]:
         """The fitted columns, shape (frequency, row) each.
@@ -105,29 +113,49 @@ class Tables(NamedTuple):
             model: whose tables they are.
             index: cluster of every parameter, shape (parameter, row).
         """
-        return [reduce(mul, self.factors_of(model, c, index)) for c in range(len(model.components))]
+        return [self.over_band(column) for column in self.at_nodes(model, index)]
+
+    def at_nodes(self, model: SkyModel, index: Any) -> list[Array]:
+        """What `columns` adds up, shape (node x frequency, row) each."""
+        count = len(model.components)
+        return [reduce(mul, self.factors_of(model, c, index)) for c in range(count)]
 
     def factors_of(
         self, model: SkyModel, component: int, index: Any, without: Sequence[int] = ()
     ) -> list[Array]:
-        """Whose product is a column, shape (frequency, row) each, but those of some parameters."""
+        """Whose product is one of `at_nodes`, of its shape, but those of some parameters."""
         members = (i for i in model.members(component) if i not in without)
-        return [*(self.factors[i].value[index[i]].T for i in members), *self.weight(index)]
+        weights = (jnp.tile(w, (self.nodes, 1)) for w in self.weight(index))
+        return [*(self.factors[i].value[index[i]].T for i in members), *weights]
 
     def weight(self, index: Any) -> list[Array]:
         """What multiplies every column, shape (frequency, row); nothing without classes."""
-        return [] if self.bands is None else [self.bands[index[-1]].T]
+        return [] if self.classes is None else [self.classes[index[-1]].T]
 
     def known(self, index: Any) -> list[Array]:
         """The basis, shape (frequency,) each, or with classes (frequency, row)."""
-        return known_of(self.basis, None if self.bands is None else index[-1])
+        return known_of(self.basis, None if self.classes is None else index[-1])
+
+    def over_band(self, values: Array, axis: int = 0) -> Array:
+        """Sum over the nodes of every band, along an axis (node x frequency)."""
+        if self.nodes == 1:
+            return values
+        shape = (*values.shape[:axis], self.nodes, -1, *values.shape[axis + 1 :])
+        return jnp.sum(values.reshape(shape), axis=axis)
 
 
-def fixed_columns(
-    model: SkyModel, frequency: Float[Array, " frequency"], weight: Float[Array, " frequency"]
-) -> Float[Array, "column frequency"]:
+def fixed_columns(problem: SpectralProblem) -> Float[Array, "column frequency"]:
     """Whitened columns of the components of a known spectrum."""
-    return jnp.stack([weight * c.spectrum(frequency).astype(weight.dtype) for c in model.fixed])
+    weight, fixed = problem.inverse_sigma, problem.model.fixed
+    if problem.bands is None:
+        columns = [c.spectrum(problem.frequency).astype(weight.dtype) for c in fixed]
+    else:
+        nodes = problem.bands.fixed
+        columns = [
+            jnp.sum(nodes.weight * c.spectrum(nodes.frequency), axis=0).astype(weight.dtype)
+            for c in fixed
+        ]
+    return jnp.stack([weight * column for column in columns])
 
 
 def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "column frequency"]:
@@ -140,9 +168,11 @@ def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "colu
     return jnp.stack(basis)
 
 
-def basis_of(fixed: Float[Array, "column frequency"], bands: Array | None) -> Array:
+def basis_of(fixed: Float[Array, "column frequency"], classes: Array | None) -> Array:
     """Basis of the columns of a known spectrum, of every class where there are classes."""
-    return orthonormal(fixed) if bands is None else jax.vmap(orthonormal)(bands[:, None] * fixed)
+    return (
+        orthonormal(fixed) if classes is None else jax.vmap(orthonormal)(classes[:, None] * fixed)
+    )
 
 
 def known_of(basis: Float[Array, "*class column frequency"], label: Array | None) -> list[Array]:
@@ -153,7 +183,12 @@ def known_of(basis: Float[Array, "*class column frequency"], label: Array | None
 def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     """Evaluate the columns for every cluster; rows beyond `Cells.lengths` have none."""
     nu, weight, model = problem.frequency, problem.inverse_sigma, problem.model
-    rj = rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
+    if problem.bands is None:
+        nodes, rj = 1, rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
+    else:
+        fitted = problem.bands.fitted
+        nodes, nu = len(fitted.frequency), fitted.frequency.reshape(-1)
+        rj = (fitted.weight * weight).reshape(-1)
     factors: list[FactorTable] = []
     for component in model.components:
         for k, factor in enumerate(component.factors):
@@ -162,9 +197,9 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
             factors.append(
                 _weighted(table, rj, float(rj_to_cmb(component.nu0))) if k == 0 else table
             )
-    fixed = fixed_columns(model, nu, weight)
-    bands = None if problem.weights is None else problem.weights.bands
-    return Tables(fixed, basis_of(fixed, bands), tuple(factors), bands)
+    fixed = fixed_columns(problem)
+    classes = None if problem.weights is None else problem.weights.bands
+    return Tables(fixed, basis_of(fixed, classes), tuple(factors), nodes, classes)
 
 
 def _weighted(table: FactorTable, weight: Array, at_reference: float) -> FactorTable:

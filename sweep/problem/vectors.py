@@ -95,8 +95,10 @@ def stacked(
             return reduce(mul, [*but(i), a.second[index[i]].T])
         return reduce(mul, [*but(i, j), a.first[index[i]].T, b.first[index[j]].T])
 
-    columns = t.columns(model, index)
+    columns = t.at_nodes(model, index)
     firsts = [first(i) for i in range(len(model.parameters))]
     seconds = [second(i, j) for i, j in vectors_of(model).second]
     # without the barrier each use evaluates them anew
-    return jax.lax.optimization_barrier(jnp.stack([*columns, *firsts, *seconds]))
+    return jax.lax.optimization_barrier(
+        t.over_band(jnp.stack([*columns, *firsts, *seconds]), axis=1)
+    )

@@ -12,6 +12,7 @@ from furax import Config, DiagonalOperator
 from furax.obs import negative_log_likelihood
 from furax.obs.stokes import Stokes
 
+from sweep.bands import band_nodes, top_hat
 from sweep.model import standard
 from sweep.problem import PixelWeights, SpectralProblem, components, expand, nll, observe
 from sweep.problem.derivatives import derivatives, row_values
@@ -68,7 +69,7 @@ def make_case(kind: str, form: str) -> Case:
         {p: jnp.asarray(v, jnp.int32) for p, v in labels.items()},
         standard(150.0, 20.0),
         form,
-        PixelWeights(None if kind == "bands" else jnp.asarray(parts), *of_bands),
+        weights=PixelWeights(None if kind == "bands" else jnp.asarray(parts), *of_bands),
     )
     if kind == "bands":
         covariance = np.eye(2) / weight[..., None, None] ** 2
@@ -223,6 +224,34 @@ def test_noise_that_pixels_have_in_all_bands_changes_no_component() -> None:
     bare = replace(case.problem, weights=None)
     without = jax.jit(components)(case.params, bare, case.maps)
     np.testing.assert_allclose(ours("scale", "cells")["components"], without, rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_classes_are_problems_of_their_own_also_with_bands_of_finite_width(form: str) -> None:
+    case = make_case("bands", form)
+    nodes = band_nodes([top_hat(f"{nu:g}", nu, 0.3) for nu in FREQUENCY])
+    whole = replace(case.problem, bands=jax.tree.map(jnp.asarray, nodes))
+    found, weights, total = evaluate(case.params, whole, case.maps), whole.weights, 0.0
+    assert weights is not None and weights.bands is not None
+    for number, bands in enumerate(weights.bands):
+        there = np.flatnonzero(np.asarray(weights.label) == number)
+        alone = SpectralProblem.create(
+            whole.frequency,
+            whole.inverse_sigma * bands,
+            {p: v[there] for p, v in whole.labels.items()},
+            whole.model,
+            form,
+            whole.bands,
+        )
+        of_class = evaluate(case.params, alone, case.maps[..., there])
+        total += of_class["expansion"].value
+        np.testing.assert_allclose(
+            found["components"][..., there], of_class["components"], rtol=1e-9, atol=1e-9
+        )
+    np.testing.assert_allclose(found["expansion"].value, total, rtol=1e-11)
+    np.testing.assert_allclose(np.sum(found["row_values"]), total, rtol=1e-10)
+    for rise, moved in zip(found["rise"], found["moved"], strict=True):
+        np.testing.assert_allclose(rise, moved, rtol=1e-7, atol=1e-6)
 
 
 def test_pixels_of_different_classes_are_in_different_rows() -> None:

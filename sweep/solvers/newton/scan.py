@@ -1,17 +1,13 @@
 """The scan: what every cluster could gain over its whole box, the others as they are.
 
-Clusters of one parameter share no row, so all of them are scanned at once. For one parameter the
-varied column is a table over the nodes times a factor of the row: the products with the data of
-all rows and all nodes are one matrix product.
+Clusters of one parameter share no row, so all of them are scanned at once.
 """
 
-from functools import partial, reduce
-from operator import mul
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from sweep.model import SkyModel
@@ -22,6 +18,7 @@ from sweep.problem.sed import Spectral, SpectralProblem, Tables, tables
 from sweep.problem.vectors import triangle
 from sweep.solvers.newton.box import Box
 from sweep.solvers.newton.system import gather, total
+from sweep.solvers.newton.varied import varied_column
 
 
 class Scan(NamedTuple):
@@ -156,25 +153,16 @@ def _tile_values(
 ) -> Float[Array, "node row"]:
     """chi_square of the rows of a tile at every node.
 
-    The varied column v is a table over the nodes times a factor of the row. The other columns
-    explain m^T C m of the data, and v, less its part along them, what it has left.
+    The other columns explain m^T C m of the data, and the varied column v, less its part along
+    them, what it has left.
     """
     index, data = cells.index[:, tile], rows.data[tile]
-    varied = model.component_of[parameter]
-    others = [c for i, c in enumerate(t.columns(model, index)) if i != varied]
-    beside = t.factors_of(model, varied, index, (parameter,))
+    column = model.component_of[parameter]
+    others = [c for i, c in enumerate(t.columns(model, index)) if i != column]
     table, every, basis = at_nodes.factors[parameter].value, range(len(others)), t.known(index)
-    if beside:
-        factor = reduce(mul, beside)
-        along = [
-            (table * known) @ factor if known.ndim == 1 else table @ (known * factor)
-            for known in basis
-        ]
-        vv = table**2 @ factor**2
-    else:  # one for every row; products with ones XLA gets wrong (jaxlib 0.10.2, CPU)
-        factor = jnp.ones((table.shape[1], 1), table.dtype)
-        along = [(table @ known)[:, None] for known in basis]
-        vv = jnp.sum(table**2, axis=1)[:, None]
+    varied = varied_column(t, table, t.factors_of(model, column, index, (parameter,)))
+    along = [varied.with_known(b) if b.ndim == 1 else varied.with_rows(b) for b in basis]
+    vv = varied.power()
     for a in along:
         vv = vv - a**2
 
@@ -183,7 +171,7 @@ def _tile_values(
         for other in others
     ]
     vo = [
-        table @ (factor * other) - sum_of(a * b for a, b in zip(along, of_other, strict=True))
+        varied.with_rows(other) - sum_of(a * b for a, b in zip(along, of_other, strict=True))
         for other, of_other in zip(others, of_others, strict=True)
     ]
     gram = {
@@ -194,14 +182,12 @@ def _tile_values(
     if cells.form == "cells":
         seen = products(rows.data, tile, jnp.stack(others)) if others else []
         m_oo = {(i, j): jnp.sum(others[j] * seen[i], axis=0) for i, j in gram}
-        m_vo = [table @ (factor * one) for one in seen]
-        f, g = np.triu_indices(table.shape[1])  # what is beyond the diagonal counts twice
-        squares = table[:, f] * table[:, g] * np.where(f == g, 1.0, 2.0)
-        m_vv = squares @ (data[f, g] * factor[f] * factor[g])
+        m_vo = [varied.with_rows(one) for one in seen]
+        m_vv = varied.seen_by(rows.data, tile)
     else:
         stokes = range(data.shape[1])
         y = [jnp.sum(other[:, None] * data, axis=0) for other in others]
-        y_v = [table @ (factor * data[:, s]) for s in stokes]
+        y_v = [varied.with_rows(data[:, s]) for s in stokes]
         m_oo = {(i, j): jnp.sum(y[i] * y[j], axis=0) for i, j in gram}
         m_vo = [sum_of(y_v[s] * one[s] for s in stokes) for one in y]
         m_vv = sum_of(y_v[s] ** 2 for s in stokes)

@@ -127,13 +127,12 @@ class NewtonSolver(Solver):
         cells = problem.cells
         starts = jax.ShapeDtypeStruct((rows.total.shape[0], *box.low.shape), box.low.dtype)
         # pixels are of no interest here: without them, problems of other masks share the program
-        bare = SpectralProblem(
-            problem.frequency,
-            problem.inverse_sigma,
-            {},
-            replace(cells, row=cells.row[:0]),
-            problem.model,
-            None if problem.weights is None else PixelWeights(None, problem.weights.bands, None),
+        weights = problem.weights
+        bare = replace(
+            problem,
+            labels={},
+            cells=replace(cells, row=cells.row[:0]),
+            weights=None if weights is None else PixelWeights(None, weights.bands, None),
         )
         settings = Settings(self.max_steps, self.tolerance, self.max_scans, self.nodes)
         return bare, rows, starts, box, settings
