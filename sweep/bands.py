@@ -107,8 +107,8 @@ class Band:
                 return count
         low, high = self.frequency[[0, -1]]
         raise ConfigError(
-            f"{self.name} reaches from {low:g} to {high:g} GHz: power laws of index -6 to 6 over it "
-            f"are not right to {_ACCURACY:g} with {_MOST} nodes; expected a narrower band: split it"
+            f"{self.name} reaches from {low:g} to {high:g} GHz: power laws of index -6 to 6 over "
+            f"it are not right to {_ACCURACY:g} with {_MOST} nodes; expected a narrower band"
         )
 
 
@@ -191,8 +191,8 @@ def read_band(name: str, path: str | Path, centre: float, unit: str) -> Band:
     seen = frequency[transmission > 0]
     if not seen[0] <= centre <= seen[-1]:
         raise refused(
-            f"is open from {seen[0]:g} to {seen[-1]:g} GHz, and instrument.frequency has {centre:g} "
-            "here: give the files in the order of the bands"
+            f"is open from {seen[0]:g} to {seen[-1]:g} GHz, and instrument.frequency has "
+            f"{centre:g} here: give the files in the order of the bands"
         )
     power = transmission * np.gradient(frequency) * _ends(frequency.size)
     return Band(name, frequency, power / frequency**2 if unit == "RJ" else power)

@@ -13,27 +13,33 @@ from sweep.errors import ConfigError
 from sweep.units import FloatArray, frequency_problem
 
 _KEYS = ("name", "frequency", "depth_p", "source")
+_OPTIONAL = ("bandwidth", "fwhm")
 
 
 @dataclass(frozen=True, eq=False)
 class Instrument:
-    """Bands of an instrument, taken as monochromatic.
+    """Bands of an instrument.
 
     Attributes:
         name: Short name.
         frequency: Band centres in GHz, shape (F,).
         depth_p: Noise depth of Q and of U in uK_CMB arcmin, shape (F,).
         source: Paper and table of the numbers.
+        bandwidth: Full widths of top hats over their centres, shape (F,); None where bands are
+            monochromatic or given otherwise.
+        fwhm: Full widths at half maximum of the beams in arcmin, shape (F,); None for no beams.
 
     Raises:
-        ConfigError: Lengths differ, there is no band, a number is not finite and positive, or a
-            frequency none of 1 to 3000 GHz.
+        ConfigError: Lengths differ, there is no band, a number is not finite and positive (widths
+            may be 0), or a frequency none of 1 to 3000 GHz.
     """
 
     name: str
     frequency: FloatArray
     depth_p: FloatArray
     source: str
+    bandwidth: FloatArray | None = None
+    fwhm: FloatArray | None = None
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):
@@ -46,6 +52,12 @@ class Instrument:
                 f"instrument `{self.name}`: {self.depth_p.size} depths, "
                 f"{self.frequency.size} frequencies; give one depth_p per frequency"
             )
+        for key in _OPTIONAL:
+            if (given := getattr(self, key)) is not None:
+                object.__setattr__(self, key, self._widths(f"instrument.{key}", given))
+
+    def _widths(self, setting: str, given: Any) -> FloatArray:
+        return _numbers(setting, one_a_band(setting, given, self.frequency.size), least=0.0)
 
     def noise_sigma(self, nside: int) -> FloatArray:
         """Standard deviation of white noise in a pixel.
@@ -62,8 +74,9 @@ class Instrument:
 
 
 def read_instrument(path: str | Path) -> Instrument:
-    """Read an instrument from a YAML file with the keys name, frequency, depth_p, source.
+    """Read an instrument from a YAML file.
 
+    The keys are name, frequency, depth_p and source, and where they are known bandwidth and fwhm.
     Hydra's `defaults` and a null `path` are let through, so that the files of
     `conf/instrument` and copies of them can be read too.
 
@@ -91,6 +104,8 @@ def read_instrument(path: str | Path) -> Instrument:
             frequency=content["frequency"],
             depth_p=content["depth_p"],
             source=str(content["source"]),
+            bandwidth=content.get("bandwidth"),
+            fwhm=content.get("fwhm"),
         )
     except ConfigError as error:
         raise ConfigError(f"instrument.path = {path}: {error}") from error
@@ -99,24 +114,44 @@ def read_instrument(path: str | Path) -> Instrument:
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     for key in content:
         of_hydra = key == "defaults" or (key == "path" and content[key] is None)
-        if key not in _KEYS and not of_hydra:
-            close = difflib.get_close_matches(str(key), _KEYS, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(_KEYS)}"
+        if key not in (*_KEYS, *_OPTIONAL) and not of_hydra:
+            known = (*_KEYS, *_OPTIONAL)
+            close = difflib.get_close_matches(str(key), known, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(known)}"
             raise ConfigError(f"instrument.path = {path}: unknown key `{key}`; {hint}")
     missing = [key for key in _KEYS if key not in content]
     if missing:
         raise ConfigError(f"instrument.path = {path}: `{missing[0]}` is required")
 
 
+def one_a_band(setting: str, values: Any, bands: int) -> Any:
+    """The values, once it is seen that there are as many as bands.
+
+    Raises:
+        ConfigError: there are not.
+    """
+    if isinstance(values, list | tuple | np.ndarray) and len(values) != bands:
+        raise ConfigError(
+            f"{setting}: expected {bands} values, one a band, got {len(values)}; give one per "
+            "frequency"
+        )
+    return values
+
+
 def _positive(setting: str, values: Any) -> FloatArray:
+    return _numbers(setting, values, least=None)
+
+
+def _numbers(setting: str, values: Any, least: float | None) -> FloatArray:
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{setting}: expected a list of numbers, got {values!r}") from error
     if array.ndim != 1 or array.size == 0:
         raise ConfigError(f"{setting}: expected a list of at least one number, got {values!r}")
-    bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
-    if bad.size:
-        raise ConfigError(f"{setting}[{bad[0]}] = {array[bad[0]]:g}: must be positive and finite")
+    allowed = array > 0 if least is None else array >= least
+    if (bad := np.flatnonzero(~(np.isfinite(array) & allowed))).size:
+        rule = "positive" if least is None else f"at least {least:g}"
+        raise ConfigError(f"{setting}[{bad[0]}] = {array[bad[0]]:g}: must be {rule} and finite")
     array.setflags(write=False)
     return array

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sweep.assemble.data import build_mask, build_sky
+from sweep.assemble.data import build_mask, build_truth
 from sweep.assemble.setup import build
 from sweep.config.schema import SweepConf
 from sweep.ends import BlockResult, joined
@@ -107,7 +107,7 @@ def experiment_arrays(
     arrays = fit_experiment(conf, realisations)._asdict()
     params = arrays.pop("params")
     mask = build_mask(conf)
-    residual = arrays["cmb"] - build_sky(conf).cmb[:, mask.pixels]
+    residual = arrays["cmb"] - build_truth(conf)
     return arrays | params | residual_arrays(residual, mask, spectra)
 
 

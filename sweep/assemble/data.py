@@ -5,13 +5,14 @@ they are made.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sweep.assemble.optics import bands_of, beams_of, mismatch_of
 from sweep.assemble.shared import Versions, installed, shared, unversioned
 from sweep.cache import Cache
 from sweep.config.schema import (
@@ -27,6 +28,8 @@ from sweep.errors import ConfigError
 from sweep.types import FrequencyMaps
 
 if TYPE_CHECKING:
+    from sweep.bands import Band
+    from sweep.beams import Beams
     from sweep.instrument import Instrument
     from sweep.mask import Mask
     from sweep.sky.base import Sky
@@ -81,10 +84,18 @@ SKIES = {
 def _instrument(conf: InstrumentConf) -> "Instrument":
     from sweep.instrument import Instrument, read_instrument
 
-    if conf.path is not None:
-        return read_instrument(conf.path)
-    frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
-    return Instrument(conf.name, frequency, depth_p, conf.source)
+    given = {key: np.asarray(v) for key in ("bandwidth", "fwhm") if (v := getattr(conf, key))}
+    if conf.path is None:
+        frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
+        return Instrument(conf.name, frequency, depth_p, conf.source, **given)
+    read = read_instrument(conf.path)
+    for key in given:
+        if getattr(read, key) is not None:
+            raise ConfigError(
+                f"instrument.{key}: instrument.path = {conf.path} has it too; give one of the two, "
+                f"or add instrument.{key}=[]"
+            )
+    return replace(read, **given)
 
 
 INSTRUMENTS: "dict[type, Callable[[Any], Instrument]]" = {InstrumentConf: _instrument}
@@ -152,8 +163,8 @@ def build_mask(conf: SweepConf) -> "Mask":
 @shared("sky", "instrument", "mask", most=4)
 def build_signal(conf: SweepConf) -> np.ndarray:
     """Noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel)."""
-    sky, mask, frequency = build_sky(conf), build_mask(conf), build_instrument(conf).frequency
-    signal = sky.maps(frequency)[..., mask.pixels]
+    mask, frequency = build_mask(conf), build_instrument(conf).frequency
+    signal = _signal(conf, np.zeros(frequency.size))
     bad = np.argwhere(~np.isfinite(signal))
     if bad.size:
         band, _, pixel = bad[0]
@@ -164,9 +175,69 @@ def build_signal(conf: SweepConf) -> np.ndarray:
     return signal
 
 
+def _signal(conf: SweepConf, shift: np.ndarray) -> np.ndarray:
+    """The same where the frequencies of the bands are shifted, relative, shape (frequency,)."""
+    sky, bands, beams = build_sky(conf), build_bands(conf), build_beams(conf)
+    if bands is None:
+        maps = sky.maps(build_instrument(conf).frequency * (1.0 + shift))
+    else:
+        shifted = [band.shifted(by) for band, by in zip(bands, shift, strict=True)]
+        maps = sky.maps_through(shifted)
+    return (maps if beams is None else beams.sky(maps))[..., build_mask(conf).pixels]
+
+
+def build_distorted(conf: SweepConf) -> Draw | None:
+    """The signal of a realisation as an instrument with errors sees it; None without errors."""
+    mismatch = mismatch_of(conf.instrument, build_instrument(conf).frequency.size)
+    if mismatch is None:
+        return None
+    from sweep.mismatch import distorted
+
+    def signal(realisation: int) -> np.ndarray:
+        errors = mismatch.drawn(conf.noise.seed, realisation)
+        maps = _signal(conf, errors.shift) if errors.shift.any() else build_signal(conf)
+        return distorted(maps, errors)
+
+    return signal
+
+
+@shared("sky", "instrument", "mask", most=4)
+def build_truth(conf: SweepConf) -> np.ndarray:
+    """CMB of the kept pixels at the resolution of the fit, uK_CMB, shape (stokes, pixel)."""
+    cmb, beams = build_sky(conf).cmb, build_beams(conf)
+    return (cmb if beams is None else beams.sky(cmb))[:, build_mask(conf).pixels]
+
+
+@shared("instrument", most=4)
+def build_bands(conf: SweepConf) -> "tuple[Band, ...] | None":
+    """Bands of finite width; None where all are monochromatic."""
+    return bands_of(conf.instrument, build_instrument(conf))
+
+
+@shared("sky", "instrument", most=4)
+def build_beams(conf: SweepConf) -> "Beams | None":
+    """Beams of the bands and of the fit; None where there are none."""
+    return beams_of(conf.instrument, build_instrument(conf), conf.sky.nside)
+
+
+def build_sigma(conf: SweepConf) -> np.ndarray:
+    """Standard deviation of the noise in a pixel of the fit, uK_CMB, shape (frequency,)."""
+    sigma, beams = build_instrument(conf).noise_sigma(conf.sky.nside), build_beams(conf)
+    return sigma if beams is None else sigma * np.sqrt(beams.variance)
+
+
 def build_noise(conf: SweepConf) -> Draw | None:
     """The noise of a realisation in the kept pixels; None where there is none."""
-    return NOISES[type(conf.noise)](conf.noise, build_instrument(conf), build_mask(conf))
+    made, mask, beams = NOISES[type(conf.noise)], build_mask(conf), build_beams(conf)
+    if beams is None:
+        return made(conf.noise, build_instrument(conf), mask)
+    from sweep.mask import Mask
+
+    sphere = Mask(mask.nside, np.ones_like(mask.keep), "ALL")
+    draw = made(conf.noise, build_instrument(conf), sphere)
+    if draw is None:
+        return None
+    return lambda realisation: beams.noise(np.asarray(draw(realisation)))[..., mask.pixels]
 
 
 def cache_of(conf: SweepConf) -> Cache:

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sweep.assemble.clusters import build_clusters, counts_of
 from sweep.assemble.data import (
     Draw,
+    build_bands,
+    build_distorted,
     build_instrument,
     build_mask,
     build_noise,
+    build_sigma,
     build_signal,
     build_sky,
 )
 from sweep.assemble.solver import build_bounds, build_solver
+from sweep.bands import BandNodes, band_nodes
 from sweep.clusters.base import Clusters
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
@@ -41,6 +46,8 @@ class Setup:
         problem: the likelihood.
         bounds: start, box and priors; cluster axes are padded to lengths that like counts share.
         signal: noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel).
+        distorted: the signal of a realisation, by its number, where the instrument has errors;
+            None where it has none.
         noise: of a realisation, by its number, in the kept pixels; None for none.
         seed: of further starts.
     """
@@ -54,6 +61,7 @@ class Setup:
     solver: Solver
     objective: Objective
     signal: np.ndarray
+    distorted: Draw | None
     noise: Draw | None
     seed: int
 
@@ -68,9 +76,12 @@ class Setup:
         signal = jnp.asarray(self.signal)
 
         def one(realisation: int) -> Any:
-            if realisation == NOISELESS or self.noise is None:
+            if realisation == NOISELESS:
                 return signal
-            return signal + self.noise(realisation).astype(signal.dtype)
+            seen = signal
+            if self.distorted is not None:
+                seen = jnp.asarray(self.distorted(realisation), signal.dtype)
+            return seen if self.noise is None else seen + self.noise(realisation).astype(seen.dtype)
 
         return jnp.stack([one(r) for r in realisations])
 
@@ -97,9 +108,10 @@ def build(conf: SweepConf) -> Setup:
     lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
     problem = SpectralProblem.create(
         frequency=jnp.asarray(instrument.frequency),
-        inverse_sigma=jnp.asarray(1.0 / instrument.noise_sigma(mask.nside)),
+        inverse_sigma=jnp.asarray(1.0 / build_sigma(conf)),
         labels={p: jnp.asarray(getattr(clusters, p).labels) for p in PARAMETERS},
         model=standard(float(conf.parameters.dust_nu0), float(conf.parameters.synchrotron_nu0)),
+        bands=build_band_nodes(conf),
     )
     return Setup(
         instrument=instrument,
@@ -111,9 +123,27 @@ def build(conf: SweepConf) -> Setup:
         solver=solver,
         objective=objective_of(conf.fit.likelihood),
         signal=build_signal(conf).astype(conf.fit.precision),
+        distorted=build_distorted(conf),
         noise=build_noise(conf),
         seed=conf.noise.seed,
     )
+
+
+def build_band_nodes(conf: SweepConf) -> BandNodes | None:
+    """What the likelihood needs of bands of finite width; None where all are monochromatic.
+
+    Raises:
+        ConfigError: a band cannot be used, or furax is asked for, which knows monochromatic bands.
+    """
+    bands = build_bands(conf)
+    if bands is None:
+        return None
+    if conf.fit.likelihood == "furax":
+        raise ConfigError(
+            "fit.likelihood = furax: furax's likelihood knows monochromatic bands only, and the "
+            "instrument has a width of bands; use fit.likelihood=direct"
+        )
+    return jax.tree.map(jnp.asarray, band_nodes(bands))
 
 
 def _require_double() -> None:

@@ -48,6 +48,28 @@ def positive(value: float | None) -> str | None:
     return None if value is None or value > 0 else "must be positive"
 
 
+def each(check: Check) -> Check:
+    """Every number of a list passes `check`."""
+
+    def checked(values: Any) -> str | None:
+        numbers = values if isinstance(values, list) else [values]
+        return next((problem for v in numbers if (problem := check(v))), None)
+
+    return checked
+
+
+def number_or_list(check: Check) -> Check:
+    """The value is a number, or a list of numbers, that pass `check`."""
+
+    def checked(value: Any) -> str | None:
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(v, bool) or not isinstance(v, int | float) for v in numbers):
+            return "must be a number or a list of numbers"
+        return each(check)(value)
+
+    return checked
+
+
 def in_ghz(value: float) -> str | None:
     """The value is a frequency in GHz at which there are bands."""
     return positive(value) or frequency_problem(value)

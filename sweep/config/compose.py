@@ -25,7 +25,7 @@ from sweep.paths import check_home, located, refuse_address
 
 register()
 
-PATH_KEYS = ("path", "cache")
+PATH_KEYS = ("path", "cache", "bandpass")
 """Last parts of keys whose values are paths, and become absolute."""
 
 _HYDRA = RLock()
@@ -132,9 +132,16 @@ def _resolve_paths(name: str, group: Any) -> None:
     for key in PATH_KEYS:
         value = getattr(group, key, None)
         if isinstance(value, str):
-            if "\0" in value:
-                raise ConfigError(f"{name}.{key} = {value!r}: a path cannot hold a NUL character")
-            refuse_address(f"{name}.{key}", value)
-            if os.path.expanduser(value).startswith("~"):
-                raise ConfigError(f"{name}.{key} = {value}: there is no such home here")
-            setattr(group, key, str(located(value)))
+            setattr(group, key, _resolved(f"{name}.{key}", value))
+        elif isinstance(value, list):
+            each = [_resolved(f"{name}.{key}[{i}]", path) for i, path in enumerate(value)]
+            setattr(group, key, each)
+
+
+def _resolved(key: str, path: str) -> str:
+    if "\0" in path:
+        raise ConfigError(f"{key} = {path!r}: a path cannot hold a NUL character")
+    refuse_address(key, path)
+    if os.path.expanduser(path).startswith("~"):
+        raise ConfigError(f"{key} = {path}: there is no such home here")
+    return str(located(path))

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import Field, fields
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -178,6 +178,8 @@ def _rows(schema: type, prefix: str) -> Iterator[Row]:
                 hint = _type(hints_of[group][name], metadata["check"])
                 meaning = f"{doc}: {metadata['doc']}"
                 yield f"{prefix}{item.name}.{key}", _plain(value), hint, meaning
+        elif is_dataclass(default):
+            yield from _rows(type(default), f"{prefix}{item.name}.")
         elif doc and item.name != "name":
             key = f"{prefix}{item.name}"
             yield key, _plain(default), _type(hints[item.name], item.metadata.get("check")), doc
@@ -191,7 +193,7 @@ def _default(item: Field) -> Any:
 
 def _type(hint: Any, check: Check | None) -> str:
     rule = allowed(check) if check else ""
-    if rule.startswith(("auto", "one of")):
+    if hint is Any or rule.startswith("one of"):
         return rule
     return f"{_name(hint)}, {rule}" if rule else _name(hint)
 

@@ -25,6 +25,9 @@ NOT_SCIENTIFIC = (*OPERATIONAL, "instrument.source")
 
 _REPLACED_BY_FILE = ("instrument.name", "instrument.frequency", "instrument.depth_p")
 
+_FILES = ("*.path", "instrument.bandpass")
+"""Settings that name files."""
+
 
 def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     """The settings that can change a fitted number, {dotted key: value}; files by content."""
@@ -32,7 +35,7 @@ def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     if flat.get("instrument.path"):
         flat = {k: v for k, v in flat.items() if k not in _REPLACED_BY_FILE}
     return {
-        key: _digest(key, value) if key.endswith(".path") and value is not None else value
+        key: _by_content(key, value) if _matches(key, _FILES) else value
         for key, value in flat.items()
         if not _matches(key, NOT_SCIENTIFIC)
     }
@@ -54,6 +57,13 @@ def _present(conf: Any, prefix: str) -> dict[str, Any]:
 def _matches(key: str, patterns: tuple[str, ...]) -> bool:
     """Whether a dotted key is one of `patterns`."""
     return any(fnmatch(key, pattern) for pattern in patterns)
+
+
+def _by_content(key: str, value: str | list[str] | None) -> Any:
+    """A file, or each of a list, by its content."""
+    if isinstance(value, list):
+        return [_digest(f"{key}[{i}]", path) for i, path in enumerate(value)]
+    return None if value is None else _digest(key, value)
 
 
 def _digest(key: str, path: str) -> str:

@@ -24,6 +24,7 @@ class Preflight:
         Raises:
             ConfigError: one cannot: what was expected, what was got, how to mend it.
         """
+        from sweep.assemble.setup import build_band_nodes
         from sweep.assemble.solver import build_bounds, build_solver
 
         conf = experiment.conf
@@ -35,6 +36,7 @@ class Preflight:
             )
         except MemoryError:
             raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
+        self._once(experiment, ("instrument", "fit"), lambda: build_band_nodes(conf))
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(PARAMETERS, 1)
         self._once(experiment, ("parameters", "fit"), lambda: build_bounds(conf, ones, ones))

@@ -1,6 +1,6 @@
 """What a sky is: a CMB, foregrounds at any frequency, and the truth behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -8,6 +8,7 @@ import healpy as hp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sweep.bands import Band
 from sweep.errors import ConfigError
 from sweep.units import FloatArray, modified_black_body, power_law, rj_to_cmb
 
@@ -31,6 +32,10 @@ class Foregrounds(Protocol):
 
     def __call__(self, frequency: FloatArray) -> FloatArray:
         """Emission at frequencies in GHz (F,): uK_CMB, (F, 2, npix)."""
+        ...
+
+    def through(self, band: Band) -> FloatArray:
+        """Emission through a band of finite width: uK_CMB, (2, npix)."""
         ...
 
 
@@ -84,6 +89,11 @@ class ParametricForegrounds:
             emission = dust[:, None] * self.dust + synchrotron[:, None] * self.synchrotron
             return rj_to_cmb(frequency)[:, None, None] * emission
 
+    def through(self, band: Band) -> FloatArray:
+        """Emission through a band of finite width: uK_CMB, (2, npix)."""
+        frequency, weight = band.cmb_nodes()
+        return np.tensordot(weight, self(frequency), 1)
+
 
 @dataclass(frozen=True, eq=False)
 class Sky:
@@ -111,6 +121,10 @@ class Sky:
     def maps(self, frequency: ArrayLike) -> FloatArray:
         """CMB and foregrounds at frequencies in GHz (F,): uK_CMB, float64, (F, 2, npix)."""
         return self.foregrounds(frequency) + self.cmb
+
+    def maps_through(self, bands: Sequence[Band]) -> FloatArray:
+        """CMB and foregrounds through bands of finite width: uK_CMB, float64, (F, 2, npix)."""
+        return np.stack([self.model.through(band) for band in bands]) + self.cmb
 
     def dust_intensity(self) -> FloatArray:
         """Polarised intensity of the foregrounds at 353 GHz in uK_CMB, shape (npix,)."""

@@ -59,10 +59,9 @@ def residual_of(experiment: ExperimentView, realisations: Sequence[int]) -> np.n
     Raises:
         ConfigError: as `recovered_cmb`; the true sky is needed in any case.
     """
-    from sweep.assemble.data import build_sky  # imports jax
+    from sweep.assemble.data import build_truth  # imports jax
 
-    sky = build_sky(experiment.configuration)
-    truth = sky.cmb[:, kept_pixels(experiment)]
+    truth = build_truth(experiment.configuration)
     return recovered_cmb(experiment, realisations) - truth
 
 
