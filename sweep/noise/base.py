@@ -1,6 +1,5 @@
 """What a kind of noise is to everything else: draws, and the covariance of every pixel."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from sweep.types import FrequencyMaps
+from sweep.types import Draw, FrequencyMaps
 
-Draw = Callable[[int], FrequencyMaps]
-"""Noise of a realisation, by its number: uK_CMB, shape (frequency, stokes, pixel)."""
-
-Root = Float[np.ndarray, "band part pixel"]
+Root = Float[Any, "band part pixel"]
 """Cholesky factors L of the covariance of Stokes parameters in every pixel.
 
-One band stands for all of them. One part is a standard deviation that all Stokes parameters have, more
+One band stands for all of them. One part is a standard deviation of all Stokes parameters, more
 are the lower triangle, row by row: QQ, UQ, UU.
 """
 
@@ -30,12 +26,16 @@ class Noise:
     Attributes:
         draw: of a realisation; None where none is added.
         sigma: standard deviation that scales a band, uK_CMB, shape (frequency,).
-        root: the L of every pixel, uK_CMB over that of `sigma`; None where all are 1.
+        root: the L of every pixel, relative to `sigma`, NaN where it is not known; None where all
+            are 1.
+        spectrum: N_l of E and of B where noise is not white, uK_CMB^2, shape (frequency,
+            multipole); None where it is.
     """
 
     draw: Draw | None
     sigma: Float[np.ndarray, " frequency"]
     root: Root | None
+    spectrum: Float[np.ndarray, "frequency multipole"] | None
 
 
 def stokes_count(parts: int) -> int:

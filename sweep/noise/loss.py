@@ -35,7 +35,7 @@ def precision_lost(
     noise: Noise, weights: Weights, spectra: Spectra
 ) -> Float[np.ndarray, " parameter"]:
     """Share of the precision of every parameter that is lost, and of the CMB's behind them."""
-    if noise.root is None:
+    if noise.root is None or len(noise.root) == 1:
         return np.zeros(len(spectra.slopes) + 1)
     count = noise.root.shape[2]
     pixels = np.unique(np.linspace(0, count - 1, SAMPLE).astype(int))

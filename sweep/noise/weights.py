@@ -1,8 +1,8 @@
 """How the likelihood weighs pixels and bands: exactly, or by a pattern that bands have in common.
 
 Where all bands have one pattern of noise over the pixels, the likelihood is exact with one factor a
-pixel. Where they do not, the logarithms of their patterns are cut into classes of pixels: in a class
-bands have one pattern again, and its bands their own weights.
+pixel. Where they do not, pixels are cut into classes by the logarithms of the patterns: in a class
+bands have about one pattern again, and weights of their own.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,8 @@ from sweep.errors import ConfigError
 from sweep.grid import Experiment, identity
 from sweep.testing.small import small
 
+KEPT_NOWHERE = ("noise.realisations", "noise.noiseless")
+
 CHOICES = [
     [],
     ["solver=newton", "solver.nodes=9"],
@@ -15,13 +17,15 @@ CHOICES = [
     ["clusters=multires", "clusters.beta_dust=2", "clusters.temp_dust=0", "clusters.beta_pl=0"],
     ["sky.seed=7", "noise.ratio=0.5", "parameters.beta_dust.low=1", "fit.precision=float32"],
     ["instrument=planck", "mask.expression=GAL040"],
+    ["noise=knee", "noise.lowest=5", "noise.realisations=7", "noise.noiseless=true"],
 ]
 
 
 @pytest.mark.parametrize("words", CHOICES)
 def test_what_a_store_keeps_makes_the_same_experiment(words: list[str]) -> None:
     conf = small(*words)
-    again = restore(Experiment(conf).entry.config, like=small("noise.ratio=3"))
+    like = small("noise.ratio=3", *(w for w in words if w.startswith(KEPT_NOWHERE)))
+    again = restore(Experiment(conf).entry.config, like)
     assert identity(again) == identity(conf)
     assert again == conf
 

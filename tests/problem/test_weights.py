@@ -232,7 +232,8 @@ def test_classes_are_problems_of_their_own_also_with_bands_of_finite_width(form:
     nodes = band_nodes([top_hat(f"{nu:g}", nu, 0.3) for nu in FREQUENCY])
     whole = replace(case.problem, bands=jax.tree.map(jnp.asarray, nodes))
     found, weights, total = evaluate(case.params, whole, case.maps), whole.weights, 0.0
-    assert weights is not None and weights.bands is not None
+    assert weights is not None
+    assert weights.bands is not None
     for number, bands in enumerate(weights.bands):
         there = np.flatnonzero(np.asarray(weights.label) == number)
         alone = SpectralProblem.create(
