@@ -61,8 +61,8 @@ class Beams:
 
     @property
     def lmax(self) -> int:
-        """Largest multipole of smoothed maps."""
-        return 3 * self.nside - 1
+        """Largest multipole of smoothed maps: beyond, the analysis of a map is not exact."""
+        return 2 * self.nside
 
     @cached_property
     def transfers(self) -> list[FloatArray | None]:

@@ -42,10 +42,10 @@ class Instrument:
     frequency: FloatArray
     depth_p: FloatArray
     source: str
-    bandwidth: FloatArray | None = None
-    fwhm: FloatArray | None = None
-    ell_knee: FloatArray | None = None
-    alpha_knee: FloatArray | None = None
+    bandwidth: FloatArray | None
+    fwhm: FloatArray | None
+    ell_knee: FloatArray | None
+    alpha_knee: FloatArray | None
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):

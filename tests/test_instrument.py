@@ -15,8 +15,10 @@ PRESETS = Path(__file__).parents[1] / "conf" / "instrument"
 BANDS = {"litebird": 15, "planck": 7, "so_sat": 6, "so_lat": 6, "pico": 21}
 
 
-def make(frequency=(30.0, 100.0, 353.0), depth_p=(10.0, 5.0, 20.0)):
-    return Instrument("test", np.array(frequency), np.array(depth_p), "nowhere")
+def make(frequency=(30.0, 100.0, 353.0), depth_p=(10.0, 5.0, 20.0), bandwidth=None, fwhm=None):
+    return Instrument(
+        "test", np.array(frequency), np.array(depth_p), "nowhere", bandwidth, fwhm, None, None
+    )
 
 
 @given(nu=st.floats(1, 1000))
@@ -85,6 +87,8 @@ def test_sigma_doubles_with_nside(power):
         ({"depth_p": (1.0, 2.0)}, "2 depths, 3 frequencies"),
         ({"frequency": ()}, "at least one number"),
         ({"frequency": ("a", "b", "c")}, "expected a list of numbers"),
+        ({"bandwidth": (0.1, 0.2)}, "instrument.bandwidth: expected 3 values, one a band, got 2"),
+        ({"fwhm": (1.0, -2.0, 0.0)}, r"instrument.fwhm\[1\] = -2: must be at least 0"),
     ],
 )
 def test_bad_numbers(kwargs, message):
@@ -109,6 +113,15 @@ def test_bad_files(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         read_instrument(path)
     assert "\n" not in str(caught.value)
+
+
+def test_widths_are_read_where_a_file_has_them(tmp_path):
+    path = tmp_path / "wide.yaml"
+    text = "{name: a, frequency: [30, 40], depth_p: [1, 1], source: b, bandwidth: [0.3, 0]}"
+    path.write_text(text)
+    instrument = read_instrument(path)
+    np.testing.assert_array_equal(instrument.bandwidth, [0.3, 0.0])
+    assert instrument.fwhm is None
 
 
 def test_missing_file(tmp_path):

@@ -82,7 +82,8 @@ def _instrument(conf: InstrumentConf) -> "Instrument":
     given = {key: np.asarray(v) for key in OPTIONAL if (v := getattr(conf, key))}
     if conf.path is None:
         frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
-        return Instrument(conf.name, frequency, depth_p, conf.source, **given)
+        optional = {key: given.get(key) for key in OPTIONAL}
+        return Instrument(conf.name, frequency, depth_p, conf.source, **optional)
     read = read_instrument(conf.path)
     for key in given:
         if getattr(read, key) is not None:

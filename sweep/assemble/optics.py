@@ -5,22 +5,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweep.bands import Band, read_band, top_hat
 from sweep.config.schema import InstrumentConf
 from sweep.errors import ConfigError
-from sweep.instrument import Instrument, one_a_band
 
 if TYPE_CHECKING:
+    from sweep.bands import Band
     from sweep.beams import Beams
+    from sweep.instrument import Instrument
     from sweep.mismatch import Mismatch
 
 
-def bands_of(conf: InstrumentConf, instrument: Instrument) -> tuple[Band, ...] | None:
+def bands_of(conf: InstrumentConf, instrument: "Instrument") -> "tuple[Band, ...] | None":
     """Bands of finite width; None where all are monochromatic.
 
     Raises:
         ConfigError: both top hats and files are given, not one a band, or a file cannot be used.
     """
+    from sweep.bands import read_band, top_hat
+    from sweep.instrument import one_a_band
+
     if not conf.bandpass:
         if conf.bandpass_unit != "intensity":
             raise ConfigError(
@@ -46,7 +49,7 @@ def bands_of(conf: InstrumentConf, instrument: Instrument) -> tuple[Band, ...] |
     )
 
 
-def beams_of(conf: InstrumentConf, instrument: Instrument, nside: int) -> "Beams | None":
+def beams_of(conf: InstrumentConf, instrument: "Instrument", nside: int) -> "Beams | None":
     """Beams of the bands and of the fit; None where there are none.
 
     Raises:
@@ -75,6 +78,8 @@ def mismatch_of(conf: InstrumentConf, bands: int) -> "Mismatch | None":
     Raises:
         ConfigError: a list has not one value a band.
     """
+    from sweep.instrument import one_a_band
+
     sigma = [
         np.broadcast_to(
             np.asarray(one_a_band(f"instrument.errors.{item.name}", value, bands), float), bands

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep.assemble.clusters import count_clusters
-from sweep.assemble.data import build_mask, build_signal
+from sweep.assemble.data import build_distorted, build_mask, build_signal
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
 from sweep.types import PARAMETERS
@@ -42,6 +42,7 @@ class Preflight:
         except MemoryError:
             raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
         self._once(experiment, ("instrument", "fit"), lambda: build_band_nodes(conf))
+        self._once(experiment, ("instrument",), lambda: build_distorted(conf))
         groups = ("sky", "instrument", "mask", "noise", "parameters")
         _, lost = self._once(experiment, groups, lambda: build_weights(conf))
         self._lost = max(self._lost, lost)

@@ -41,7 +41,7 @@ def test_what_it_does_not_keep_comes_from_another() -> None:
 
 def test_settings_of_another_version_are_named() -> None:
     entry = dict(Experiment(sweep.compose()).entry.config)
-    with pytest.raises(ConfigError, match=r"noise\.colour: this version has no such setting"):
-        restore(entry | {"noise.colour": "pink"}, sweep.compose())
+    with pytest.raises(ConfigError, match=r"mask\.colour: this version has no such setting"):
+        restore(entry | {"mask.colour": "pink"}, sweep.compose())
     with pytest.raises(ConfigError, match="solver: this version has none with the settings .*zeal"):
         restore(entry | {"solver.zeal": 3}, sweep.compose())

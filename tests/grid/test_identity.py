@@ -15,12 +15,20 @@ from sweep.config.schema import SEARCH
 from sweep.config.scientific import NOT_SCIENTIFIC, scientific
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Groups, identity, unique
+from sweep.instrument import OPTIONAL
 from sweep.testing.small import small
 from sweep.types import PARAMETERS
 from tests.small import write_templates
 
 NOT_SET = ("fixed", "prior.mean", "prior.width")
 """Settings of a parameter that say nothing where they are null."""
+
+NO_OPTICS = {
+    f"instrument.{key}"
+    for key in (*OPTIONAL, "bandpass", "bandpass_unit", "fwhm_out")
+    + tuple(f"errors.{kind}" for kind in ("gain", "shift", "angle"))
+}
+"""Settings of bands, beams, 1/f noise and errors, which say nothing where there are none."""
 
 SCIENTIFIC = [
     "sky.nside=8",
@@ -30,6 +38,16 @@ SCIENTIFIC = [
     "instrument=planck",
     "instrument.frequency=[40,50]",
     "instrument.depth_p=[1,2]",
+    "instrument.bandwidth=[0.1,0.2]",
+    "instrument.bandpass_unit=RJ",
+    "instrument.fwhm=[10,20]",
+    "instrument.fwhm_out=60",
+    "instrument.ell_knee=[10,20]",
+    "instrument.alpha_knee=[-1,-2]",
+    "instrument.errors.gain=0.01",
+    "instrument.errors.gain=[0.01,0.02]",
+    "instrument.errors.shift=0.01",
+    "instrument.errors.angle=1",
     "mask.expression=GAL060",
     "clusters.beta_dust=3",
     "clusters.temp_dust=3",
@@ -107,7 +125,8 @@ def test_no_setting_is_left_out_of_these_tests() -> None:
         for key in flatten(small())
         if not key.endswith((".name", ".path", ".search")) and not key.startswith(boxes)
     }
-    assert known - {"clusters.clip"} <= tried  # clip matters only where a count is cut
+    # clip matters only where a count is cut; files have a test of their own
+    assert known - {"clusters.clip", "instrument.bandpass"} <= tried
 
 
 def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
@@ -122,6 +141,7 @@ def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
             if not key.startswith("store.") and key not in NOT_SCIENTIFIC
         }
         - absent
+        - NO_OPTICS
     )
 
 
@@ -169,7 +189,7 @@ def test_a_new_search_makes_a_new_experiment_and_an_old_one_is_still_known() -> 
 
 def test_what_says_nothing_is_kept_nowhere() -> None:
     entry = Groups().entry(small("parameters=published"))
-    assert not {key for key in entry if key.endswith((*NOT_SET, "starts"))}
+    assert not {key for key in entry if key.endswith((*NOT_SET, "starts"))} | NO_OPTICS & set(entry)
     given = Groups().entry(small("parameters.beta_pl.prior.width=0.1", "solver.starts=3"))
     assert given["parameters.beta_pl.prior.width"] == 0.1
     assert given["solver.starts"] == 3
@@ -209,6 +229,30 @@ def test_files_enter_by_content(key: str, tmp_path: Path) -> None:
     one.write_bytes(other.read_bytes() + b"more")
     os.utime(one, ns=(1, 1))  # nor one that stands still
     assert of(one) != of(other)
+
+
+def test_bandpasses_enter_by_content(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+    one.write_text("30 1\n50 1\n")
+    other.write_bytes(one.read_bytes())
+
+    def of(*paths: Path) -> str:
+        return identity(small(f"instrument.bandpass=[{','.join(map(str, paths))}]"))
+
+    assert of(one, other) == of(other, one) != of(one)
+    before = of(one, other)
+    other.write_text("30 1\n50 0.5\n")
+    assert of(one, other) != before
+    assert of(one, other) != of(other, one)
+    with pytest.raises(ConfigError, match=r"instrument.bandpass\[1\] = .*: there is no such file"):
+        of(one, tmp_path / "none.txt")
+
+
+def test_settings_of_bands_come_back_from_a_store(tmp_path: Path) -> None:
+    words = ["instrument.bandwidth=[0.1,0.2]", "instrument.errors.gain=[0.01,0.02]"]
+    given = small(*words, "instrument.fwhm=[10,20]", "instrument.fwhm_out=60")
+    assert identity(restore(Groups().entry(given), like=small())) == identity(given)
+    assert restore(Groups().entry(small()), like=given) == small()
 
 
 def test_an_instrument_file_replaces_the_figures_of_the_group(tmp_path: Path) -> None:
