@@ -32,7 +32,7 @@ test: setup slurm browser
 	$(PYTEST)
 
 # What to run before a commit.
-FAST := tests/test_imports.py tests/test_cache.py tests/test_noise.py tests/grid tests/problem \
+FAST := tests/test_imports.py tests/test_cache.py tests/noise tests/grid tests/problem \
 	tests/solvers/test_newton.py tests/store/test_writer.py tests/clusters/test_clusters.py
 
 check: setup

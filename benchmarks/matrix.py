@@ -53,7 +53,7 @@ DECISIVE = (
     "sweep/ends.py",
     "sweep/fit.py",
     "sweep/inputs",
-    "sweep/noise.py",
+    "sweep/noise",
     "sweep/model",
     "sweep/problem",
     "sweep/sky",

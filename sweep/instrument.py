@@ -13,7 +13,8 @@ from sweep.errors import ConfigError
 from sweep.units import FloatArray, frequency_problem
 
 _KEYS = ("name", "frequency", "depth_p", "source")
-_OPTIONAL = ("bandwidth", "fwhm")
+OPTIONAL = ("bandwidth", "fwhm", "ell_knee", "alpha_knee")
+"""Lists that not every instrument has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +29,13 @@ class Instrument:
         bandwidth: Full widths of top hats over their centres, shape (F,); None where bands are
             monochromatic or given otherwise.
         fwhm: Full widths at half maximum of the beams in arcmin, shape (F,); None for no beams.
+        ell_knee: Multipoles where 1/f noise is as strong as white noise, shape (F,), 0 for none;
+            None where it is not known.
+        alpha_knee: Slopes of the 1/f noise there, below 0, shape (F,); None where not known.
 
     Raises:
         ConfigError: Lengths differ, there is no band, a number is not finite and positive (widths
-            may be 0), or a frequency none of 1 to 3000 GHz.
+            and `ell_knee` may be 0), or a frequency none of 1 to 3000 GHz.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Instrument:
     source: str
     bandwidth: FloatArray | None
     fwhm: FloatArray | None
+    ell_knee: FloatArray | None
+    alpha_knee: FloatArray | None
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):
@@ -52,12 +58,19 @@ class Instrument:
                 f"instrument `{self.name}`: {self.depth_p.size} depths, "
                 f"{self.frequency.size} frequencies; give one depth_p per frequency"
             )
-        for key in _OPTIONAL:
+        for key in OPTIONAL:
             if (given := getattr(self, key)) is not None:
-                object.__setattr__(self, key, self._widths(f"instrument.{key}", given))
+                object.__setattr__(self, key, self._one_a_band(key, given))
 
-    def _widths(self, setting: str, given: Any) -> FloatArray:
-        return _numbers(setting, one_a_band(setting, given, self.frequency.size), least=0.0)
+    def _one_a_band(self, key: str, given: Any) -> FloatArray:
+        setting = f"instrument.{key}"
+        rule = "negative" if key == "alpha_knee" else "at least 0"
+        return _numbers(setting, one_a_band(setting, given, self.frequency.size), rule)
+
+    @property
+    def white_spectrum(self) -> FloatArray:
+        """N_l of white noise in E and in B, uK_CMB^2, shape (F,): the depth squared, in rad."""
+        return np.radians(self.depth_p / 60) ** 2
 
     def noise_sigma(self, nside: int) -> FloatArray:
         """Standard deviation of white noise in a pixel.
@@ -76,7 +89,7 @@ class Instrument:
 def read_instrument(path: str | Path) -> Instrument:
     """Read an instrument from a YAML file.
 
-    The keys are name, frequency, depth_p and source, and where they are known bandwidth and fwhm.
+    The keys are name, frequency, depth_p and source, and where they are known those of `OPTIONAL`.
     Hydra's `defaults` and a null `path` are let through, so that the files of
     `conf/instrument` and copies of them can be read too.
 
@@ -104,8 +117,7 @@ def read_instrument(path: str | Path) -> Instrument:
             frequency=content["frequency"],
             depth_p=content["depth_p"],
             source=str(content["source"]),
-            bandwidth=content.get("bandwidth"),
-            fwhm=content.get("fwhm"),
+            **{key: content.get(key) for key in OPTIONAL},
         )
     except ConfigError as error:
         raise ConfigError(f"instrument.path = {path}: {error}") from error
@@ -114,8 +126,8 @@ def read_instrument(path: str | Path) -> Instrument:
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     for key in content:
         of_hydra = key == "defaults" or (key == "path" and content[key] is None)
-        if key not in (*_KEYS, *_OPTIONAL) and not of_hydra:
-            known = (*_KEYS, *_OPTIONAL)
+        known = (*_KEYS, *OPTIONAL)
+        if key not in known and not of_hydra:
             close = difflib.get_close_matches(str(key), known, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(known)}"
             raise ConfigError(f"instrument.path = {path}: unknown key `{key}`; {hint}")
@@ -139,19 +151,21 @@ def one_a_band(setting: str, values: Any, bands: int) -> Any:
 
 
 def _positive(setting: str, values: Any) -> FloatArray:
-    return _numbers(setting, values, least=None)
+    return _numbers(setting, values, "positive")
 
 
-def _numbers(setting: str, values: Any, least: float | None) -> FloatArray:
+_RULES = {"positive": np.greater, "at least 0": np.greater_equal, "negative": np.less}
+"""How numbers compare with 0."""
+
+
+def _numbers(setting: str, values: Any, rule: str) -> FloatArray:
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{setting}: expected a list of numbers, got {values!r}") from error
     if array.ndim != 1 or array.size == 0:
         raise ConfigError(f"{setting}: expected a list of at least one number, got {values!r}")
-    allowed = array > 0 if least is None else array >= least
-    if (bad := np.flatnonzero(~(np.isfinite(array) & allowed))).size:
-        rule = "positive" if least is None else f"at least {least:g}"
+    if (bad := np.flatnonzero(~(np.isfinite(array) & _RULES[rule](array, 0)))).size:
         raise ConfigError(f"{setting}[{bad[0]}] = {array[bad[0]]:g}: must be {rule} and finite")
     array.setflags(write=False)
     return array

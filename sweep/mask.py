@@ -95,7 +95,7 @@ def parse_mask(expression: str, nside: int, named: Mapping[str, Keep]) -> Mask:
 
 @dataclass(frozen=True, eq=False)
 class FileMasks(Mapping[str, Keep]):
-    """The maps of a file as masks: bool, or 0 and 1. One is judged when it is asked for.
+    """The maps of a file as masks: bool, or 0 and 1; UNSEEN is 0. Each is judged when asked for.
 
     Attributes:
         columns: The file.
@@ -107,7 +107,7 @@ class FileMasks(Mapping[str, Keep]):
 
     def __getitem__(self, name: str) -> Keep:
         try:
-            return _binary(name, self.columns.arrays[name], self.nside)
+            return _binary(name, _seen(self.columns.arrays[name]), self.nside)
         except ConfigError as error:
             raise self.columns.refused(str(error)) from error
 
@@ -239,6 +239,11 @@ def _lookup(name: str, expression: str, nside: int, named: Mapping[str, Keep]) -
     raise ConfigError(
         f"mask `{expression}`: unknown name `{name}`; {hint}Available: {', '.join(listed)}"
     )
+
+
+def _seen(array: np.ndarray) -> np.ndarray:
+    """With 0 for healpy.UNSEEN, which also pixels have that a file of a part of the sky lacks."""
+    return np.where(array < -1e30, 0.0, array) if array.dtype.kind == "f" else array
 
 
 def _binary(name: str, array: np.ndarray, nside: int) -> Keep:

@@ -1,5 +1,6 @@
 """Shapes and status codes that every module shares."""
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
@@ -7,6 +8,9 @@ from jaxtyping import Float, Int  # not Array, which would import jax
 
 FrequencyMaps = Float[Any, "frequency stokes pixel"]
 """Maps in uK_CMB; stokes is (Q, U); pixels in RING order."""
+
+Draw = Callable[[int], FrequencyMaps]
+"""Maps of a realisation, by its number: uK_CMB, shape (frequency, stokes, pixel)."""
 
 StokesMap = Float[Any, "stokes pixel"]
 Labels = Int[Any, " pixel"]

@@ -22,7 +22,7 @@ ANNOTATED = (
 )
 """Where annotations have shapes."""
 
-TREES = ("SpectralProblem", "Cells", "Settings", "Penalty")
+TREES = ("SpectralProblem", "PixelWeights", "Cells", "Settings", "Penalty")
 """JAX makes these again with anything for leaves, also with none: only methods are checked."""
 
 _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import healpy as hp
 import numpy as np
 import pytest
@@ -208,3 +210,15 @@ def test_galactic_masks_in_expressions(galactic):
     for name in ("GAL000", "GAL100", "GAL120"):
         with pytest.raises(ConfigError, match="unknown name"):
             parse_mask(name, 32, galactic)
+
+
+@pytest.mark.parametrize("nest", [False, True])
+def test_a_mask_of_part_of_the_sky_keeps_none_of_the_rest(tmp_path: Path, nest: bool) -> None:
+    keep = np.full(hp.nside2npix(16), hp.UNSEEN)
+    keep[100:200], keep[150:160] = 1.0, 0.0
+    given = hp.reorder(keep, r2n=True) if nest else keep
+    hp.write_map(
+        tmp_path / "m.fits", given, nest=nest, partial=True, column_names=["mine"], dtype=np.float32
+    )
+    found = read_masks(tmp_path / "m.fits", 16)["mine"]
+    assert np.flatnonzero(found).tolist() == [*range(100, 150), *range(160, 200)]

@@ -1,4 +1,4 @@
-"""What is observed: instrument, sky, mask and noise.
+"""What is observed: instrument, sky and mask.
 
 An identity is made of `versions`, also where nothing is computed: what makes maps is imported where
 they are made.
@@ -6,7 +6,6 @@ they are made.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +22,9 @@ from sweep.config.schema import (
     SweepConf,
     SyntheticSkyConf,
     TemplatesSkyConf,
-    WhiteNoiseConf,
 )
 from sweep.errors import ConfigError
-from sweep.types import FrequencyMaps
+from sweep.types import Draw
 
 if TYPE_CHECKING:
     from sweep.bands import Band
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
     from sweep.instrument import Instrument
     from sweep.mask import Mask
     from sweep.sky.base import Sky
-
-Draw = Callable[[int], FrequencyMaps]
-"""Noise of a realisation, by its number: uK_CMB, shape (frequency, stokes, pixel)."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +75,13 @@ SKIES = {
 
 
 def _instrument(conf: InstrumentConf) -> "Instrument":
-    from sweep.instrument import Instrument, read_instrument
+    from sweep.instrument import OPTIONAL, Instrument, read_instrument
 
-    given = {key: np.asarray(v) for key in ("bandwidth", "fwhm") if (v := getattr(conf, key))}
+    given = {key: np.asarray(v) for key in OPTIONAL if (v := getattr(conf, key))}
     if conf.path is None:
         frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
-        return Instrument(
-            conf.name,
-            frequency,
-            depth_p,
-            conf.source,
-            bandwidth=given.get("bandwidth"),
-            fwhm=given.get("fwhm"),
-        )
+        optional = {key: given.get(key) for key in OPTIONAL}
+        return Instrument(conf.name, frequency, depth_p, conf.source, **optional)
     read = read_instrument(conf.path)
     for key in given:
         if getattr(read, key) is not None:
@@ -117,19 +106,6 @@ def _mask(conf: MaskConf, sky: "Sky") -> "Mask":
 
 MASKS: "dict[type, Callable[[Any, Sky], Mask]]" = {MaskConf: _mask}
 """Masks of a sky, by the dataclass of their settings."""
-
-
-def _white(conf: WhiteNoiseConf, instrument: "Instrument", mask: "Mask") -> Draw | None:
-    from sweep.noise import white_noise_at
-
-    if conf.ratio == 0:
-        return None
-    sigma = conf.ratio * instrument.noise_sigma(mask.nside)
-    return partial(white_noise_at, conf.seed, sigma=sigma, nside=mask.nside, pixels=mask.pixels)
-
-
-NOISES: "dict[type, Callable[[Any, Instrument, Mask], Draw | None]]" = {WhiteNoiseConf: _white}
-"""Noise in kept pixels, or None for none, by the dataclass of its settings."""
 
 
 def build_instrument(conf: SweepConf) -> "Instrument":
@@ -228,26 +204,6 @@ def build_bands(conf: SweepConf) -> "tuple[Band, ...] | None":
 def build_beams(conf: SweepConf) -> "Beams | None":
     """Beams of the bands and of the fit; None where there are none."""
     return beams_of(conf.instrument, build_instrument(conf), conf.sky.nside)
-
-
-def build_sigma(conf: SweepConf) -> np.ndarray:
-    """Standard deviation of the noise in a pixel of the fit, uK_CMB, shape (frequency,)."""
-    sigma, beams = build_instrument(conf).noise_sigma(conf.sky.nside), build_beams(conf)
-    return sigma if beams is None else sigma * np.sqrt(beams.variance)
-
-
-def build_noise(conf: SweepConf) -> Draw | None:
-    """The noise of a realisation in the kept pixels; None where there is none."""
-    made, mask, beams = NOISES[type(conf.noise)], build_mask(conf), build_beams(conf)
-    if beams is None:
-        return made(conf.noise, build_instrument(conf), mask)
-    from sweep.mask import Mask
-
-    sphere = Mask(mask.nside, np.ones_like(mask.keep), "ALL")
-    draw = made(conf.noise, build_instrument(conf), sphere)
-    if draw is None:
-        return None
-    return lambda realisation: beams.noise(np.asarray(draw(realisation)))[..., mask.pixels]
 
 
 def cache_of(conf: SweepConf) -> Cache:

@@ -9,17 +9,16 @@ import numpy as np
 
 from sweep.assemble.clusters import build_clusters
 from sweep.assemble.data import (
-    Draw,
     build_bands,
     build_distorted,
     build_instrument,
     build_mask,
-    build_noise,
-    build_sigma,
     build_signal,
     build_sky,
 )
+from sweep.assemble.noise import build_noise
 from sweep.assemble.solver import build_bounds, build_solver
+from sweep.assemble.weights import build_weights
 from sweep.bands import BandNodes, band_nodes
 from sweep.clusters.base import Clusters
 from sweep.config.models import sky_model
@@ -29,13 +28,14 @@ from sweep.fit import objective_of
 from sweep.instrument import Instrument
 from sweep.jax_session import jax_session
 from sweep.mask import Mask
-from sweep.problem import SpectralProblem
+from sweep.noise.weights import Weights
+from sweep.problem import PixelWeights, SpectralProblem
 from sweep.sky import Sky
 from sweep.solvers import Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
 from sweep.solvers.starts import drawn_starts
 from sweep.store import NOISELESS
-from sweep.types import Params
+from sweep.types import Draw, Params
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,14 @@ def build(conf: SweepConf) -> Setup:
     solver, counts = build_solver(conf), clusters.counts
     pad = padded if solver.ignores_padding else int
     lengths = {p: pad(count) for p, count in counts.items()}
+    weights, _ = build_weights(conf)
     problem = SpectralProblem.create(
         frequency=jnp.asarray(instrument.frequency),
-        inverse_sigma=jnp.asarray(1.0 / build_sigma(conf)),
+        inverse_sigma=jnp.asarray(1.0 / weights.sigma),
         labels={p: jnp.asarray(labels) for p, labels in clusters.labels.items()},
         model=sky_model(conf),
         bands=build_band_nodes(conf),
+        weights=pixel_weights(weights),
     )
     return Setup(
         instrument=instrument,
@@ -124,7 +126,7 @@ def build(conf: SweepConf) -> Setup:
         objective=objective_of(conf.fit.likelihood),
         signal=build_signal(conf).astype(conf.fit.precision),
         distorted=build_distorted(conf),
-        noise=build_noise(conf),
+        noise=build_noise(conf).draw,
         seed=conf.noise.seed,
     )
 
@@ -144,6 +146,18 @@ def build_band_nodes(conf: SweepConf) -> BandNodes | None:
             "instrument has a width of bands; use fit.likelihood=direct"
         )
     return jax.tree.map(jnp.asarray, band_nodes(bands))
+
+
+def pixel_weights(weights: Weights) -> PixelWeights | None:
+    """What the likelihood needs of weights beside those of bands; None where pixels are alike."""
+    if weights.stokes is None and weights.bands is None:
+        return None
+
+    def on_device(values: np.ndarray | None) -> jax.Array | None:
+        return None if values is None else jnp.asarray(values)
+
+    label = None if weights.label is None else jnp.asarray(weights.label, jnp.int32)
+    return PixelWeights(on_device(weights.stokes), on_device(weights.bands), label)
 
 
 def _require_double() -> None:

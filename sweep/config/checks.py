@@ -71,6 +71,11 @@ def number_or_list(check: Check) -> Check:
     return checked
 
 
+def negative(value: float) -> str | None:
+    """The value is below zero."""
+    return None if value < 0 else "must be negative"
+
+
 def in_ghz(value: float) -> str | None:
     """The value is a frequency in GHz at which there are bands."""
     return positive(value) or frequency_problem(value)
@@ -107,14 +112,14 @@ def healpix_nside(value: int) -> str | None:
     return f"must be a power of two: use {near}"
 
 
-def auto_or(check: Check) -> Check:
-    """The value is the word auto, or an integer that passes `check`."""
+def auto_or(check: Check, *words: str) -> Check:
+    """The value is the word auto, another of `words`, or an integer that passes `check`."""
 
     def checked(value: Any) -> str | None:
-        if value == "auto":
+        if value in ("auto", *words):
             return None
         if isinstance(value, bool) or not isinstance(value, int):
-            return "must be auto or an integer"
+            return f"must be {', '.join(('auto', *words))} or an integer"
         return check(value)
 
     return checked

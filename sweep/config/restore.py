@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from sweep.config.checks import can_be_absent, settings
 from sweep.config.schema import GROUPS, SweepConf
+from sweep.config.scientific import is_operational
 from sweep.errors import ConfigError
 
 
@@ -28,7 +29,7 @@ def restore(entry: Mapping[str, Any], like: SweepConf) -> SweepConf:
     for name, schemas in GROUPS.items():
         kept = {k.removeprefix(f"{name}."): v for k, v in entry.items() if k.startswith(f"{name}.")}
         if len(schemas) > 1:
-            setattr(conf, name, _chosen(name, schemas, kept))
+            setattr(conf, name, _chosen(name, schemas, kept, getattr(like, name)))
         _nest(getattr(conf, name), kept)
         for key, _, metadata in settings(getattr(conf, name)):
             if key not in kept and can_be_absent(metadata):
@@ -55,11 +56,15 @@ def _set(conf: SweepConf, name: str, key: str, value: Any) -> None:
     setattr(group, last, value)
 
 
-def _chosen(name: str, schemas: Mapping[str, type], kept: Mapping[str, Any]) -> Any:
-    """An empty group of the schema that has exactly these settings."""
+def _chosen(name: str, schemas: Mapping[str, type], kept: Mapping[str, Any], like: Any) -> Any:
+    """A group of the schema that has exactly these settings, with those of `like` not kept."""
     for schema in schemas.values():
-        known = {key: metadata for key, _, metadata in settings(schema())}
-        needed = {key for key, metadata in known.items() if not can_be_absent(metadata)}
-        if needed <= set(kept) <= set(known) and schema().name in (MISSING, kept["name"]):
-            return schema()
+        group = schema()
+        known = {key: metadata for key, _, metadata in settings(group)}
+        unkept = {key for key in known if is_operational(f"{name}.{key}")}
+        needed = {key for key, metadata in known.items() if not can_be_absent(metadata)} - unkept
+        if needed <= set(kept) <= set(known) and group.name in (MISSING, kept["name"]):
+            for key in unkept:
+                setattr(group, key, getattr(like, key))
+            return group
     raise ConfigError(f"{name}: this version has none with the settings {', '.join(sorted(kept))}")

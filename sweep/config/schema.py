@@ -19,6 +19,7 @@ from sweep.config.checks import (
     each,
     healpix_nside,
     in_ghz,
+    negative,
     not_empty,
     number_or_list,
     one_of,
@@ -138,6 +139,18 @@ class InstrumentConf:
     fwhm: list[float] = setting(
         [], "full widths at half maximum of the beams, arcmin", each(at_least(0)), absent=[]
     )
+    ell_knee: list[float] = setting(
+        [],
+        "multipoles where 1/f noise is as strong as white noise, for noise=knee; 0 is white",
+        each(at_least(0)),
+        absent=[],
+    )
+    alpha_knee: list[float] = setting(
+        [],
+        "slopes of 1/f noise below them: N_l = N_white (1 + (l / ell_knee)^alpha_knee)",
+        each(negative),
+        absent=[],
+    )
     fwhm_out: float | None = setting(
         None,
         "beam to which all maps are smoothed before the fit, arcmin; none of fwhm is above",
@@ -202,14 +215,66 @@ class BinnedConf:
 
 
 @dataclass
-class WhiteNoiseConf:
-    """White noise from the depth of the instrument."""
+class NoiseConf:
+    """What every choice of noise has."""
 
-    name: str = chosen("white")
+    name: str = MISSING
     ratio: float = setting(1.0, "noise level in units of the instrument's", at_least(0))
     realisations: int = setting(4, "number of noise draws", at_least(1))
     seed: int = setting(0, "with the realisation number, the address of a draw", at_least(0))
     noiseless: bool = setting(False, "also fit without noise, as realisation -1")
+
+
+@dataclass
+class WhiteNoiseConf(NoiseConf):
+    """White noise from the depth of the instrument."""
+
+    name: str = chosen("white")
+
+
+@dataclass
+class KneeNoiseConf(NoiseConf):
+    """White and 1/f noise, by depth, ell_knee and alpha_knee of the instrument."""
+
+    name: str = chosen("knee")
+    lowest: int = setting(
+        2, "lowest multipole of the 1/f part: what is below is filtered before maps", at_least(2)
+    )
+
+
+@dataclass
+class PatternNoiseConf(NoiseConf):
+    """What choices of noise have that differs from pixel to pixel."""
+
+    path: str = setting(MISSING, "file of maps; by `{band}` for a file a band")
+    classes: Any = setting(
+        "auto",
+        "classes of pixels, with weights of the bands of their own: auto is the fewest of 1 to 64 "
+        "that lose no more than noise.loss; pixels is every pixel its own",
+        auto_or(at_least(1), "pixels"),
+    )
+    loss: float = setting(
+        0.01,
+        "share of the precision of a parameter, or of the CMB, that weights may lose",
+        between(0, 1),
+    )
+
+
+@dataclass
+class HitsNoiseConf(PatternNoiseConf):
+    """Noise by maps of hits: the depth of the instrument holds where hits are most."""
+
+    name: str = chosen("hits")
+    floor: float | None = setting(
+        None, "share of the largest hits that pixels have at least, also those without", positive
+    )
+
+
+@dataclass
+class RmsNoiseConf(PatternNoiseConf):
+    """Noise by maps of its rms, or of the covariance of Q and U, instead of the depth."""
+
+    name: str = chosen("rms")
 
 
 @dataclass
@@ -345,7 +410,7 @@ class SweepConf:
     instrument: InstrumentConf = MISSING
     mask: MaskConf = MISSING
     clusters: Any = MISSING
-    noise: WhiteNoiseConf = MISSING
+    noise: NoiseConf = MISSING
     model: ModelConf = MISSING
     parameters: ParametersConf = MISSING
     solver: Any = MISSING
@@ -369,7 +434,12 @@ GROUPS: dict[str, dict[str, type]] = {
         "file": ClusterFileConf,
         "binned": BinnedConf,
     },
-    "noise": {"white": WhiteNoiseConf},
+    "noise": {
+        "white": WhiteNoiseConf,
+        "hits": HitsNoiseConf,
+        "rms": RmsNoiseConf,
+        "knee": KneeNoiseConf,
+    },
     "model": {"model": ModelConf},
     "parameters": {"parameters": ParametersConf},
     "solver": {"newton": NewtonConf, "cadre": CadreConf, "scipy": LibraryConf},

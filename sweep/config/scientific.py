@@ -44,7 +44,12 @@ def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
 def recorded(conf: Any, prefix: str = "") -> dict[str, Any]:
     """The settings that a store keeps of an experiment, {dotted key: value}; files by path."""
     flat = _present(conf, prefix)
-    return {key: value for key, value in flat.items() if not _matches(key, OPERATIONAL)}
+    return {key: value for key, value in flat.items() if not is_operational(key)}
+
+
+def is_operational(key: str) -> bool:
+    """Whether a dotted key is one of `OPERATIONAL`, which a store does not keep."""
+    return _matches(key, OPERATIONAL)
 
 
 def _present(conf: Any, prefix: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from sweep.errors import ConfigError
 from sweep.inputs.units import to_kelvin, to_microkelvin
 from sweep.units import FloatArray, frequency_problem
 
+_NO_UNIT = ("", "none", "unknown")
+
 
 @dataclass(frozen=True, eq=False)
 class Columns:
@@ -127,13 +129,18 @@ class Columns:
 
     def _microkelvin(self, name: str, nside: int, unit: str, frequency: float | None) -> FloatArray:
         values = self.values(name, nside)
-        stated = self._unit(name) or self.header.get("unit")
+        stated = self.unit(name)
         if stated is None:
             return values
         try:
-            return values * to_microkelvin(str(stated), unit, frequency)
+            return values * to_microkelvin(stated, unit, frequency)
         except ValueError as error:
             raise self.refused(f"`{name}` is in {stated}, expected {unit}: {error}") from error
+
+    def unit(self, name: str) -> str | None:
+        """The unit of a polarised map that the file states, in its own words; None for none."""
+        stated = self._unit(name) or self.header.get("unit")
+        return None if stated is None or str(stated).lower() in _NO_UNIT else str(stated)
 
     def _unit(self, name: str) -> str | None:
         return self.units.get(self._spelling(name) or name)

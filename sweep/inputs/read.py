@@ -3,6 +3,7 @@
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,30 +14,39 @@ import numpy as np
 
 from sweep.errors import ConfigError
 from sweep.inputs.columns import Columns
+from sweep.inputs.partial import lists_pixels, on_whole_sky
 from sweep.npz import loaded, reason
+
+Wanted = Callable[[str], bool]
+"""Which maps of a file are read, by their names."""
 
 _DAMAGED = (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)
 
 _FITS = (b"SIMPLE", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # and what astropy unpacks
 
+UNNAMED = "column"
+"""What a column of FITS without a name is called, before its number."""
+
 _SYSTEMS = {"C": "celestial", "E": "ecliptic"}
 
 
-def read_columns(path: str | Path, key: str) -> Columns:
-    """Read every map of an npz file, or of the first table of a FITS file.
+def read_columns(path: str | Path, key: str, wanted: Wanted = lambda name: True) -> Columns:
+    """Read maps of an npz file, or of a table of a FITS file.
 
     What the file is is seen by its content. The header of FITS is that of the table, and for
     what that does not say of the file; of npz its texts and numbers: ORDERING, COORDSYS and
     POLCCONV mean the same in both, and `unit` of npz is that of every polarised map. Without a
-    word maps are RING, Galactic and COSMO.
+    word maps are RING, Galactic and COSMO. Where a file lists its pixels, see `on_whole_sky`.
 
     Args:
         path: The file.
         key: The setting that names it.
+        wanted: Which maps are read, by name. Of a FITS file the first table that has one is
+            taken; where none has, every map of the first table is read.
 
     Raises:
-        ConfigError: The file is missing, damaged, of another format, a map of part of the sky,
-            in other coordinates than Galactic, or in an unknown order.
+        ConfigError: The file is missing, damaged, of another format, in other coordinates than
+            Galactic, or in an unknown order; or the pixels that it lists are none.
     """
     path = Path(path)
     empty = Columns(key, path, {}, {}, {})
@@ -46,9 +56,9 @@ def read_columns(path: str | Path, key: str) -> Columns:
         with path.open("rb") as file:
             start = file.read(6)
         if start.startswith(b"PK"):
-            columns = _read_npz(empty)
+            columns = _read_npz(empty, wanted)
         elif start.startswith(_FITS):
-            columns = _read_fits(empty)
+            columns = _read_fits(empty, wanted)
         elif start.startswith(b"\x93NUMPY"):
             raise empty.refused("is a single array; name it: numpy.savez(path, NAME=array)")
         else:
@@ -63,12 +73,13 @@ def read_columns(path: str | Path, key: str) -> Columns:
             f"is no readable npz or FITS file: {reason(error)}; restore a copy"
         ) from error
     _check_coordinates(columns)
-    return _in_ring_order(columns)
+    return _in_ring_order(on_whole_sky(columns))
 
 
-def _read_npz(empty: Columns) -> Columns:
+def _read_npz(empty: Columns, wanted: Wanted) -> Columns:
     header, arrays = {}, {}
     with loaded(empty.path) as file:
+        read = [n for n in file.files if wanted(n)] or file.files
         for name in file.files:
             try:
                 array = np.asarray(file[name])
@@ -78,12 +89,12 @@ def _read_npz(empty: Columns) -> Columns:
                 array = np.empty(0, object)  # Python objects: refused if they are asked for
             if array.size == 1:
                 header[name.lower()] = array.item()
-            else:
+            elif name in read or lists_pixels(name):
                 arrays[name] = array
     return replace(empty, arrays=arrays, header=header)
 
 
-def _read_fits(empty: Columns) -> Columns:
+def _read_fits(empty: Columns, wanted: Wanted) -> Columns:
     from astropy.io import fits  # slow to import, and not needed for npz
     from astropy.utils.exceptions import AstropyWarning
 
@@ -93,21 +104,25 @@ def _read_fits(empty: Columns) -> Columns:
         fits.open(file, memmap=False) as hdus,
     ):
         parts: list[Any] = list(hdus)
-        table = next((hdu for hdu in parts if isinstance(hdu, fits.BinTableHDU)), None)
-        if table is None:
+        tables: list[Any] = [hdu for hdu in parts if isinstance(hdu, fits.BinTableHDU)]
+        if not tables:
             raise empty.refused("has no FITS table; write maps with healpy.write_map")
+        for column, number in ((c, i) for t in tables for i, c in enumerate(t.columns, 1)):
+            if column.name is None:  # astropy reads no table with a column without a name
+                column.name = f"{UNNAMED}{number}"
+        table = next((t for t in tables if any(map(wanted, t.columns.names))), tables[0])
         cards = [*parts[0].header.items(), *table.header.items()]
         header = {k.lower(): v for k, v in cards if isinstance(v, str | int | float)}
-        columns = replace(empty, header=header)
-        if columns.stated("indxschm") == "EXPLICIT" or columns.stated("object") == "PARTIAL":
-            raise empty.refused("is a map of part of the sky; write the full sky")
+        read = [n for n in table.columns.names if wanted(n)] or table.columns.names
         arrays, units = {}, {}
-        for column in table.columns or ():
+        for column in table.columns:
+            if column.name not in read and not lists_pixels(column.name):
+                continue
             array = np.asarray(table.data[column.name]).ravel()
             arrays[column.name] = array.astype(array.dtype.newbyteorder("="))
             if column.unit:
                 units[column.name] = column.unit
-    return replace(columns, arrays=arrays, units=units)
+    return replace(empty, arrays=arrays, header=header, units=units)
 
 
 def _check_coordinates(columns: Columns) -> None:
@@ -131,8 +146,8 @@ def _in_ring_order(columns: Columns) -> Columns:
     return replace(
         columns,
         arrays={
-            name: array[_nested_places(array.size)]
-            if array.ndim == 1 and hp.isnpixok(array.size)
+            name: array[..., _nested_places(array.shape[-1])]
+            if array.ndim and hp.isnpixok(array.shape[-1])
             else array
             for name, array in columns.arrays.items()
         },

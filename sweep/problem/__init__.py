@@ -13,10 +13,12 @@ from sweep.problem.likelihood import (
 )
 from sweep.problem.prior import Prior, penalty
 from sweep.problem.sed import SpectralProblem
+from sweep.problem.weights import PixelWeights
 
 __all__ = [
     "NLL_TO_COVARIANCE",
     "Observation",
+    "PixelWeights",
     "Prior",
     "SpectralProblem",
     "chi_square",

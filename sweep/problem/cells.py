@@ -7,7 +7,7 @@ are less than their matrix; then the rows of the likelihood are pixels.
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,7 +32,8 @@ class Cells:
     """Rows of the likelihood, in tiles; what fills the last tile has no data.
 
     Attributes:
-        index: cluster of every parameter, shape (parameter, tile, row).
+        index: cluster of every parameter, shape (parameter, tile, row); behind them the class of
+            weights, where pixels have classes.
         row: row of every pixel, shape (pixel,); its own number where rows are pixels.
         filled: number of tiles that hold any row.
         lengths: axes of the tables of the parameters; problems of like size share them.
@@ -49,8 +50,9 @@ class Cells:
 
     @property
     def flat_index(self) -> Int[Array, "parameter row"]:
-        """`index` without tiles."""
-        return self.index.reshape(len(self.lengths), -1)
+        """Cluster of every parameter, without tiles."""
+        count = len(self.lengths)
+        return self.index[:count].reshape(count, -1)
 
     def over_tiles(self, one: Callable[[Array], Any]) -> Any:
         """Results of `one` for the numbers of all tiles, joined along their last axis, the rows.
@@ -96,10 +98,17 @@ class Rows(NamedTuple):
     total: Scalar
 
 
-def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
-    """Group pixels by their labels, one array of cluster numbers a parameter; on the host."""
+def group(labels: list[np.ndarray], form: str = "auto", classes: np.ndarray | None = None) -> Cells:
+    """Group pixels by their labels, one array of cluster numbers a parameter; on the host.
+
+    Pixels of different `classes` are in different rows.
+    """
     counts = [int(v.max()) + 1 for v in labels]
     key = np.ravel_multi_index([v.astype(np.int64) for v in labels], counts)
+    every = labels if classes is None else [*labels, classes]
+    if classes is not None:
+        _, numbered = np.unique(key, return_inverse=True)  # of keys themselves there are too many
+        key = numbered * (int(classes.max()) + 1) + classes
     _, first, row = np.unique(key, return_index=True, return_inverse=True)
     if form == "auto":
         form = "cells" if key.size >= PIXELS_A_CELL * first.size else "pixels"
@@ -107,13 +116,13 @@ def group(labels: list[np.ndarray], form: str = "auto") -> Cells:
         first = row = np.arange(key.size)
     n_rows = bucket(first.size) if form == "cells" else -(-first.size // TILE) * TILE
     tile = TILE if jax.default_backend() == "cpu" else n_rows
-    index = np.zeros((len(labels), n_rows), np.int32)
-    index[:, : first.size] = [v[first] for v in labels]
+    index = np.zeros((len(every), n_rows), np.int32)
+    index[:, : first.size] = [v[first] for v in every]
     most = int(np.argmax(counts))
     others = max((count for i, count in enumerate(counts) if i != most), default=1)
     coarse = min(n_rows, max(512, _power_of_8(others)))
     return Cells(
-        index=jnp.asarray(index.reshape(len(labels), -1, tile)),
+        index=jnp.asarray(index.reshape(len(every), -1, tile)),
         row=jnp.asarray(row, jnp.int32),
         filled=jnp.int32(-(-first.size // tile)),
         lengths=tuple(n_rows if i == most else coarse for i in range(len(labels))),
@@ -132,19 +141,22 @@ def bucket(count: int) -> int:
     return 1 << (max(count, 1024) - 1).bit_length()
 
 
-def reduce(
-    cells: Cells,
-    inverse_sigma: Float[Array, " frequency"],
-    basis: Float[Array, "column frequency"],
-    maps: FrequencyMaps,
-) -> Rows:
-    """Whiten the maps of one realisation, take a basis out of them, and sum over cells."""
-    whitened = inverse_sigma[:, None, None] * maps
+def reduce(cells: Cells, basis: Sequence[Array], whitened: FrequencyMaps) -> Rows:
+    """Take a basis out of the whitened maps of one realisation, and sum over cells.
+
+    Args:
+        cells: the rows.
+        basis: orthonormal, shape (frequency,) each, or (frequency, pixel) where pixels differ.
+        whitened: the maps over their noise.
+    """
     d = whitened
     for known in basis:
-        d = d - known[:, None, None] * jnp.tensordot(known, whitened, 1)
+        if known.ndim == 1:
+            d = d - known[:, None, None] * jnp.tensordot(known, whitened, 1)
+        else:
+            d = d - known[:, None] * jnp.sum(known[:, None] * whitened, axis=0)
     tiles, tile = cells.index.shape[1:]
-    n_frequency, n_stokes, n_pixels = maps.shape
+    n_frequency, n_stokes, n_pixels = whitened.shape
     total = jnp.sum(whitened**2)
     if cells.form == "pixels":
         d = jnp.pad(d, ((0, 0), (0, 0), (0, tiles * tile - n_pixels)))

@@ -67,7 +67,7 @@ def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Floa
     def of_tile(tile: Array) -> Array:
         index, value = problem.cells.index[:, tile], rows.power[tile]
         columns = jnp.stack(t.columns(model, index))
-        gram = _gram(t, columns, among)
+        gram = _gram(t.known(index), columns, among)
         if problem.cells.form == "cells":
             m = _inner(columns, products(rows.data, tile, columns), among)
         else:
@@ -81,10 +81,10 @@ def row_values(problem: SpectralProblem, rows: Rows, spectral: Spectral) -> Floa
     return problem.cells.over_tiles(of_tile)
 
 
-def _gram(t: Tables, vectors: Array, pairs: Pairs) -> Symmetric:
+def _gram(basis: list[Array], vectors: Array, pairs: Pairs) -> Symmetric:
     """Inner products without the part of the known columns."""
     projected = _inner(vectors, vectors, pairs)
-    for known in t.basis:
+    for known in basis:
         along = _over_frequencies(lambda f, b=known: b[f] * vectors[:, f], vectors.shape[1])
         projected = {(k, c): p - along[k] * along[c] for (k, c), p in projected.items()}
     return projected
@@ -124,7 +124,7 @@ def _of_cells(model: SkyModel, t: Tables, index: Array, rows: Rows, tile: Array)
     seen = products(rows.data, tile, vectors[: v.components + v.parameters])
     m = partial(element, _inner(vectors, seen, v.inner_pairs))
 
-    gram = _gram(t, vectors, v.inner_pairs)
+    gram = _gram(t.known(index[:, tile]), vectors, v.inner_pairs)
     inverse = inverse_of(gram, v.components)
     c = partial(element, inverse)
     ss = {
@@ -151,8 +151,9 @@ def _of_cells(model: SkyModel, t: Tables, index: Array, rows: Rows, tile: Array)
 def _of_pixels(model: SkyModel, t: Tables, index: Array, rows: Rows, tile: Array) -> Derivatives:
     v = vectors_of(model)
     columns, pairs = range(v.components), triangle(v.components)
-    vectors = stacked(t, model, index[:, tile])
-    gram = _gram(t, vectors, v.inner_pairs)
+    index = index[:, tile]
+    vectors, basis = stacked(t, model, index), t.known(index)
+    gram = _gram(basis, vectors, v.inner_pairs)
     c = partial(element, inverse_of(gram, v.components))
     # the residual keeps more digits than a difference of powers
     zero = jnp.zeros_like(rows.power[tile])
@@ -163,8 +164,9 @@ def _of_pixels(model: SkyModel, t: Tables, index: Array, rows: Rows, tile: Array
         s = [sum_of(c(a, b) * y[b] for b in columns) for a in columns]
         fitted = sum_of(vectors[a] * s[a] for a in columns)
         residual = d - fitted
-        for known in t.basis:
-            residual = residual + known[:, None] * jnp.sum(known[:, None] * fitted, axis=0)
+        for known in basis:
+            each = known if known.ndim == 2 else known[:, None]
+            residual = residual + each * jnp.sum(each * fitted, axis=0)
         rho = _over_frequencies(lambda f, r=residual: vectors[v.components :, f] * r[f], len(d))
         chi_square += jnp.sum(residual**2, axis=0)
         ss = {(a, b): ss[a, b] + s[a] * s[b] for a, b in pairs}

@@ -21,12 +21,14 @@ from sweep.problem.inverse import Symmetric, cholesky, solve, sum_of
 from sweep.problem.sed import (
     SpectralProblem,
     Tables,
+    basis_of,
     coordinates,
     fixed_columns,
-    orthonormal,
+    known_of,
     tables,
 )
 from sweep.problem.vectors import diagonal, triangle
+from sweep.problem.weights import whitened
 from sweep.types import FrequencyMaps, Params
 
 Components = Float[Array, "component stokes pixel"]
@@ -69,8 +71,10 @@ class Expansion(NamedTuple):
 
 def observe(problem: SpectralProblem, maps: FrequencyMaps) -> Observation:
     """Reduce the maps of one realisation, shape (frequency, stokes, pixel), uK_CMB."""
-    fixed = fixed_columns(problem)
-    return Observation(maps, reduce(problem.cells, problem.inverse_sigma, orthonormal(fixed), maps))
+    inverse_sigma, weights = problem.inverse_sigma, problem.weights
+    classes, label = (None, None) if weights is None else (weights.bands, weights.label)
+    known = known_of(basis_of(fixed_columns(problem), classes), label)
+    return Observation(maps, reduce(problem.cells, known, whitened(inverse_sigma, weights, maps)))
 
 
 @jax.jit
@@ -118,17 +122,18 @@ def expand(params: Params, problem: SpectralProblem, observation: Observation) -
 def components(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> Components:
     """Maximum likelihood of all components, in the order of the model, uK_CMB.
 
-    Those whose spectrum is fitted are at their references.
+    Those whose spectrum is fitted are at their references. Noise that the Stokes parameters of a
+    pixel have in all bands alike does not enter: it weighs no band.
     """
     model = problem.model
     t = tables(problem, coordinates(params, model))
     n_pixels, n_stokes = problem.n_pixels, maps.shape[1]
     pad = 0 if side_by_side() else -n_pixels % TILE
     tile = n_pixels if side_by_side() else TILE
-    labels = jnp.pad(jnp.stack([problem.labels[p] for p in model.names]), ((0, 0), (0, pad)))
+    index = jnp.pad(problem.index_of_pixels, ((0, 0), (0, pad)))
     padded = jnp.pad(maps, ((0, 0), (0, 0), (0, pad)))
     tiles = (
-        labels.reshape(len(model.names), -1, tile).swapaxes(0, 1),
+        index.reshape(len(index), -1, tile).swapaxes(0, 1),
         padded.reshape(*maps.shape[:2], -1, tile).transpose(2, 0, 1, 3),
     )
 
@@ -144,7 +149,7 @@ def _components_of(
     model: SkyModel,
     t: Tables,
     inverse_sigma: Float[Array, " frequency"],
-    labels: Int[Array, "parameter pixel"],
+    index: Int[Array, "_ pixel"],
     maps: Array,
 ) -> Components:
     """Solve for the fitted components without what the known columns span, then for those.
@@ -152,25 +157,27 @@ def _components_of(
     The normal equations of all together would square the condition of columns that are nearly
     alike, such as moments.
     """
-    whitened = inverse_sigma[:, None, None] * maps
-    known = range(len(t.basis))
-    columns = t.columns(model, labels)
-    along = [[jnp.sum(t.basis[n][:, None] * c, axis=0) for c in columns] for n in known]
+    fixed, data = [known[:, None] for known in t.fixed], inverse_sigma[:, None, None] * maps
+    for weight in t.weight(index):
+        fixed, data = [known * weight for known in fixed], weight[:, None] * data
+    basis = [known if known.ndim == 2 else known[:, None] for known in t.known(index)]
+    columns = t.columns(model, index)
+    along = [[jnp.sum(known * c, axis=0) for c in columns] for known in basis]
     free = [
-        c - sum_of(t.basis[n][:, None] * along[n][i] for n in known) for i, c in enumerate(columns)
+        c - sum_of(known * each[i] for known, each in zip(basis, along, strict=True))
+        for i, c in enumerate(columns)
     ]
     normal: Symmetric = {
         (i, j): jnp.sum(free[i] * free[j], axis=0) for i, j in triangle(len(columns))
     }
-    right = [jnp.sum(c[:, None] * whitened, axis=0) for c in free]
+    right = [jnp.sum(c[:, None] * data, axis=0) for c in free]
     fitted = solve(cholesky(normal, len(columns)), right)
 
-    triangular = t.fixed @ t.basis.T
     solved: list[Array] = []
-    for n in reversed(known):
-        rest = jnp.tensordot(t.basis[n], whitened, 1)
+    for n in reversed(range(len(basis))):
+        rest = jnp.sum(basis[n][:, None] * data, axis=0)
         rest = rest - sum_of(a * s for a, s in zip(along[n], fitted, strict=True))
-        later = zip(range(n + 1, len(t.basis)), solved, strict=True)
-        rest = sum_of([rest, *(-triangular[k, n] * s for k, s in later)])
-        solved.insert(0, rest / triangular[n, n])
+        for later, amplitude in zip(fixed[n + 1 :], solved, strict=True):
+            rest = rest - jnp.sum(later * basis[n], axis=0) * amplitude
+        solved.insert(0, rest / jnp.sum(fixed[n] * basis[n], axis=0))
     return jnp.stack([*solved, *fitted])

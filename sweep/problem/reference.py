@@ -13,6 +13,7 @@ from jaxtyping import Scalar
 
 from sweep.problem.likelihood import Observation
 from sweep.problem.sed import SpectralProblem
+from sweep.problem.weights import of_unit_stokes
 from sweep.types import FrequencyMaps, Params, StokesMap
 
 _SOLVER = lineax.CG(rtol=1e-14, atol=1e-14, max_steps=20_000)
@@ -20,13 +21,14 @@ _SOLVER = lineax.CG(rtol=1e-14, atol=1e-14, max_steps=20_000)
 
 
 def _arguments(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> dict:
-    stokes = Stokes.from_stokes(maps[:, 0], maps[:, 1])
+    stokes, weights = Stokes.from_stokes(maps[:, 0], maps[:, 1]), problem.weights
+    variance, axes = problem.inverse_sigma**-2, -2
+    if weights is not None and weights.bands is not None:
+        variance, axes = variance[:, None] * weights.bands[weights.label].T ** -2, -1
     return {
         "params": params,
         "nu": problem.frequency,
-        "N": DiagonalOperator(
-            problem.inverse_sigma**-2, axis_destination=-2, in_structure=stokes.structure
-        ),
+        "N": DiagonalOperator(variance, axis_destination=axes, in_structure=stokes.structure),
         "d": stokes,
         "dust_nu0": problem.model.component("dust").nu0,
         "synchrotron_nu0": problem.model.component("synchrotron").nu0,
@@ -37,8 +39,11 @@ def _arguments(params: Params, problem: SpectralProblem, maps: FrequencyMaps) ->
 
 def furax_nll(params: Params, problem: SpectralProblem, observation: Observation) -> Scalar:
     """Furax's `negative_log_likelihood`, with its analytic gradient."""
+    maps, weights = observation.maps, problem.weights
+    if weights is not None and weights.stokes is not None:
+        maps = of_unit_stokes(weights.stokes, maps)
     with Config(solver=_SOLVER):
-        return negative_log_likelihood(**_arguments(params, problem, observation.maps))
+        return negative_log_likelihood(**_arguments(params, problem, maps))
 
 
 def furax_cmb(params: Params, problem: SpectralProblem, maps: FrequencyMaps) -> StokesMap:

@@ -4,7 +4,8 @@ The transcendental functions are evaluated per cluster; pixels only gather and m
 Units and normalisation are furax's: every component in uK_CMB, one at its reference frequency.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import mul
 from typing import Any, NamedTuple
@@ -12,11 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from sweep.bands import BandNodes
 from sweep.model import Curved, Exponential, FactorTable, SkyModel
 from sweep.problem.cells import Cells, group
+from sweep.problem.weights import PixelWeights
 from sweep.types import Labels, Params
 from sweep.units import rj_to_cmb
 
@@ -37,6 +39,7 @@ class SpectralProblem:
         model: the components, and their parameters.
         bands: nodes that integrate spectra over bands of finite width; None where all are
             monochromatic.
+        weights: how the noise of pixels differs; None where it does not.
     """
 
     frequency: Float[Array, " frequency"]
@@ -45,6 +48,7 @@ class SpectralProblem:
     cells: Cells
     model: SkyModel = field(metadata={"static": True})
     bands: BandNodes | None = None
+    weights: PixelWeights | None = None
 
     @classmethod
     def create(
@@ -55,15 +59,25 @@ class SpectralProblem:
         model: SkyModel,
         form: str = "auto",
         bands: BandNodes | None = None,
+        weights: PixelWeights | None = None,
     ) -> "SpectralProblem":
         """Group the pixels into cells; `form` is `cells`, `pixels` or, by cost, `auto`."""
-        cells = group([np.asarray(labels[p]) for p in model.names], form)
-        return cls(frequency, inverse_sigma, labels, cells, model, bands)
+        label = None if weights is None else weights.label
+        classes = None if label is None else np.asarray(label)
+        cells = group([np.asarray(labels[p]) for p in model.names], form, classes)
+        return cls(frequency, inverse_sigma, labels, cells, model, bands, weights)
 
     @property
     def n_pixels(self) -> int:
         """Number of kept pixels."""
         return self.labels[self.model.names[0]].shape[0]
+
+    @property
+    def index_of_pixels(self) -> Int[Array, "_ pixel"]:
+        """For every pixel what `Cells.index` has of rows."""
+        label = None if self.weights is None else self.weights.label
+        every = [self.labels[p] for p in self.model.names]
+        return jnp.stack(every if label is None else [*every, label])
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,18 +88,23 @@ class SpectralProblem:
 class Tables(NamedTuple):
     """Columns of the whitened mixing matrix in factors, and their derivatives.
 
+    An `index` is what `Cells.index` has of some rows, with the class behind: shape (_, row).
+
     Attributes:
         fixed: columns of the components of a known spectrum, 1/uK_CMB.
-        basis: an orthonormal basis of these.
+        basis: an orthonormal basis of these, shape (column, frequency), of every class where
+            pixels have classes.
         factors: one a parameter, at all nodes of all bands, node by node; the first of a component
             carries the weights, 1/uK_CMB.
         nodes: of a band; a column is the sum over them.
+        classes: what multiplies the weights in every class; None where there are no classes.
     """
 
     fixed: Float[Array, "column frequency"]
-    basis: Float[Array, "column frequency"]
+    basis: Float[Array, "*class column frequency"]
     factors: tuple[FactorTable, ...]
     nodes: int
+    classes: Float[Array, "class frequency"] | None
 
     def columns(self, model: SkyModel, index: Any) -> list[Array]:
         """The fitted columns, shape (frequency, row) each.
@@ -98,10 +117,24 @@ class Tables(NamedTuple):
 
     def at_nodes(self, model: SkyModel, index: Any) -> list[Array]:
         """What `columns` adds up, shape (node x frequency, row) each."""
-        return [
-            reduce(mul, (self.factors[i].value[index[i]].T for i in model.members(c)))
-            for c in range(len(model.components))
-        ]
+        count = len(model.components)
+        return [reduce(mul, self.factors_of(model, c, index)) for c in range(count)]
+
+    def factors_of(
+        self, model: SkyModel, component: int, index: Any, without: Sequence[int] = ()
+    ) -> list[Array]:
+        """Whose product is one of `at_nodes`, of its shape, but those of some parameters."""
+        members = (i for i in model.members(component) if i not in without)
+        weights = (jnp.tile(w, (self.nodes, 1)) for w in self.weight(index))
+        return [*(self.factors[i].value[index[i]].T for i in members), *weights]
+
+    def weight(self, index: Any) -> list[Array]:
+        """What multiplies every column, shape (frequency, row); nothing without classes."""
+        return [] if self.classes is None else [self.classes[index[-1]].T]
+
+    def known(self, index: Any) -> list[Array]:
+        """The basis, shape (frequency,) each, or with classes (frequency, row)."""
+        return known_of(self.basis, None if self.classes is None else index[-1])
 
     def over_band(self, values: Array, axis: int = 0) -> Array:
         """Sum over the nodes of every band, along an axis (node x frequency)."""
@@ -135,6 +168,18 @@ def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "colu
     return jnp.stack(basis)
 
 
+def basis_of(fixed: Float[Array, "column frequency"], classes: Array | None) -> Array:
+    """Basis of the columns of a known spectrum, of every class where there are classes."""
+    return (
+        orthonormal(fixed) if classes is None else jax.vmap(orthonormal)(classes[:, None] * fixed)
+    )
+
+
+def known_of(basis: Float[Array, "*class column frequency"], label: Array | None) -> list[Array]:
+    """The vectors of a basis, shape (frequency,), or with classes (frequency, label)."""
+    return list(basis if label is None else jnp.moveaxis(basis[label], 0, -1))
+
+
 def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     """Evaluate the columns for every cluster; rows beyond `Cells.lengths` have none."""
     nu, weight, model = problem.frequency, problem.inverse_sigma, problem.model
@@ -153,7 +198,8 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
                 _weighted(table, rj, float(rj_to_cmb(component.nu0))) if k == 0 else table
             )
     fixed = fixed_columns(problem)
-    return Tables(fixed, orthonormal(fixed), tuple(factors), nodes)
+    classes = None if problem.weights is None else problem.weights.bands
+    return Tables(fixed, basis_of(fixed, classes), tuple(factors), nodes, classes)
 
 
 def _weighted(table: FactorTable, weight: Array, at_reference: float) -> FactorTable:
@@ -188,7 +234,7 @@ def mixing(params: Params, problem: SpectralProblem) -> tuple[Array, ...]:
 
     Shape (frequency, pixel) each, in the order of the model.
     """
-    t = tables(problem, coordinates(params, problem.model))
+    t = tables(replace(problem, weights=None), coordinates(params, problem.model))
     labels = [problem.labels[p] for p in problem.model.names]
     weight = problem.inverse_sigma[:, None]
     return tuple(column / weight for column in t.columns(problem.model, labels))

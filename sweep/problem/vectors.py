@@ -77,8 +77,7 @@ def stacked(
     """Evaluate them all."""
 
     def but(*parameters: int) -> list[Array]:
-        members = model.members(model.component_of[parameters[0]])
-        return [t.factors[i].value[index[i]].T for i in members if i not in parameters]
+        return t.factors_of(model, model.component_of[parameters[0]], index, parameters)
 
     def first(i: int) -> Array:
         factor = t.factors[i]

@@ -8,6 +8,9 @@ from sweep.assemble.data import build_distorted, build_mask, build_signal
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
 
+_WORTH_SAYING = 1e-4
+"""Share of precision."""
+
 
 class Preflight:
     """Looks at the experiments of a launch; what several share is looked at once."""
@@ -16,6 +19,7 @@ class Preflight:
         self._seen: dict[tuple, Any] = {}
         self._geometry: dict[str, Geometry] = {}
         self._largest: dict[tuple, tuple[int, Experiment]] = {}
+        self._lost = (0.0, "", 1)
 
     def check(self, experiment: Experiment) -> None:
         """Check that all inputs of an experiment can be used.
@@ -25,6 +29,7 @@ class Preflight:
         """
         from sweep.assemble.setup import build_band_nodes
         from sweep.assemble.solver import build_bounds, build_solver
+        from sweep.assemble.weights import build_weights
 
         conf = experiment.conf
         try:
@@ -37,6 +42,9 @@ class Preflight:
             raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
         self._once(experiment, ("instrument", "fit"), lambda: build_band_nodes(conf))
         self._once(experiment, ("instrument",), lambda: build_distorted(conf))
+        groups = ("sky", "instrument", "mask", "noise", "parameters")
+        _, lost = self._once(experiment, groups, lambda: build_weights(conf))
+        self._lost = max(self._lost, lost)
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(counts, 1)
         self._once(experiment, ("model", "parameters"), lambda: build_bounds(conf, ones, ones))
@@ -44,6 +52,16 @@ class Preflight:
         size = mask.pixels.size + sum(counts.values())
         if size > self._largest.get(_alike(experiment), (0, None))[0]:
             self._largest[_alike(experiment)] = (size, experiment)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of experiments that were checked, a line each."""
+        share, name, classes = self._lost
+        if share < _WORTH_SAYING:
+            return []
+        of_classes = {1: "one pattern for all bands", 0: "a pattern of every pixel"}
+        pattern = of_classes.get(classes, f"{classes} classes of pixels")
+        return [f"noise: {pattern} costs at most {100 * share:.2g} % of the precision of {name}"]
 
     def geometry(self, experiment: Experiment) -> Geometry:
         """Shapes of an experiment that was checked."""
@@ -62,7 +80,7 @@ class Preflight:
             experiment,
             ("instrument", "solver", "fit"),
             lambda: self._auto(experiment, missing, workers),
-            missing,
+            (missing, _alike(experiment)),
         )
         experiments = len(self._geometry)
         most = min(most, -(-missing // -(-workers // experiments)))
@@ -89,6 +107,6 @@ class Preflight:
 
 def _alike(experiment: Experiment) -> tuple[str, ...]:
     """Experiments whose memory differs by the number of pixels and clusters alone."""
-    return tuple(
-        experiment.groups.digest(experiment.conf, name) for name in ("instrument", "solver", "fit")
-    )
+    names = ("instrument", "solver", "fit")
+    kind = (experiment.conf.noise.name, str(getattr(experiment.conf.noise, "classes", 1)))
+    return (*kind, *(experiment.groups.digest(experiment.conf, name) for name in names))

@@ -96,7 +96,7 @@ def prepare(request: Request, progress: Progress) -> Prepared:
     if store is None or not all_recorded(store, experiments):
         segments = _checked(request, store, experiments, preflight, progress)
         pending = missing_tasks(store, experiments) if store is not None else []
-    for line in _older_search(store, experiments):
+    for line in (*preflight.notes, *_older_search(store, experiments)):
         progress.note(line)
     identities = tuple(experiment.identity for experiment in asked)
     ready = Prepared(

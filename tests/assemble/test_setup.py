@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sweep.assemble.clusters import CLUSTERS, build_clusters
-from sweep.assemble.data import INSTRUMENTS, MASKS, NOISES, SKIES, build_mask, build_sky
+from sweep.assemble.data import INSTRUMENTS, MASKS, SKIES, build_mask, build_sky
+from sweep.assemble.noise import NOISES
 from sweep.assemble.setup import build, padded
 from sweep.config.schema import GROUPS
 from sweep.errors import ConfigError

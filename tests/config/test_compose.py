@@ -32,6 +32,8 @@ NEEDS_A_PATH = {
     "templates": "sky.path=sky.npz",
     "file": "clusters.path=clusters.npz",
     "binned": "clusters.path=parameters.fits",
+    "hits": "noise.path=nhits.fits",
+    "rms": "noise.path=rms.fits",
 }
 
 

@@ -15,6 +15,7 @@ from sweep.config.schema import SEARCH
 from sweep.config.scientific import NOT_SCIENTIFIC, scientific
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Groups, identity, unique
+from sweep.instrument import OPTIONAL
 from sweep.model import KNOWN
 from sweep.testing.small import small
 from tests.problems import PARAMETERS
@@ -25,10 +26,10 @@ NOT_SET = ("fixed", "prior.mean", "prior.width")
 
 NO_OPTICS = {
     f"instrument.{key}"
-    for key in ("bandwidth", "bandpass", "bandpass_unit", "fwhm", "fwhm_out")
+    for key in (*OPTIONAL, "bandpass", "bandpass_unit", "fwhm_out")
     + tuple(f"errors.{kind}" for kind in ("gain", "shift", "angle"))
 }
-"""Settings of bands, beams and errors, which say nothing where there are none."""
+"""Settings of bands, beams, 1/f noise and errors, which say nothing where there are none."""
 
 SCIENTIFIC = [
     "sky.nside=8",
@@ -42,6 +43,8 @@ SCIENTIFIC = [
     "instrument.bandpass_unit=RJ",
     "instrument.fwhm=[10,20]",
     "instrument.fwhm_out=60",
+    "instrument.ell_knee=[10,20]",
+    "instrument.alpha_knee=[-1,-2]",
     "instrument.errors.gain=0.01",
     "instrument.errors.gain=[0.01,0.02]",
     "instrument.errors.shift=0.01",

@@ -8,12 +8,16 @@ import pytest
 from sweep.problem.cells import PIXELS_A_CELL, TILE, bucket, group, reduce
 
 INVERSE_SIGMA = jnp.array([0.5, 2.0, 1.0, 3.0])
-BASIS = (INVERSE_SIGMA / jnp.linalg.norm(INVERSE_SIGMA))[None]
+BASIS = [INVERSE_SIGMA / jnp.linalg.norm(INVERSE_SIGMA)]
 
 
 def random_labels(n_pixels, *counts):
     rng = np.random.default_rng(4)
     return [rng.permutation(np.arange(n_pixels) % n) for n in counts]
+
+
+def over_noise(maps):
+    return INVERSE_SIGMA[:, None, None] * jnp.asarray(maps)
 
 
 def whitened_without_cmb(maps):
@@ -41,7 +45,7 @@ def test_the_data_of_a_pixel_are_in_its_row():
     maps = np.random.default_rng(1).normal(0, 30, (4, 2, 300))
     labels = random_labels(300, 300, 300, 300)
     cells = group(labels, "pixels")
-    rows = reduce(cells, INVERSE_SIGMA, BASIS, jnp.asarray(maps))
+    rows = reduce(cells, BASIS, over_noise(maps))
     found = np.moveaxis(np.asarray(rows.data), 0, 2).reshape(4, 2, -1)[..., np.asarray(cells.row)]
     np.testing.assert_allclose(found, whitened_without_cmb(maps), rtol=1e-12, atol=1e-9)
 
@@ -49,7 +53,7 @@ def test_the_data_of_a_pixel_are_in_its_row():
 def test_a_cell_is_the_sum_of_its_pixels_and_what_fills_up_is_empty():
     maps = np.random.default_rng(1).normal(0, 30, (4, 2, 1000))
     cells = group(random_labels(1000, 6, 3, 2), "cells")
-    rows = reduce(cells, INVERSE_SIGMA, BASIS, jnp.asarray(maps))
+    rows = reduce(cells, BASIS, over_noise(maps))
     d = whitened_without_cmb(maps)
     expected = np.zeros((cells.lengths[0], 4, 4))
     np.add.at(expected, np.asarray(cells.row), np.einsum("fsp,gsp->pfg", d, d))
@@ -63,7 +67,7 @@ def test_a_cell_is_the_sum_of_its_pixels_and_what_fills_up_is_empty():
 @pytest.mark.parametrize("form", ["cells", "pixels"])
 def test_the_power_is_that_of_the_data(form):
     maps = np.random.default_rng(1).normal(0, 30, (4, 2, 300))
-    rows = reduce(group(random_labels(300, 6, 3, 2), form), INVERSE_SIGMA, BASIS, jnp.asarray(maps))
+    rows = reduce(group(random_labels(300, 6, 3, 2), form), BASIS, over_noise(maps))
     power = np.sum(whitened_without_cmb(maps) ** 2)
     np.testing.assert_allclose(np.sum(rows.power), power, rtol=1e-12)
     total = np.sum((np.asarray(INVERSE_SIGMA)[:, None, None] * maps) ** 2)
@@ -75,9 +79,7 @@ def test_rows_know_nothing_of_the_cmb(form):
     rng = np.random.default_rng(1)
     maps, cmb = rng.normal(0, 30, (4, 2, 300)), rng.normal(0, 100, (2, 300))
     cells = group(random_labels(300, 6, 3, 2), form)
-    without, with_cmb = (
-        reduce(cells, INVERSE_SIGMA, BASIS, jnp.asarray(m)) for m in (maps, maps + cmb)
-    )
+    without, with_cmb = (reduce(cells, BASIS, over_noise(m)) for m in (maps, maps + cmb))
     size = float(jnp.max(jnp.abs(without.data)))
     np.testing.assert_allclose(with_cmb.data, without.data, rtol=1e-9, atol=1e-9 * size)
 

@@ -159,15 +159,17 @@ def _tile_values(
     index, data = cells.index[:, tile], rows.data[tile]
     column = model.component_of[parameter]
     others = [c for i, c in enumerate(t.columns(model, index)) if i != column]
-    beside = [t.factors[i].value[index[i]].T for i in model.members(column) if i != parameter]
-    table, every = at_nodes.factors[parameter].value, range(len(others))
-    varied = varied_column(t, table, beside)
-    along = [varied.with_known(known) for known in t.basis]
+    table, every, basis = at_nodes.factors[parameter].value, range(len(others)), t.known(index)
+    varied = varied_column(t, table, t.factors_of(model, column, index, (parameter,)))
+    along = [varied.with_known(b) if b.ndim == 1 else varied.with_rows(b) for b in basis]
     vv = varied.power()
     for a in along:
         vv = vv - a**2
 
-    of_others = [[known @ other for known in t.basis] for other in others]
+    of_others = [
+        [known @ other if known.ndim == 1 else jnp.sum(known * other, axis=0) for known in basis]
+        for other in others
+    ]
     vo = [
         varied.with_rows(other) - sum_of(a * b for a, b in zip(along, of_other, strict=True))
         for other, of_other in zip(others, of_others, strict=True)

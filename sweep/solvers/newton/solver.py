@@ -13,6 +13,7 @@ from sweep.lanes import side_by_side
 from sweep.model import SkyModel
 from sweep.problem import Observation, SpectralProblem
 from sweep.problem.cells import Rows
+from sweep.problem.weights import PixelWeights
 from sweep.programs import keeping_programs
 from sweep.solvers.base import Bounds, Fit, Objective, Solution, Solver
 from sweep.solvers.newton.box import Box, internal_box, internal_starts, own_parameters
@@ -126,7 +127,13 @@ class NewtonSolver(Solver):
         cells = problem.cells
         starts = jax.ShapeDtypeStruct((rows.total.shape[0], *box.low.shape), box.low.dtype)
         # pixels are of no interest here: without them, problems of other masks share the program
-        bare = replace(problem, labels={}, cells=replace(cells, row=cells.row[:0]))
+        weights = problem.weights
+        bare = replace(
+            problem,
+            labels={},
+            cells=replace(cells, row=cells.row[:0]),
+            weights=None if weights is None else PixelWeights(None, weights.bands, None),
+        )
         settings = Settings(self.max_steps, self.tolerance, self.max_scans, self.nodes)
         return bare, rows, starts, box, settings
 

@@ -1,0 +1,147 @@
+"""Noise of the maps, by the choice of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sweep.assemble.data import build_beams, build_instrument, build_mask
+from sweep.assemble.shared import shared
+from sweep.config.schema import (
+    HitsNoiseConf,
+    KneeNoiseConf,
+    PatternNoiseConf,
+    RmsNoiseConf,
+    SweepConf,
+    WhiteNoiseConf,
+)
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sweep.beams import Beams
+    from sweep.inputs.columns import Columns
+    from sweep.instrument import Instrument
+    from sweep.mask import Mask
+    from sweep.noise import Noise
+
+
+def _white(conf: WhiteNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
+    from sweep.noise import Noise, white_noise_at
+
+    sigma, pixels = instrument.noise_sigma(mask.nside), mask.pixels
+    added = conf.ratio * sigma
+    draw = partial(white_noise_at, conf.seed, sigma=added, nside=mask.nside, pixels=pixels)
+    return Noise(draw if conf.ratio else None, sigma, None, None)
+
+
+def _hits(conf: HitsNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
+    from sweep.noise.hits import hits_root
+    from sweep.noise.pixelwise import pixelwise_noise
+
+    files, bands = _files(conf, instrument), instrument.frequency.size
+    root = hits_root(files, bands, mask.nside, mask.pixels, conf.floor)
+    sigma = instrument.noise_sigma(mask.nside)
+    return pixelwise_noise(conf.seed, conf.ratio, sigma, root, mask.nside, mask.pixels)
+
+
+def _rms(conf: RmsNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
+    from sweep.noise.pixelwise import pixelwise_noise
+    from sweep.noise.rms import rms_root
+
+    frequency = instrument.frequency
+    root = rms_root(_files(conf, instrument), frequency, mask.nside, mask.pixels)
+    ones = np.ones(frequency.size)
+    return pixelwise_noise(conf.seed, conf.ratio, ones, root, mask.nside, mask.pixels)
+
+
+def _knee(conf: KneeNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
+    from sweep.noise.knee import knee_noise, red_spectrum
+
+    knee, slope = instrument.ell_knee, instrument.alpha_knee
+    if knee is None or slope is None:
+        absent = "ell_knee" if knee is None else "alpha_knee"
+        raise ConfigError(
+            f"noise=knee: instrument `{instrument.name}` has no {absent}; give one value a band, "
+            f"instrument.{absent}=[...]"
+        )
+    sigma, white = instrument.noise_sigma(mask.nside), instrument.white_spectrum
+    red = np.stack(
+        [
+            red_spectrum(level, multipole, alpha, conf.lowest, 3 * mask.nside - 1)
+            for level, multipole, alpha in zip(white, knee, slope, strict=True)
+        ]
+    )
+    return knee_noise(conf.seed, conf.ratio, sigma, red, mask.nside, mask.pixels)
+
+
+def _files(conf: PatternNoiseConf, instrument: "Instrument") -> "list[Columns]":
+    from sweep.inputs.read import read_columns
+
+    del instrument
+    return [read_columns(conf.path, "noise.path")]
+
+
+NOISES: "dict[type, Callable[[Any, Instrument, Mask], Noise]]" = {
+    WhiteNoiseConf: _white,
+    HitsNoiseConf: _hits,
+    RmsNoiseConf: _rms,
+    KneeNoiseConf: _knee,
+}
+"""Noise in kept pixels, by the dataclass of its settings."""
+
+_LACKING = {
+    HitsNoiseConf: "have no hits, first {}; leave them out by the mask (mask.path), or give "
+    "noise.floor, e.g. 0.05",
+    RmsNoiseConf: "have no rms above 0, or no covariance that is positive definite, first {}; "
+    "leave them out by the mask (mask.path), or mend the file",
+}
+"""What is wrong where the noise of a pixel is not known."""
+
+
+@shared("sky", "instrument", "mask", "noise", most=4)
+def build_noise(conf: SweepConf) -> "Noise":
+    """Noise of the kept pixels.
+
+    Raises:
+        ConfigError: a file cannot be used, or says nothing of a kept pixel.
+    """
+    make, instrument, mask = NOISES[type(conf.noise)], build_instrument(conf), build_mask(conf)
+    noise, beams = make(conf.noise, instrument, mask), build_beams(conf)
+    if noise.root is not None:
+        bad = np.flatnonzero(~np.isfinite(noise.root).all(axis=(0, 1)))
+        if bad.size:
+            lacking = _LACKING[type(conf.noise)].format(mask.pixels[bad[0]])
+            raise ConfigError(
+                f"noise.path = {conf.noise.path}: {bad.size:,} pixels inside the mask {lacking}"
+            )
+    if beams is None:
+        return noise
+    from sweep.mask import Mask
+
+    sphere = make(conf.noise, instrument, Mask(mask.nside, np.ones_like(mask.keep), "ALL"))
+    return _smoothed(noise, sphere, beams, mask.pixels)
+
+
+def _smoothed(noise: "Noise", sphere: "Noise", beams: "Beams", pixels: np.ndarray) -> "Noise":
+    """Noise at the resolution of the fit: that of the sphere, smoothed.
+
+    A pattern of noise over pixels stays what it is: it varies slowly over a beam, or the weights
+    are not quite right.
+    """
+    sigma = noise.sigma * np.sqrt(beams.variance)
+    if noise.spectrum is not None:
+        from sweep.noise.knee import pixel_variance
+
+        kept = [1.0 if t is None else t**2 for t in beams.transfers]
+        each = zip(noise.spectrum, kept, strict=True)
+        sigma = np.sqrt(pixel_variance(np.stack([spectrum * t for spectrum, t in each])))
+    draw = sphere.draw
+    if draw is None:
+        return replace(noise, sigma=sigma)
+
+    def smoothed(realisation: int) -> np.ndarray:
+        return beams.noise(np.asarray(draw(realisation)))[..., pixels]
+
+    return replace(noise, draw=smoothed, sigma=sigma)
