@@ -19,8 +19,7 @@ from sweep.problem.reference import _SOLVER, furax_nll
 from sweep.problem.sed import coordinates, mixing
 from sweep.problem.vectors import triangle
 from sweep.solvers.newton import scan as scanning
-from sweep.types import PARAMETERS
-from tests.problems import STANDARD
+from tests.problems import PARAMETERS, STANDARD
 
 FREQUENCY = np.array([40.0, 78.0, 100.0, 140.0, 280.0, 402.0])
 N_PIXELS, N_CLASSES = 60, 3
