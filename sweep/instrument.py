@@ -13,7 +13,8 @@ from sweep.errors import ConfigError
 from sweep.units import FloatArray, frequency_problem
 
 _KEYS = ("name", "frequency", "depth_p", "source")
-_OPTIONAL = ("bandwidth", "fwhm")
+_WIDTHS = ("bandwidth", "fwhm")
+_OPTIONAL = (*_WIDTHS, "fwhm_out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Instrument:
         bandwidth: Full widths of top hats over their centres, shape (F,); None where bands are
             monochromatic or given otherwise.
         fwhm: Full widths at half maximum of the beams in arcmin, shape (F,); None for no beams.
+        fwhm_out: Beam in arcmin to which maps are smoothed before the fit; None for none.
 
     Raises:
         ConfigError: Lengths differ, there is no band, a number is not finite and positive (widths
@@ -40,6 +42,7 @@ class Instrument:
     source: str
     bandwidth: FloatArray | None
     fwhm: FloatArray | None
+    fwhm_out: float | None
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):
@@ -52,9 +55,12 @@ class Instrument:
                 f"instrument `{self.name}`: {self.depth_p.size} depths, "
                 f"{self.frequency.size} frequencies; give one depth_p per frequency"
             )
-        for key in _OPTIONAL:
+        for key in _WIDTHS:
             if (given := getattr(self, key)) is not None:
                 object.__setattr__(self, key, self._widths(f"instrument.{key}", given))
+        if self.fwhm_out is not None:
+            (out,) = _positive("instrument.fwhm_out", [self.fwhm_out])
+            object.__setattr__(self, "fwhm_out", float(out))
 
     def _widths(self, setting: str, given: Any) -> FloatArray:
         return _numbers(setting, one_a_band(setting, given, self.frequency.size), least=0.0)
@@ -76,7 +82,7 @@ class Instrument:
 def read_instrument(path: str | Path) -> Instrument:
     """Read an instrument from a YAML file.
 
-    The keys are name, frequency, depth_p and source, and where they are known bandwidth and fwhm.
+    The keys are name, frequency, depth_p and source, and, where wanted, bandwidth, fwhm, fwhm_out.
     Hydra's `defaults` and a null `path` are let through, so that the files of
     `conf/instrument` and copies of them can be read too.
 
@@ -104,8 +110,7 @@ def read_instrument(path: str | Path) -> Instrument:
             frequency=content["frequency"],
             depth_p=content["depth_p"],
             source=str(content["source"]),
-            bandwidth=content.get("bandwidth"),
-            fwhm=content.get("fwhm"),
+            **{key: content.get(key) for key in _OPTIONAL},
         )
     except ConfigError as error:
         raise ConfigError(f"instrument.path = {path}: {error}") from error
