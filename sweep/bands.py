@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float  # not Array, which would import jax
 
 from sweep.errors import ConfigError
 from sweep.units import FloatArray, frequency_problem, rj_to_cmb
@@ -38,8 +39,8 @@ class Quadrature(NamedTuple):
         weight: of the emission there.
     """
 
-    frequency: FloatArray
-    weight: FloatArray
+    frequency: Float[Any, "node band"]
+    weight: Float[Any, "node band"]
 
 
 class BandNodes(NamedTuple):

@@ -56,17 +56,17 @@ def beams_of(instrument: "Instrument", nside: int) -> "Beams | None":
         ConfigError: one of `fwhm` and `fwhm_out` is missing, or a band's beam is above.
     """
     fwhm, fwhm_out = instrument.fwhm, instrument.fwhm_out
-    if fwhm is None and fwhm_out is None:
-        return None
+    if fwhm is None:
+        if fwhm_out is None:
+            return None
+        raise ConfigError(
+            f"instrument.fwhm_out = {fwhm_out:g}: the beams of the bands are not known; "
+            "add instrument.fwhm=[...], arcmin, one a band (0 for none)"
+        )
     if fwhm_out is None:
         raise ConfigError(
             "instrument.fwhm: bands of different resolution cannot be fitted together; add "
             f"instrument.fwhm_out={np.max(fwhm):g} or more, or instrument.fwhm=[]"
-        )
-    if fwhm is None:
-        raise ConfigError(
-            f"instrument.fwhm_out = {fwhm_out:g}: the beams of the bands are not known; "
-            "add instrument.fwhm=[...], arcmin, one a band (0 for none)"
         )
     from sweep.beams import Beams
 
