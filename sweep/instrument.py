@@ -13,6 +13,7 @@ from sweep.errors import ConfigError
 from sweep.units import FloatArray, frequency_problem
 
 _KEYS = ("name", "frequency", "depth_p", "source")
+_OPTIONAL = ("band",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,16 +25,18 @@ class Instrument:
         frequency: Band centres in GHz, shape (F,).
         depth_p: Noise depth of Q and of U in uK_CMB arcmin, shape (F,).
         source: Paper and table of the numbers.
+        band: Names of the bands, as paths of maps have them; the frequencies where none is given.
 
     Raises:
-        ConfigError: Lengths differ, there is no band, a number is not finite and positive, or a
-            frequency none of 1 to 3000 GHz.
+        ConfigError: Lengths differ, there is no band, a number is not finite and positive, a
+            frequency none of 1 to 3000 GHz, or a band has the name of another.
     """
 
     name: str
     frequency: FloatArray
     depth_p: FloatArray
     source: str
+    band: tuple[str, ...]
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):
@@ -46,6 +49,13 @@ class Instrument:
                 f"instrument `{self.name}`: {self.depth_p.size} depths, "
                 f"{self.frequency.size} frequencies; give one depth_p per frequency"
             )
+        names = tuple(map(str, self.band)) or tuple(f"{f:g}" for f in self.frequency)
+        if self.band and (len(names) != self.frequency.size or len(set(names)) < len(names)):
+            raise ConfigError(
+                f"instrument.band = {', '.join(names)}: expected {self.frequency.size} different "
+                "names, one per frequency"
+            )
+        object.__setattr__(self, "band", names)
 
     def noise_sigma(self, nside: int) -> FloatArray:
         """Standard deviation of white noise in a pixel.
@@ -62,7 +72,7 @@ class Instrument:
 
 
 def read_instrument(path: str | Path) -> Instrument:
-    """Read an instrument from a YAML file with the keys name, frequency, depth_p, source.
+    """Read an instrument from a YAML file with name, frequency, depth_p, source, perhaps band.
 
     Hydra's `defaults` and a null `path` are let through, so that the files of
     `conf/instrument` and copies of them can be read too.
@@ -91,6 +101,7 @@ def read_instrument(path: str | Path) -> Instrument:
             frequency=content["frequency"],
             depth_p=content["depth_p"],
             source=str(content["source"]),
+            band=_names(content.get("band", [])),
         )
     except ConfigError as error:
         raise ConfigError(f"instrument.path = {path}: {error}") from error
@@ -99,13 +110,19 @@ def read_instrument(path: str | Path) -> Instrument:
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     for key in content:
         of_hydra = key == "defaults" or (key == "path" and content[key] is None)
-        if key not in _KEYS and not of_hydra:
-            close = difflib.get_close_matches(str(key), _KEYS, 1)
+        if key not in (*_KEYS, *_OPTIONAL) and not of_hydra:
+            close = difflib.get_close_matches(str(key), (*_KEYS, *_OPTIONAL), 1)
             hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(_KEYS)}"
             raise ConfigError(f"instrument.path = {path}: unknown key `{key}`; {hint}")
     missing = [key for key in _KEYS if key not in content]
     if missing:
         raise ConfigError(f"instrument.path = {path}: `{missing[0]}` is required")
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise ConfigError(f"instrument.band: expected a list of names, got {given!r}")
+    return tuple(map(str, given))
 
 
 def _positive(setting: str, values: Any) -> FloatArray:

@@ -41,6 +41,7 @@ ORDER = (
     "spectra",
     "programs",
     "lanes",
+    "ahead",
     "model",
     "problem",
     "solvers",

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from sweep.assemble.clusters import build_clusters, counts_of
 from sweep.assemble.data import (
     Draw,
+    Signal,
     build_instrument,
     build_mask,
     build_noise,
@@ -25,7 +25,7 @@ from sweep.jax_session import jax_session
 from sweep.mask import Mask
 from sweep.model import standard
 from sweep.problem import SpectralProblem
-from sweep.sky import Sky
+from sweep.sky import MapsSky, Sky
 from sweep.solvers import Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
 from sweep.solvers.starts import drawn_starts
@@ -40,21 +40,23 @@ class Setup:
     Attributes:
         problem: the likelihood.
         bounds: start, box and priors; cluster axes are padded to lengths that like counts share.
-        signal: noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel).
+        signal: maps of the kept pixels before noise is added, by realisation.
         noise: of a realisation, by its number, in the kept pixels; None for none.
+        precision: dtype of the maps.
         seed: of further starts.
     """
 
     instrument: Instrument
-    sky: Sky
+    sky: Sky | MapsSky
     mask: Mask
     clusters: Clusters
     problem: SpectralProblem
     bounds: Bounds
     solver: Solver
     objective: Objective
-    signal: np.ndarray
+    signal: Signal
     noise: Draw | None
+    precision: str
     seed: int
 
     @property
@@ -65,9 +67,13 @@ class Setup:
     @jax_session()
     def maps(self, realisations: tuple[int, ...]) -> BlockMaps:
         """Observed maps, uK_CMB, shape (realisation, frequency, stokes, pixel)."""
-        signal = jnp.asarray(self.signal)
+        seen, signal = None, jnp.zeros(0)
 
         def one(realisation: int) -> Any:
+            nonlocal seen, signal
+            found = self.signal(realisation)
+            if found is not seen:  # most skies are the same in all realisations
+                seen, signal = found, jnp.asarray(found.astype(self.precision, copy=False))
             if realisation == NOISELESS or self.noise is None:
                 return signal
             return signal + self.noise(realisation).astype(signal.dtype)
@@ -110,8 +116,9 @@ def build(conf: SweepConf) -> Setup:
         bounds=build_bounds(conf, lengths, counts),
         solver=solver,
         objective=objective_of(conf.fit.likelihood),
-        signal=build_signal(conf).astype(conf.fit.precision),
+        signal=build_signal(conf),
         noise=build_noise(conf),
+        precision=conf.fit.precision,
         seed=conf.noise.seed,
     )
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, cast
@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.cache import usual_folder
-from sweep.config.checks import check, check_newton
+from sweep.config.checks import check, check_maps, check_newton, names_files
 from sweep.config.explain import explain, unknown_key
 from sweep.config.schema import SweepConf, register
 from sweep.errors import ConfigError
@@ -101,6 +101,7 @@ def to_conf(composed: DictConfig) -> SweepConf:
         raise ConfigError(explain(error)) from error
     check(conf)
     check_newton(conf)
+    check_maps(conf)
     if conf.store.cache is None:
         conf.store.cache = usual_folder()
     for item in fields(conf):
@@ -129,9 +130,9 @@ def _check_present(composed: DictConfig) -> None:
 
 def _resolve_paths(name: str, group: Any) -> None:
     """Workers may run elsewhere: paths of the user's become absolute before anything is sent."""
-    for key in PATH_KEYS:
-        value = getattr(group, key, None)
-        if isinstance(value, str):
+    for item in fields(group) if is_dataclass(group) else ():
+        key, value = item.name, getattr(group, item.name)
+        if isinstance(value, str) and (key in PATH_KEYS or names_files(item.metadata)):
             if "\0" in value:
                 raise ConfigError(f"{name}.{key} = {value!r}: a path cannot hold a NUL character")
             refuse_address(f"{name}.{key}", value)

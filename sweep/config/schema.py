@@ -16,6 +16,7 @@ from sweep.config.checks import (
     chosen,
     healpix_nside,
     in_ghz,
+    none_or_two,
     not_empty,
     one_of,
     positive,
@@ -29,6 +30,8 @@ _STARTS = (
     "fits of every realisation, all but the first from starts drawn in the box; the lowest is kept"
 )
 
+_CMB_REALISATIONS = "draw the CMB of every realisation anew, by sky.cmb_seed and its number"
+
 
 @dataclass
 class SyntheticSkyConf:
@@ -39,6 +42,7 @@ class SyntheticSkyConf:
     seed: int = setting(0, "seed of the foreground templates", at_least(0))
     cmb_seed: int = setting(0, "seed of the CMB realisation", at_least(0))
     r: float = setting(0.0, "tensor-to-scalar ratio of the CMB realisation", at_least(0))
+    cmb_realisations: bool = setting(False, _CMB_REALISATIONS, absent=False)
 
 
 @dataclass
@@ -58,6 +62,35 @@ class PysmSkyConf:
     nside: int = setting(64, "HEALPix resolution", healpix_nside)
     tag: str = setting("c1d1s1", "PySM models; `cr<N>` for a CMB realisation with r = 0.001 N")
     cmb_seed: int = setting(0, "seed of the CMB realisation of `cr<N>`", at_least(0))
+    cmb_realisations: bool = setting(False, _CMB_REALISATIONS, absent=False)
+
+
+@dataclass
+class MapsSkyConf:
+    """Maps of the bands from files: observed, or simulated elsewhere; they hold their noise."""
+
+    name: str = chosen("maps")
+    nside: int = setting(64, "HEALPix resolution; the files must have it", healpix_nside)
+    path: str = setting(
+        MISSING,
+        "maps of Q and U, by `{band}` (or `{frequency:g}`) and `{realisation:04d}`; without "
+        "`{realisation}` one observed sky",
+        by_realisation=True,
+    )
+    first: int = setting(0, "what the files call realisation 0", at_least(0))
+    unit: str | None = setting(None, "unit of files that state none, e.g. K_CMB")
+    columns: list[str] = setting(
+        [], "names of Q and U in the files, where they are unusual", none_or_two
+    )
+    truth: str | None = setting(
+        None,
+        "true CMB, one map or by `{realisation}`; null is unknown, and with it all residuals",
+        by_realisation=True,
+    )
+    noiseless: str | None = setting(
+        None, "maps without noise by `{band}`, for noise.noiseless", by_realisation=True
+    )
+    dataset: str = setting("", "tells sets of maps apart that have the same settings")
 
 
 @dataclass
@@ -67,6 +100,9 @@ class InstrumentConf:
     name: str = MISSING
     frequency: list[float] = setting([], "band centres, GHz")
     depth_p: list[float] = setting([], "polarisation noise depth, uK_CMB arcmin")
+    band: list[str] = setting(
+        [], "names of the bands, in paths of maps; without them `{frequency:g}`", absent=[]
+    )
     source: str = setting("", "where the figures come from")
     path: str | None = setting(None, "YAML file with these keys, instead of the figures here")
 
@@ -280,6 +316,7 @@ GROUPS: dict[str, dict[str, type]] = {
         "synthetic": SyntheticSkyConf,
         "templates": TemplatesSkyConf,
         "pysm": PysmSkyConf,
+        "maps": MapsSkyConf,
     },
     "instrument": {"instrument": InstrumentConf},
     "mask": {"mask": MaskConf},

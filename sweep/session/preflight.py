@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep.assemble.clusters import count_clusters
-from sweep.assemble.data import build_mask, build_signal
+from sweep.assemble.data import build_mask, check_data, file_count
+from sweep.assemble.shared import depending
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
 from sweep.types import PARAMETERS
@@ -28,7 +29,9 @@ class Preflight:
 
         conf = experiment.conf
         try:
-            self._once(experiment, ("sky", "instrument", "mask"), lambda: build_signal(conf))
+            numbers = experiment.realisations
+            groups = ("sky", "instrument", "mask")
+            self._once(experiment, groups, lambda: check_data(conf, numbers), numbers)
             mask = self._once(experiment, ("sky", "mask"), lambda: build_mask(conf))
             counts = self._once(
                 experiment, ("sky", "mask", "clusters"), lambda: count_clusters(conf, mask)
@@ -38,7 +41,9 @@ class Preflight:
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(PARAMETERS, 1)
         self._once(experiment, ("parameters", "fit"), lambda: build_bounds(conf, ones, ones))
-        self._geometry[experiment.identity] = Geometry(counts, mask.nside, mask.pixels)
+        self._geometry[experiment.identity] = Geometry(
+            counts, mask.nside, mask.pixels, file_count(conf)
+        )
         size = mask.pixels.size + sum(counts.values())
         if size > self._largest.get(_alike(experiment), (0, None))[0]:
             self._largest[_alike(experiment)] = (size, experiment)
@@ -79,7 +84,8 @@ class Preflight:
         self, experiment: Experiment, names: tuple[str, ...], look: Callable[[], Any], *more: Any
     ) -> Any:
         """What `look` finds, which depends on these groups of settings."""
-        key = (names, more, *(experiment.groups.digest(experiment.conf, n) for n in names))
+        used = depending(experiment.conf, names)
+        key = (names, more, *(experiment.groups.digest(experiment.conf, n) for n in used))
         if key not in self._seen:
             self._seen[key] = look()
         return self._seen[key]

@@ -113,7 +113,7 @@ def synthetic_sky(nside: int, seed: int, r: float, cmb_seed: int, cache: Cache) 
         beta_pl=beta_pl,
     )
     cmb = cmb_realisation(cmb_spectra(r, 2 * nside, cache), nside, cmb_seed)
-    return Sky(nside=nside, cmb=cmb, model=model)
+    return Sky(nside=nside, cmb=cmb, model=model, drawn=None)
 
 
 def _emission_map(emission: _Emission, nside: int, generator: np.random.Generator) -> FloatArray:

@@ -41,8 +41,8 @@ def test_every_instrument_builds(name: str) -> None:
     setup = build(small(f"instrument={name}"))
     assert setup.instrument.name == name
     assert setup.instrument.source
-    assert setup.signal.shape == (setup.instrument.frequency.size, 2, 192)
-    assert np.isfinite(setup.signal).all()
+    assert setup.signal(0).shape == (setup.instrument.frequency.size, 2, 192)
+    assert np.isfinite(setup.signal(0)).all()
 
 
 @pytest.mark.parametrize("name", sorted(SOLVERS))
@@ -95,7 +95,7 @@ def test_files_build(tmp_path: Path) -> None:
     )
     setup = build(conf)
     assert setup.counts == {"beta_dust": 5, "temp_dust": 3, "beta_pl": 1}
-    assert setup.signal.shape == (4, 2, 96)
+    assert setup.signal(0).shape == (4, 2, 96)
     assert setup.mask.pixels.tolist() == list(range(96, 192))
 
 
@@ -113,19 +113,19 @@ def test_what_is_the_same_is_shared_and_what_differs_is_not() -> None:
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = write_templates(tmp_path / "s.npz")
     conf = small("sky=templates", f"sky.path={path}")
-    before = build(conf).signal
+    before = build(conf).signal(0)
     write_templates(path, cmb_q=np.full(192, 7.0))
-    assert not np.array_equal(build(conf).signal, before)
+    assert not np.array_equal(build(conf).signal(0), before)
 
 
 def test_noise_is_addressed_by_seed_and_number_and_scales_with_its_ratio() -> None:
     one, twice = build(small()), build(small("noise.ratio=2"))
     maps = np.asarray(one.maps((0, 1, -1)))
     np.testing.assert_array_equal(maps[1:2], one.maps((1,)))
-    np.testing.assert_array_equal(maps[2], one.signal)
+    np.testing.assert_array_equal(maps[2], one.signal(0))
     np.testing.assert_allclose(
-        np.asarray(twice.maps((0,)))[0] - one.signal,
-        2 * (maps[0] - one.signal),
+        np.asarray(twice.maps((0,)))[0] - one.signal(0),
+        2 * (maps[0] - one.signal(0)),
         rtol=1e-6,
         atol=1e-9,
     )
@@ -135,7 +135,7 @@ def test_noise_is_addressed_by_seed_and_number_and_scales_with_its_ratio() -> No
 
 def test_without_noise_all_realisations_are_the_signal() -> None:
     setup = build(small("noise.ratio=0"))
-    np.testing.assert_array_equal(setup.maps((3,))[0], setup.signal)
+    np.testing.assert_array_equal(setup.maps((3,))[0], setup.signal(0))
 
 
 def test_nothing_is_built_in_a_session_of_single_precision() -> None:

@@ -27,9 +27,11 @@ SCIENTIFIC = [
     "sky.seed=1",
     "sky.cmb_seed=1",
     "sky.r=0.01",
+    "sky.cmb_realisations=true",
     "instrument=planck",
     "instrument.frequency=[40,50]",
     "instrument.depth_p=[1,2]",
+    "instrument.band=[a,b]",
     "mask.expression=GAL060",
     "clusters.beta_dust=3",
     "clusters.temp_dust=3",
@@ -114,6 +116,7 @@ def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
     assert not {key for key in flatten(small()) if key.startswith("hydra")}
     given = small("parameters=published", "solver.starts=2")
     absent = {f"parameters.{p}.{key}" for p in PARAMETERS for key in NOT_SET}
+    absent |= {"sky.cmb_realisations", "instrument.band"}
     assert (
         set(scientific(given))
         == {

@@ -23,7 +23,7 @@ def disk_usage(conf: SweepConf, points: int) -> tuple[float, float]:
     if conf.clusters.name == "kmeans":
         for name in PARAMETERS:
             most[name] = min(getattr(conf.clusters, name), pixels)
-    axes, maps = axes_of_fit(conf.store, conf.sky.nside, most, pixels)
+    axes, maps = axes_of_fit(conf.store, conf.sky.nside, most, pixels, 0)
     fits = points * (conf.noise.realisations + conf.noise.noiseless)
     size = fits * fit_bytes(axes, maps)
     variables = sum(set(v.dims[2:]) <= axes.keys() for v in VARIABLES.values())
