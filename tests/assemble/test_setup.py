@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from sweep.assemble.clusters import CLUSTERS, build_clusters
-from sweep.assemble.data import INSTRUMENTS, MASKS, NOISES, SKIES, build_mask, build_sky
+from sweep.assemble.data import (
+    INSTRUMENTS,
+    MASKS,
+    NOISES,
+    SKIES,
+    build_mask,
+    build_sky,
+    true_cmb,
+)
 from sweep.assemble.setup import build, padded
 from sweep.config.schema import GROUPS
 from sweep.errors import ConfigError
@@ -16,7 +24,7 @@ from sweep.instrument import Instrument
 from sweep.solvers import SOLVERS
 from sweep.testing.small import small
 from sweep.types import Status
-from sweep.worker import fit_experiment
+from sweep.worker import experiment_arrays, fit_experiment
 from tests.small import write_templates
 
 TABLES = {
@@ -179,3 +187,34 @@ def test_pysm_without_its_package_says_how_to_get_it(monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigError, match=r"pip install -e '.*\[pysm\]'"):
         build(small("sky=pysm", "sky.tag=d1s1"))
+
+
+def test_every_realisation_may_have_a_cmb_of_its_own() -> None:
+    conf, same = small("sky.cmb_realisations=true", "noise.ratio=0"), small("noise.ratio=0")
+    maps, numbers = np.asarray(build(conf).maps((0, 1, -1))), (0, 1, -1)
+    truth, fixed = true_cmb(conf, numbers), true_cmb(same, numbers)
+    assert truth is not None
+    assert fixed is not None
+    # what differs is the CMB, alike in all bands; without noise it is that of the seed
+    foregrounds = build(same).signal(0) - fixed[0]
+    np.testing.assert_allclose(maps, foregrounds + truth[:, None], atol=1e-12)
+    np.testing.assert_array_equal(truth[2], fixed[2])
+    np.testing.assert_array_equal(fixed[0], fixed[2])
+    pairs = [truth[0] - truth[1], truth[0] - truth[2]]
+    assert all(np.std(pair) > 0.1 * np.std(fixed[0]) for pair in pairs)
+    np.testing.assert_array_equal(build(conf).maps((1,))[0], maps[1])
+
+
+def test_residuals_are_against_the_cmb_of_the_realisation() -> None:
+    conf = small("sky.cmb_realisations=true", "noise.ratio=0", "solver.max_steps=200")
+    found = experiment_arrays(conf, (0, 1), spectra=False)["residual_variance"]
+    truth = true_cmb(conf, (0, 1))
+    assert truth is not None
+    between = np.var(truth[0] - truth[1], axis=-1).sum()
+    # the foregrounds that are left are the same; against another CMB they would not look so
+    assert np.ptp(found) < 1e-3 * between
+
+
+def test_a_cmb_that_is_not_drawn_has_no_realisations() -> None:
+    with pytest.raises(ConfigError, match="`c1d1s1` has no CMB that is drawn; take cr<N>"):
+        build_sky(small("sky=pysm", "sky.tag=c1d1s1", "sky.cmb_realisations=true"))

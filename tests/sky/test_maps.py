@@ -225,7 +225,7 @@ def test_a_missing_file_is_named_by_band_and_realisation(handed: Handed) -> None
 def test_unseen_pixels_inside_the_mask_are_named(handed: Handed) -> None:
     folder = handed.write()
     path = folder / "b2_0000.fits"
-    maps = np.stack(hp.read_map(path, field=(0, 1, 2)))
+    maps = np.stack([hp.read_map(path, field=i) for i in range(3)])
     first = handed.setup.mask.pixels[7]
     maps[1, first] = hp.UNSEEN
     write_map(path, maps, False, False, "K_CMB", "COSMO")
@@ -263,7 +263,7 @@ def test_a_changed_file_is_an_error_where_the_command_runs_again(handed: Handed)
     assert not run([mine(moved, store=store)]).outcomes
     (moved / "b0_0000.fits").unlink()  # what is gone is not needed any more
     assert not run([mine(moved, store=store)]).outcomes
-    maps = np.stack(hp.read_map(moved / "b4_0001.fits", field=(0, 1, 2)))
+    maps = np.stack([hp.read_map(moved / "b4_0001.fits", field=i) for i in range(3)])
     write_map(moved / "b4_0001.fits", 2 * maps, False, False, "K_CMB", "COSMO")
     with pytest.raises(ConfigError, match=r"b4_0001.fits \(band b4, realisation 1\): has changed"):
         run([mine(moved, store=store)])
