@@ -109,7 +109,7 @@ class FileMasks(Mapping[str, Keep]):
 
     def __getitem__(self, name: str) -> Keep:
         try:
-            return _binary(name, _seen(self.columns.arrays[name]), self.nside)
+            return _binary(name, _seen(self.columns.ring(name)), self.nside)
         except ConfigError as error:
             raise self.columns.refused(str(error)) from error
 

@@ -64,7 +64,7 @@ class MapsSky:
         files = self._files(realisation)
         found = np.empty((len(files.band), 2, len(pixels)))
         for band, values in enumerate(found):
-            values[:] = self._read(files, band, realisation)[:, pixels]
+            values[:] = self._read(files, band, realisation, pixels)
             bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
             if bad.size:
                 raise ConfigError(
@@ -147,9 +147,11 @@ class MapsSky:
         assert self.noiseless is not None  # `check_maps`
         return self.noiseless
 
-    def _read(self, files: MapFiles, band: int, realisation: int) -> FloatArray:
+    def _read(
+        self, files: MapFiles, band: int, realisation: int, pixels: np.ndarray | None = None
+    ) -> FloatArray:
         path, frequency = files.paths(realisation)[band], files.frequency[band]
-        return read_stokes(path, files.key, self.nside, frequency, self.unit, self.columns)
+        return read_stokes(path, files.key, self.nside, frequency, self.unit, self.columns, pixels)
 
 
 def _short(digest: str) -> int:
