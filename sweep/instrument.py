@@ -14,8 +14,8 @@ from sweep.units import FloatArray, frequency_problem
 
 _KEYS = ("name", "frequency", "depth_p", "source")
 OPTIONAL = ("bandwidth", "fwhm", "ell_knee", "alpha_knee")
-"""Lists that not every instrument has."""
-_KNOWN = (*_KEYS, *OPTIONAL, "fwhm_out")
+"""Lists of numbers that not every instrument has."""
+_KNOWN = (*_KEYS, *OPTIONAL, "fwhm_out", "band")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +34,12 @@ class Instrument:
             None where it is not known.
         alpha_knee: Slopes of the 1/f noise there, below 0, shape (F,); None where not known.
         fwhm_out: Beam in arcmin to which maps are smoothed before the fit; None for none.
+        band: Names of the bands, as paths of maps have them; the frequencies where none is given.
 
     Raises:
         ConfigError: Lengths differ, there is no band, a number is not finite and positive (widths
-            and `ell_knee` may be 0), or a frequency none of 1 to 3000 GHz.
+            and `ell_knee` may be 0), a frequency none of 1 to 3000 GHz, or a band has the name of
+            another.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Instrument:
     ell_knee: FloatArray | None
     alpha_knee: FloatArray | None
     fwhm_out: float | None
+    band: tuple[str, ...]
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):
@@ -67,6 +70,13 @@ class Instrument:
         if self.fwhm_out is not None:
             (out,) = _positive("instrument.fwhm_out", [self.fwhm_out])
             object.__setattr__(self, "fwhm_out", float(out))
+        names = tuple(map(str, self.band)) or tuple(f"{f:g}" for f in self.frequency)
+        if self.band and (len(names) != self.frequency.size or len(set(names)) < len(names)):
+            raise ConfigError(
+                f"instrument.band = {', '.join(names)}: expected {self.frequency.size} different "
+                "names, one per frequency"
+            )
+        object.__setattr__(self, "band", names)
 
     def _one_a_band(self, key: str, given: Any) -> FloatArray:
         setting = f"instrument.{key}"
@@ -124,7 +134,8 @@ def read_instrument(path: str | Path) -> Instrument:
             frequency=content["frequency"],
             depth_p=content["depth_p"],
             source=str(content["source"]),
-            **{key: content.get(key) for key in _KNOWN[len(_KEYS) :]},
+            **{key: content.get(key) for key in (*OPTIONAL, "fwhm_out")},
+            band=_names(content.get("band", [])),
         )
     except ConfigError as error:
         raise ConfigError(f"instrument.path = {path}: {error}") from error
@@ -133,10 +144,9 @@ def read_instrument(path: str | Path) -> Instrument:
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     for key in content:
         of_hydra = key == "defaults" or (key == "path" and content[key] is None)
-        known = _KNOWN
-        if key not in known and not of_hydra:
-            close = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(known)}"
+        if key not in _KNOWN and not of_hydra:
+            close = difflib.get_close_matches(str(key), _KNOWN, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(_KNOWN)}"
             raise ConfigError(f"instrument.path = {path}: unknown key `{key}`; {hint}")
     missing = [key for key in _KEYS if key not in content]
     if missing:
@@ -155,6 +165,12 @@ def one_a_band(setting: str, values: Any, bands: int) -> Any:
             "frequency"
         )
     return values
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise ConfigError(f"instrument.band: expected a list of names, got {given!r}")
+    return tuple(map(str, given))
 
 
 def _positive(setting: str, values: Any) -> FloatArray:

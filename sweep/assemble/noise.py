@@ -12,6 +12,7 @@ from sweep.assemble.shared import shared
 from sweep.config.schema import (
     HitsNoiseConf,
     KneeNoiseConf,
+    MapsSkyConf,
     PatternNoiseConf,
     RmsNoiseConf,
     SweepConf,
@@ -107,21 +108,23 @@ def build_noise(conf: SweepConf) -> "Noise":
     Raises:
         ConfigError: a file cannot be used, or says nothing of a kept pixel.
     """
-    make, instrument, mask = NOISES[type(conf.noise)], build_instrument(conf), build_mask(conf)
-    noise, beams = make(conf.noise, instrument, mask), build_beams(conf)
+    given: Any = conf.noise
+    make, instrument, mask = NOISES[type(given)], build_instrument(conf), build_mask(conf)
+    noise, beams = make(given, instrument, mask), build_beams(conf)
     if noise.root is not None:
         bad = np.flatnonzero(~np.isfinite(noise.root).all(axis=(0, 1)))
         if bad.size:
-            lacking = _LACKING[type(conf.noise)].format(mask.pixels[bad[0]])
+            lacking = _LACKING[type(given)].format(mask.pixels[bad[0]])
             raise ConfigError(
-                f"noise.path = {conf.noise.path}: {bad.size:,} pixels inside the mask {lacking}"
+                f"noise.path = {given.path}: {bad.size:,} pixels inside the mask {lacking}"
             )
-    if beams is None:
-        return noise
-    from sweep.mask import Mask
+    if beams is not None:
+        from sweep.mask import Mask
 
-    sphere = make(conf.noise, instrument, Mask(mask.nside, np.ones_like(mask.keep), "ALL"))
-    return _smoothed(noise, sphere, beams, mask.pixels)
+        sphere = make(given, instrument, Mask(mask.nside, np.ones_like(mask.keep), "ALL"))
+        noise = _smoothed(noise, sphere, beams, mask.pixels)
+    # maps from files hold their noise
+    return replace(noise, draw=None) if isinstance(conf.sky, MapsSkyConf) else noise
 
 
 def _smoothed(noise: "Noise", sphere: "Noise", beams: "Beams", pixels: np.ndarray) -> "Noise":

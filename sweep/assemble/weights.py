@@ -38,7 +38,7 @@ class Lost(NamedTuple):
     classes: int
 
 
-@shared("sky", "instrument", "mask", "noise", "parameters", most=4)
+@shared("sky", "instrument", "mask", "noise", "model", "parameters", most=4)
 def build_weights(conf: SweepConf) -> tuple[Weights, Lost]:
     """Weights of pixels and bands, and what is lost by them.
 

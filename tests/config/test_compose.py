@@ -30,6 +30,7 @@ BIN = Path(sys.executable).parent
 
 NEEDS_A_PATH = {
     "templates": "sky.path=sky.npz",
+    "maps": "sky.path='{band}_{realisation}.fits'",
     "file": "clusters.path=clusters.npz",
     "binned": "clusters.path=parameters.fits",
     "hits": "noise.path=nhits.fits",
