@@ -128,7 +128,17 @@ def check_setting(key: str, value: Any, metadata: Mapping) -> None:
         raise ConfigError(f"{key} = {value!r}: {problem}")
 
 
-def check_newton(conf: Any) -> None:
+def check_together(conf: Any) -> None:
+    """Check what settings of different groups ask of each other.
+
+    Raises:
+        ConfigError: naming the key, its value and what to choose instead.
+    """
+    _check_newton(conf)
+    _check_maps(conf)
+
+
+def _check_newton(conf: Any) -> None:
     """Check what the choice of `solver=newton` asks of the group `fit`.
 
     Raises:
@@ -142,7 +152,7 @@ def check_newton(conf: Any) -> None:
         )
 
 
-def check_maps(conf: Any) -> None:
+def _check_maps(conf: Any) -> None:
     """Check what the choice of `sky=maps` asks of the groups `noise` and `store`.
 
     Raises:

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.cache import usual_folder
-from sweep.config.checks import check, check_maps, check_newton, names_files
+from sweep.config.checks import check, check_together, names_files
 from sweep.config.explain import explain, unknown_key
 from sweep.config.schema import SweepConf, register
 from sweep.errors import ConfigError
@@ -100,8 +100,7 @@ def to_conf(composed: DictConfig) -> SweepConf:
     except Exception as error:
         raise ConfigError(explain(error)) from error
     check(conf)
-    check_newton(conf)
-    check_maps(conf)
+    check_together(conf)
     if conf.store.cache is None:
         conf.store.cache = usual_folder()
     for item in fields(conf):
