@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.assemble.optics import bands_of, beams_of, mismatch_of
-from sweep.assemble.shared import Versions, installed, shared, unversioned
+from sweep.assemble.shared import STATES, Versions, installed, shared, unversioned
 from sweep.cache import Cache
 from sweep.config.models import sky_model
 from sweep.config.schema import (
@@ -120,6 +120,15 @@ def _maps(conf: MapsSkyConf, instrument: "Instrument", cache: Cache) -> "MapsSky
         columns=tuple(conf.columns),
     )
 
+
+def _first_files(conf: SweepConf) -> list[Any]:
+    """Sizes and times of the files of realisation 0, which masks may be made from."""
+    sky = _maps(conf.sky, build_instrument(conf), cache_of(conf))
+    states = [path.stat() for path in sky.observed.paths(0) if path.is_file()]
+    return [(state.st_size, state.st_mtime_ns) for state in states]
+
+
+STATES[MapsSkyConf] = _first_files
 
 SKIES = {
     SyntheticSkyConf: SkyChoice(_synthetic),

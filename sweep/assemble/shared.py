@@ -35,8 +35,12 @@ class _Key:
     def __init__(self, conf: SweepConf, groups: tuple[str, ...]) -> None:
         self.conf = conf
         made_of = [(getattr(conf, g), f"{g}.") for g in depending(conf, groups)]
+        state = STATES.get(type(conf.sky)) if "sky" in groups else None
         self.text = canonical_json(
-            [scientific(*group) | files_by_realisation(*group) for group in made_of]
+            [
+                *(scientific(*group) | files_by_realisation(*group) for group in made_of),
+                *(state(conf) if state is not None else ()),
+            ]
         )
 
     def __hash__(self) -> int:
@@ -44,6 +48,11 @@ class _Key:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and self.text == other.text
+
+
+STATES: dict[type, Callable[[SweepConf], list[Any]]] = {}
+"""Of skies, by the dataclass of their settings, whose files these say nothing of: what changes with
+the files that all realisations depend on."""
 
 
 def depending(conf: SweepConf, groups: tuple[str, ...]) -> tuple[str, ...]:

@@ -161,7 +161,17 @@ def check_setting(key: str, value: Any, metadata: Mapping) -> None:
         raise ConfigError(f"{key} = {value!r}: {problem}")
 
 
-def check_likelihood(conf: Any) -> None:
+def check_together(conf: Any) -> None:
+    """Check what settings of different groups ask of each other.
+
+    Raises:
+        ConfigError: naming the key, its value and what to choose instead.
+    """
+    _check_likelihood(conf)
+    _check_maps(conf)
+
+
+def _check_likelihood(conf: Any) -> None:
     """Check that solver and model know the likelihood that `fit` asks for.
 
     Raises:
@@ -180,7 +190,7 @@ def check_likelihood(conf: Any) -> None:
         )
 
 
-def check_maps(conf: Any) -> None:
+def _check_maps(conf: Any) -> None:
     """Check what the choice of `sky=maps` asks of the groups `noise` and `store`.
 
     Raises:

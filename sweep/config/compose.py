@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.cache import usual_folder
-from sweep.config.checks import check, check_likelihood, check_maps, names_files
+from sweep.config.checks import check, check_together, names_files
 from sweep.config.explain import explain, unknown_key
 from sweep.config.models import fill_in
 from sweep.config.schema import SweepConf, register
@@ -106,8 +106,7 @@ def to_conf(composed: DictConfig, overrides: Sequence[str]) -> SweepConf:
         raise ConfigError(explain(error)) from error
     fill_in(conf, overrides)
     check(conf)
-    check_likelihood(conf)
-    check_maps(conf)
+    check_together(conf)
     if conf.store.cache is None:
         conf.store.cache = usual_folder()
     for item in fields(conf):

@@ -144,7 +144,7 @@ class MapsSky:
     def _files(self, realisation: int) -> MapFiles:
         if realisation != NOISE_FREE:
             return self.observed
-        assert self.noiseless is not None  # `check_maps`
+        assert self.noiseless is not None  # as `sweep.config.checks` sees to
         return self.noiseless
 
     def _read(
