@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from benchmarks.skies import SKIES, WRONG_LAW, sky_setup
+from benchmarks.standard import PARAMETERS
 from sweep.assemble.setup import Setup
-from sweep.types import PARAMETERS
 
 HELD_OUT = (WRONG_LAW,)
 """Skies that are not looked at before the default is written down; none after that."""

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from benchmarks.restarts import fitted, minima, restarted
+from benchmarks.standard import PARAMETERS
 from sweep.assemble.setup import Setup
 from sweep.cache import Cache
 from sweep.ends import BlockResult, joined
@@ -16,7 +17,7 @@ from sweep.spectra import residual_arrays
 from sweep.statistics.residuals import Residuals
 from sweep.statistics.tensor_ratio import bootstrap, spread, templates, tensor_ratio
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Parameter, Status
+from sweep.types import Status
 
 BLOCK = 7
 """Realisations together: 20 and the fit without noise are three such blocks, of one program."""
@@ -100,8 +101,8 @@ def _ratios(setup: Setup, alms: np.ndarray, usable: np.ndarray, cache: Cache) ->
     return {"r": found}
 
 
-def _spread_of(setup: Setup, fits: BlockResult, p: Parameter) -> dict[str, float]:
-    values = fits.params[p][:, np.asarray(getattr(setup.clusters, p).labels)]
+def _spread_of(setup: Setup, fits: BlockResult, p: str) -> dict[str, float]:
+    values = fits.params[p][:, np.asarray(setup.clusters.labels[p])]
     low, high = (float(end[p][0]) for end in (setup.bounds.low, setup.bounds.high))
     margin = END * (high - low)
     five, median, ninety_five = np.nanquantile(values, [0.05, 0.5, 0.95])

@@ -13,7 +13,8 @@ import xarray as xr
 import sweep
 from benchmarks.real import MASKS, SKY, check_data
 from benchmarks.record import keep
-from sweep.types import PARAMETERS, Status
+from benchmarks.standard import PARAMETERS
+from sweep.types import Status
 
 COUNTS = {"beta_dust": "10,100,1000,10000", "temp_dust": "10,500", "beta_pl": "10,100"}
 NEWTON, OTHER = "newton", "optax_lbfgs"

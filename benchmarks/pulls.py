@@ -20,11 +20,12 @@ import numpy as np
 
 import sweep
 from benchmarks.record import keep
+from benchmarks.standard import PARAMETERS
 from sweep.assemble.setup import Setup, build
 from sweep.fit import fit_block
 from sweep.problem import NLL_TO_COVARIANCE, expand, observe
 from sweep.problem.sed import mixing
-from sweep.types import PARAMETERS, Params, Status
+from sweep.types import Params, Status
 
 FITS = 500
 """Of a seed."""

@@ -97,8 +97,8 @@ def describe(
         loose = [~(curve[p] > least[p]) & own[p] for p in free]
         norms = [_norm(c) for c in clusters.values()]
         odd = [
-            is_suspect(p.plausible, clusters[p.name], problem.labels[p.name]) << bit
-            for bit, p in enumerate(problem.model.parameters)
+            is_suspect(p.plausible, clusters[p.name], problem.labels[p.name]) << p.number
+            for p in problem.model.parameters
             if p.name in clusters
         ]
         return {

@@ -15,7 +15,6 @@ from sweep.statistics.selection import best
 from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import bootstrap, tensor_ratio
 from sweep.statistics.variance import convergence, paired, statistics
-from sweep.types import PARAMETERS
 
 cmb_maps = by_position(maps.cmb_maps)
 on_pixels = by_position(maps.on_pixels)
@@ -28,7 +27,6 @@ true_parameter_maps = by_position(maps.true_parameter_maps)
 write_fits = by_position(fits.write_fits)
 
 __all__ = [
-    "PARAMETERS",
     "best",
     "best_of_zones",
     "bootstrap",

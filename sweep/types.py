@@ -1,15 +1,10 @@
-"""Shapes, parameter names and status codes that every module shares."""
+"""Shapes and status codes that every module shares."""
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Literal, get_args
+from typing import Any
 
 from jaxtyping import Float, Int  # not Array, which would import jax
-
-Parameter = Literal["beta_dust", "temp_dust", "beta_pl"]
-"""The spectral parameters: dust index, dust temperature (K), synchrotron index."""
-
-PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
 
 FrequencyMaps = Float[Any, "frequency stokes pixel"]
 """Maps in uK_CMB; stokes is (Q, U); pixels in RING order."""
@@ -20,7 +15,7 @@ Draw = Callable[[int], FrequencyMaps]
 StokesMap = Float[Any, "stokes pixel"]
 Labels = Int[Any, " pixel"]
 Params = dict[str, Float[Any, " _"]]
-"""Spectral parameters, keyed by `Parameter`, one value a cluster; of JAX or of numpy."""
+"""Spectral parameters, by name, one value a cluster; of JAX or of numpy."""
 
 BlockParams = dict[str, Float[Any, "realisation _"]]
 """The same for the realisations of a block."""

@@ -14,11 +14,11 @@ from sweep.fit import fit_block
 from sweep.grid import Outcome, Package, Task, identity
 from sweep.jax_session import jax_session
 from sweep.memory import halving
+from sweep.model import KNOWN
 from sweep.programs import forget_surplus_programs
 from sweep.spectra import residual_arrays
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.store.late import await_segments
-from sweep.types import PARAMETERS
 
 TRIES = 3
 """How often a unit is computed that meets a system error."""
@@ -137,7 +137,7 @@ def unit_arrays(segment: Segment, found: list[dict[str, np.ndarray]]) -> dict[st
 
     def values(name: str) -> np.ndarray:
         each = [arrays[name] for arrays in found]
-        if name in PARAMETERS:
+        if name in KNOWN:
             each = [_padded(params, segment.clusters[name]) for params in each]
         return np.stack(each).astype(layout.dtype(name))
 

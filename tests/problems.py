@@ -4,10 +4,13 @@ import healpy as hp
 import jax.numpy as jnp
 import numpy as np
 
-from sweep.model import standard
+from sweep.model import MODELS, Pivot
 from sweep.problem import SpectralProblem
 from sweep.problem.sed import mixing
 from sweep.solvers import Bounds
+
+STANDARD = MODELS["standard"](Pivot(dust_nu0=150.0, synchrotron_nu0=20.0, start={}))
+PARAMETERS = STANDARD.names
 
 NSIDE = 4
 FREQUENCY = np.array([40.0, 60.0, 78.0, 100.0, 140.0, 195.0, 280.0, 402.0])
@@ -38,7 +41,7 @@ def problem_and_signal(form="auto"):
         frequency=jnp.asarray(FREQUENCY),
         inverse_sigma=jnp.asarray(1 / np.array([0.7, 0.4, 0.25, 0.15, 0.1, 0.12, 0.3, 0.9])),
         labels={p: v.astype(jnp.int32) for p, v in labels.items()},
-        model=standard(150.0, 20.0),
+        model=STANDARD,
         form=form,
     )
     cmb, dust, synchrotron = (

@@ -12,9 +12,9 @@ from sweep.fit import fit_block
 from sweep.problem import chi_square, expand, observe
 from sweep.problem.reference import furax_cmb, furax_nll
 from sweep.solvers import SOLVERS, Bounds
-from sweep.types import NOT_ATTEMPTED, PARAMETERS, Status
+from sweep.types import NOT_ATTEMPTED, Status
 from sweep.worker import fit_experiment
-from tests.problems import BOX, COUNTS, bounds, problem_and_signal
+from tests.problems import BOX, COUNTS, PARAMETERS, bounds, problem_and_signal
 
 
 def solver(name):

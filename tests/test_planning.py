@@ -21,8 +21,8 @@ from sweep.session.cost import CostModel, Pilot, Timing, Trial, pilot, recorded,
 from sweep.solvers.newton import solver
 from sweep.store import Store, UnitWriter, seal
 from sweep.testing.small import grid, run, small
-from sweep.types import PARAMETERS
 from sweep.worker import _writer_of
+from tests.problems import PARAMETERS
 
 POINTS = ("noise.ratio=1", "noise.ratio=2", "noise.ratio=1 clusters.beta_dust=3")
 

@@ -12,6 +12,7 @@ from sweep.assemble.data import build_mask, cache_of
 from sweep.assemble.shared import Versions, installed, shared, unversioned
 from sweep.cache import Cache
 from sweep.clusters import LLOYD_VERSION
+from sweep.config.models import parameter_names
 from sweep.config.schema import (
     BinnedConf,
     ClusterFileConf,
@@ -19,11 +20,14 @@ from sweep.config.schema import (
     MultiresConf,
     SweepConf,
 )
-from sweep.types import PARAMETERS, Parameter
+from sweep.model import KNOWN
 
 if TYPE_CHECKING:
     from sweep.clusters.base import Clusters
     from sweep.mask import Mask
+
+
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,25 +35,26 @@ class ClusterChoice:
     """What makes clusters of its settings.
 
     Attributes:
-        make: from the settings, the kept pixels and a cache.
+        make: from the settings, names of the parameters, the kept pixels and a cache.
         versions: see `Versions`.
         count: number of clusters of every parameter without making them; None where they are
             made for it. At most so many, where some may turn out empty.
     """
 
-    make: "Callable[[Any, Mask, Cache], Clusters]"
+    make: "Callable[[Any, Names, Mask, Cache], Clusters]"
     versions: Versions = unversioned
-    count: "Callable[[Any, Mask], dict[Parameter, int]] | None" = None
+    count: "Callable[[Any, Mask], dict[str, int]] | None" = None
 
 
-def _kmeans(conf: KmeansConf, mask: "Mask", cache: Cache) -> "Clusters":
+def _kmeans(conf: KmeansConf, names: Names, mask: "Mask", cache: Cache) -> "Clusters":
     from sweep.clusters.kmeans import kmeans_clusters
 
+    del names
     method: Any = conf.method
     return kmeans_clusters(mask, _values(conf), conf.seed, cache, conf.clip, method)
 
 
-def _kmeans_counts(conf: KmeansConf, mask: "Mask") -> dict[Parameter, int]:
+def _kmeans_counts(conf: KmeansConf, mask: "Mask") -> dict[str, int]:
     from sweep.clusters.kmeans import kmeans_counts
 
     return kmeans_counts(mask, _values(conf), conf.clip)
@@ -61,29 +66,29 @@ def _kmeans_versions(conf: KmeansConf) -> dict[str, Any]:
     return {"jax-healpy": installed("jax-healpy")}
 
 
-def _multires(conf: MultiresConf, mask: "Mask", cache: Cache) -> "Clusters":
+def _multires(conf: MultiresConf, names: Names, mask: "Mask", cache: Cache) -> "Clusters":
     from sweep.clusters.multires import multires_clusters
 
-    del cache
+    del names, cache
     return multires_clusters(mask, _values(conf))
 
 
-def _file(conf: ClusterFileConf, mask: "Mask", cache: Cache) -> "Clusters":
+def _file(conf: ClusterFileConf, names: Names, mask: "Mask", cache: Cache) -> "Clusters":
     from sweep.clusters.file import file_clusters
 
     del cache
-    return file_clusters(mask, conf.path)
+    return file_clusters(mask, conf.path, names)
 
 
-def _binned(conf: BinnedConf, mask: "Mask", cache: Cache) -> "Clusters":
+def _binned(conf: BinnedConf, names: Names, mask: "Mask", cache: Cache) -> "Clusters":
     from sweep.clusters.binned import binned_clusters
 
-    del cache
+    del names, cache
     return binned_clusters(mask, conf.path, _values(conf))
 
 
-def _values(conf: Any) -> dict[Parameter, int]:
-    return {p: getattr(conf, p) for p in PARAMETERS}
+def _values(conf: Any) -> dict[str, int]:
+    return {p: getattr(conf, p) for p in KNOWN if getattr(conf, p) is not None}
 
 
 CLUSTERS = {
@@ -95,18 +100,14 @@ CLUSTERS = {
 """Cluster rules, by the dataclass of their settings."""
 
 
-@shared("sky", "mask", "clusters", most=64)
+@shared("sky", "mask", "clusters", "model", most=64)
 def build_clusters(conf: SweepConf) -> "Clusters":
-    """Clusters of the three parameters on the kept pixels."""
-    return CLUSTERS[type(conf.clusters)].make(conf.clusters, build_mask(conf), cache_of(conf))
+    """Clusters of the model's parameters on the kept pixels."""
+    make = CLUSTERS[type(conf.clusters)].make
+    return make(conf.clusters, parameter_names(conf), build_mask(conf), cache_of(conf))
 
 
-def count_clusters(conf: SweepConf, mask: "Mask") -> dict[Parameter, int]:
+def count_clusters(conf: SweepConf, mask: "Mask") -> dict[str, int]:
     """Number of clusters of every parameter on the kept pixels, see `ClusterChoice.count`."""
     count = CLUSTERS[type(conf.clusters)].count
-    return count(conf.clusters, mask) if count else counts_of(build_clusters(conf))
-
-
-def counts_of(clusters: "Clusters") -> dict[Parameter, int]:
-    """Number of clusters of every parameter."""
-    return {p: getattr(clusters, p).count for p in PARAMETERS}
+    return count(conf.clusters, mask) if count else build_clusters(conf).counts

@@ -14,6 +14,7 @@ import numpy as np
 from sweep.assemble.optics import bands_of, beams_of, mismatch_of
 from sweep.assemble.shared import Versions, installed, shared, unversioned
 from sweep.cache import Cache
+from sweep.config.models import sky_model
 from sweep.config.schema import (
     InstrumentConf,
     MaskConf,
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from sweep.instrument import Instrument
     from sweep.mask import Mask
     from sweep.sky.base import Sky
-
-LEAST_BANDS = 4
-"""With three, amplitudes of three components leave nothing that spectra could be fitted to."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +115,16 @@ def build_instrument(conf: SweepConf) -> "Instrument":
         ConfigError: there are too few different bands, or the file cannot be used.
     """
     made = INSTRUMENTS[type(conf.instrument)](conf.instrument)
-    bands = np.unique(made.frequency).size
-    if bands < LEAST_BANDS:
+    bands, model = np.unique(made.frequency).size, sky_model(conf)
+    given = {name: getattr(conf.parameters, name) for name in model.names}
+    held = {name for name, p in given.items() if (p.fixed, p.prior.width) != (None, None)}
+    least = model.least_bands(held)
+    if bands < least:
+        free = ", ".join(name for name in model.names if name not in held)
         raise ConfigError(
-            f"instrument `{made.name}`: {bands} different frequencies, expected at least "
-            f"{LEAST_BANDS}: CMB, dust and synchrotron alone fit any three"
+            f"instrument `{made.name}`: {bands} different frequencies, expected at least {least} "
+            f"for {', '.join(model.component_names)} with {free or 'nothing'} free: add bands, fix "
+            "a parameter, or choose a smaller model"
         )
     return made
 

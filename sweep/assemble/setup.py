@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweep.assemble.clusters import build_clusters, counts_of
+from sweep.assemble.clusters import build_clusters
 from sweep.assemble.data import (
     build_bands,
     build_distorted,
@@ -16,12 +16,12 @@ from sweep.assemble.data import (
     build_signal,
     build_sky,
 )
-from sweep.assemble.model import build_model
 from sweep.assemble.noise import build_noise
 from sweep.assemble.solver import build_bounds, build_solver
 from sweep.assemble.weights import build_weights
 from sweep.bands import BandNodes, band_nodes
 from sweep.clusters.base import Clusters
+from sweep.config.models import sky_model
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.fit import objective_of
@@ -35,7 +35,7 @@ from sweep.solvers import Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
 from sweep.solvers.starts import drawn_starts
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Draw, Parameter, Params
+from sweep.types import Draw, Params
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Setup:
     seed: int
 
     @property
-    def counts(self) -> dict[Parameter, int]:
+    def counts(self) -> dict[str, int]:
         """Number of clusters of every parameter."""
-        return counts_of(self.clusters)
+        return self.clusters.counts
 
     @jax_session()
     def maps(self, realisations: tuple[int, ...]) -> BlockMaps:
@@ -103,15 +103,15 @@ def build(conf: SweepConf) -> Setup:
     _require_double()
     instrument = build_instrument(conf)
     sky, mask, clusters = build_sky(conf), build_mask(conf), build_clusters(conf)
-    solver, counts = build_solver(conf), counts_of(clusters)
+    solver, counts = build_solver(conf), clusters.counts
     pad = padded if solver.ignores_padding else int
-    lengths: dict[Parameter, int] = {p: pad(counts[p]) for p in PARAMETERS}
+    lengths = {p: pad(count) for p, count in counts.items()}
     weights, _ = build_weights(conf)
     problem = SpectralProblem.create(
         frequency=jnp.asarray(instrument.frequency),
         inverse_sigma=jnp.asarray(1.0 / weights.sigma),
-        labels={p: jnp.asarray(getattr(clusters, p).labels) for p in PARAMETERS},
-        model=build_model(conf),
+        labels={p: jnp.asarray(labels) for p, labels in clusters.labels.items()},
+        model=sky_model(conf),
         bands=build_band_nodes(conf),
         weights=pixel_weights(weights),
     )

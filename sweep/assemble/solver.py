@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
+from sweep.config.models import parameter_names
 from sweep.config.parameters import check_parameters
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.problem import Prior
 from sweep.solvers import SOLVERS, Bounds, Solver
-from sweep.types import PARAMETERS, Parameter
 
 
 def build_solver(conf: SweepConf) -> Solver:
@@ -27,9 +27,7 @@ def build_solver(conf: SweepConf) -> Solver:
     return kind(**settings)
 
 
-def build_bounds(
-    conf: SweepConf, lengths: Mapping[Parameter, int], counts: Mapping[Parameter, int]
-) -> Bounds:
+def build_bounds(conf: SweepConf, lengths: Mapping[str, int], counts: Mapping[str, int]) -> Bounds:
     """Start, box and prior of every parameter.
 
     Args:
@@ -40,9 +38,9 @@ def build_bounds(
     Raises:
         ConfigError: two settings of a parameter do not go together.
     """
-    check_parameters(conf.parameters)
+    check_parameters(conf)
     start, low, high, fixed, mean, precision = ({} for _ in range(6))
-    for p in PARAMETERS:
+    for p in parameter_names(conf):
         given = getattr(conf.parameters, p)
         full = partial(np.full, lengths[p])
         if given.fixed is not None:

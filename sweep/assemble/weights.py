@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from sweep.assemble.data import build_bands, build_instrument
-from sweep.assemble.model import build_model
 from sweep.assemble.noise import build_noise
 from sweep.assemble.shared import shared
 from sweep.bands import band_nodes
+from sweep.config.models import sky_model
 from sweep.config.schema import PatternNoiseConf, SweepConf
 from sweep.errors import ConfigError
 from sweep.noise.loss import Spectra, precision_lost
@@ -38,7 +38,7 @@ class Lost(NamedTuple):
     classes: int
 
 
-@shared("sky", "instrument", "mask", "noise", "parameters", most=4)
+@shared("sky", "instrument", "mask", "noise", "model", "parameters", most=4)
 def build_weights(conf: SweepConf) -> tuple[Weights, Lost]:
     """Weights of pixels and bands, and what is lost by them.
 
@@ -69,7 +69,7 @@ def build_weights(conf: SweepConf) -> tuple[Weights, Lost]:
 
 def _spectra(conf: SweepConf) -> tuple[Spectra, list[str]]:
     """Columns and slopes at the start values, and the names of what is fitted."""
-    model, frequency = build_model(conf), build_instrument(conf).frequency
+    model, frequency = sky_model(conf), build_instrument(conf).frequency
     bands = build_bands(conf)
     problem = SpectralProblem.create(
         jnp.asarray(frequency),

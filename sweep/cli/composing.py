@@ -119,4 +119,5 @@ def _single(composed: DictConfig) -> "Request":
     if run.sweeper.params:
         keys = ", ".join(run.sweeper.params)
         raise ConfigError(f"this experiment sweeps {keys}: run it with `sweep -m`")
-    return Request([to_conf(composed)], chosen_engine(run), [run.overrides.task])
+    asked = run.overrides.task
+    return Request([to_conf(composed, asked)], chosen_engine(run), [asked])

@@ -1,6 +1,5 @@
 """Clusters: which kept pixels share one value of a spectral parameter."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import healpy as hp
@@ -9,7 +8,6 @@ import numpy as np
 from sweep.errors import ConfigError
 from sweep.inputs.columns import Columns
 from sweep.mask import Mask
-from sweep.types import PARAMETERS, Parameter
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +44,31 @@ class ClusterMap:
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """The clusters of the three spectral parameters, over the same pixels.
+    """The clusters of every spectral parameter, over the same pixels.
+
+    Attributes:
+        maps: by name of the parameter.
 
     Raises:
         ConfigError: The maps differ in their number of pixels.
     """
 
-    beta_dust: ClusterMap
-    temp_dust: ClusterMap
-    beta_pl: ClusterMap
+    maps: dict[str, ClusterMap]
 
     def __post_init__(self) -> None:
-        sizes = {name: getattr(self, name).labels.size for name in PARAMETERS}
+        sizes = {name: of.labels.size for name, of in self.maps.items()}
         if len(set(sizes.values())) > 1:
             raise ConfigError(f"cluster maps differ in their number of pixels: {sizes}")
+
+    @property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Of the kept pixels, by name of the parameter, shape (n_pixels,) each."""
+        return {name: of.labels for name, of in self.maps.items()}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of clusters, by name of the parameter."""
+        return {name: of.count for name, of in self.maps.items()}
 
 
 def contiguous(labels: np.ndarray) -> np.ndarray:
@@ -81,16 +90,4 @@ def check_known(mask: Mask, name: str, inside: np.ndarray, columns: Columns) -> 
         raise columns.refused(
             f"`{name}`: no value at {missing.size:,} of {inside.size:,} kept pixels, first pixel "
             f"{mask.pixels[missing[0]]}; take the maps of a fit whose mask holds this one"
-        )
-
-
-def check_keys(values: Mapping[Parameter, int]) -> None:
-    """Check that a cluster rule was given one value per spectral parameter.
-
-    Raises:
-        ConfigError: A parameter is missing or unknown.
-    """
-    if set(values) != set(PARAMETERS):
-        raise ConfigError(
-            f"clusters: expected values for {', '.join(PARAMETERS)}, got {', '.join(values)}"
         )

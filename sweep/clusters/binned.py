@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sweep.clusters.base import ClusterMap, Clusters, check_keys, check_known, contiguous
+from sweep.clusters.base import ClusterMap, Clusters, check_known, contiguous
 from sweep.errors import ConfigError
 from sweep.inputs.columns import Columns
 from sweep.inputs.read import read_columns
 from sweep.mask import Mask
-from sweep.types import PARAMETERS, Parameter
 
 
-def binned_clusters(mask: Mask, path: str | Path, counts: Mapping[Parameter, int]) -> Clusters:
+def binned_clusters(mask: Mask, path: str | Path, counts: Mapping[str, int]) -> Clusters:
     """Group the kept pixels by the value of full-sky maps, in bins of about equally many pixels.
 
     Such clusters follow the foregrounds instead of the sphere: their pixels need not be near
@@ -22,7 +21,7 @@ def binned_clusters(mask: Mask, path: str | Path, counts: Mapping[Parameter, int
 
     Args:
         mask: The kept pixels.
-        path: npz or FITS with `beta_dust`, `temp_dust`, `beta_pl`, as `sweep-store maps` writes
+        path: npz or FITS with a map of each parameter, by its name, as `sweep-store maps` writes
             `parameters.fits`.
         counts: Number of bins of each parameter.
 
@@ -30,9 +29,8 @@ def binned_clusters(mask: Mask, path: str | Path, counts: Mapping[Parameter, int
         ConfigError: The file or a map is missing, of another resolution, or has no value at a
             kept pixel; there are fewer distinct values than bins.
     """
-    check_keys(counts)
     columns = read_columns(path, "clusters.path")
-    return Clusters(**{p: _cluster_map(mask, p, columns, counts[p]) for p in PARAMETERS})
+    return Clusters({p: _cluster_map(mask, p, columns, n) for p, n in counts.items()})
 
 
 def _cluster_map(mask: Mask, name: str, columns: Columns, count: int) -> ClusterMap:

@@ -9,12 +9,11 @@ import numpy as np
 
 from sweep.cache import Cache
 from sweep.clusters import LLOYD_VERSION
-from sweep.clusters.base import ClusterMap, Clusters, check_keys, contiguous
+from sweep.clusters.base import ClusterMap, Clusters, contiguous
 from sweep.clusters.lloyd import lloyd_labels
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
 from sweep.mask import Mask
-from sweep.types import Parameter
 
 Method = Literal["lloyd", "jax_healpy"]
 """Who computes them; `clusters.method` of the configuration."""
@@ -22,7 +21,7 @@ Method = Literal["lloyd", "jax_healpy"]
 
 def kmeans_clusters(
     mask: Mask,
-    counts: Mapping[Parameter, int],
+    counts: Mapping[str, int],
     seed: int,
     cache: Cache,
     clip: bool = False,
@@ -43,22 +42,18 @@ def kmeans_clusters(
         method: Who computes them.
 
     Raises:
-        ConfigError: A count is below 1, or above the number of pixels without `clip`; a
-            parameter is missing.
+        ConfigError: A count is below 1, or above the number of pixels without `clip`.
     """
     found = kmeans_counts(mask, counts, clip)
-    return Clusters(**{p: kmeans_map(mask, found[p], seed, cache, method) for p in found})
+    return Clusters({p: kmeans_map(mask, found[p], seed, cache, method) for p in found})
 
 
-def kmeans_counts(
-    mask: Mask, counts: Mapping[Parameter, int], clip: bool = False
-) -> dict[Parameter, int]:
+def kmeans_counts(mask: Mask, counts: Mapping[str, int], clip: bool = False) -> dict[str, int]:
     """How many clusters `kmeans_clusters` makes of each parameter; computes none.
 
     Raises:
         ConfigError: as `kmeans_clusters`.
     """
-    check_keys(counts)
     return {p: _count(p, count, mask, clip) for p, count in counts.items()}
 
 

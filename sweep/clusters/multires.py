@@ -5,13 +5,12 @@ from collections.abc import Mapping
 import healpy as hp
 import numpy as np
 
-from sweep.clusters.base import ClusterMap, Clusters, check_keys, contiguous
+from sweep.clusters.base import ClusterMap, Clusters, contiguous
 from sweep.errors import ConfigError
 from sweep.mask import Mask
-from sweep.types import Parameter
 
 
-def multires_clusters(mask: Mask, nsides: Mapping[Parameter, int]) -> Clusters:
+def multires_clusters(mask: Mask, nsides: Mapping[str, int]) -> Clusters:
     """Group the kept pixels by their parent pixel, as multi-resolution analyses do.
 
     Args:
@@ -19,11 +18,9 @@ def multires_clusters(mask: Mask, nsides: Mapping[Parameter, int]) -> Clusters:
         nsides: Resolution of each parameter; 0 is one cluster for the whole mask.
 
     Raises:
-        ConfigError: A resolution is neither 0 nor a power of two up to the mask's; a
-            parameter is missing.
+        ConfigError: A resolution is neither 0 nor a power of two up to the mask's.
     """
-    check_keys(nsides)
-    return Clusters(**{name: multires_map(mask, nsides[name], name) for name in nsides})
+    return Clusters({name: multires_map(mask, nside, name) for name, nside in nsides.items()})
 
 
 def multires_map(mask: Mask, nside: int, name: str) -> ClusterMap:

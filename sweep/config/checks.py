@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from sweep.errors import ConfigError
+from sweep.model import DEFAULT
 from sweep.units import frequency_problem
 
 Check = Callable[[Any], str | None]
@@ -80,6 +81,11 @@ def in_ghz(value: float) -> str | None:
     return positive(value) or frequency_problem(value)
 
 
+def or_null(check: Check) -> Check:
+    """The value is null, or passes `check`."""
+    return lambda v: None if v is None else check(v)
+
+
 def not_empty(value: str) -> str | None:
     """The value is a word at least."""
     return None if str(value).strip() else "must not be empty"
@@ -141,8 +147,8 @@ def check_setting(key: str, value: Any, metadata: Mapping) -> None:
         raise ConfigError(f"{key} = {value!r}: {problem}")
 
 
-def check_newton(conf: Any) -> None:
-    """Check what the choice of `solver=newton` asks of the group `fit`.
+def check_likelihood(conf: Any) -> None:
+    """Check that solver and model know the likelihood that `fit` asks for.
 
     Raises:
         ConfigError: naming the key, its value and what to choose instead.
@@ -152,6 +158,11 @@ def check_newton(conf: Any) -> None:
         raise ConfigError(
             f"fit.likelihood = {given!r}: newton knows the derivatives of the closed form only; "
             "choose solver=optax_lbfgs or fit.likelihood=direct"
+        )
+    if given == "furax" and conf.model.name != DEFAULT:
+        raise ConfigError(
+            f"fit.likelihood = furax: furax's own code has no model={conf.model.name}; choose "
+            f"fit.likelihood=direct or model={DEFAULT}"
         )
 
 

@@ -17,8 +17,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.cache import usual_folder
-from sweep.config.checks import check, check_newton
+from sweep.config.checks import check, check_likelihood
 from sweep.config.explain import explain, unknown_key
+from sweep.config.models import fill_in
 from sweep.config.schema import SweepConf, register
 from sweep.errors import ConfigError
 from sweep.paths import check_home, located, refuse_address
@@ -55,7 +56,7 @@ def compose(overrides: Sequence[str] = ()) -> SweepConf:
             take_out_hydra(composed)
         except Exception as error:
             raise ConfigError(explain(error)) from error
-        return to_conf(composed)
+        return to_conf(composed, overrides)
 
 
 def take_out_hydra(composed: DictConfig) -> None:
@@ -84,8 +85,12 @@ def _hydra() -> Iterator[Any]:
             HydraConfig.instance().cfg, version.VersionBase.instance().version_base = of_caller
 
 
-def to_conf(composed: DictConfig) -> SweepConf:
-    """A composed configuration as checked dataclasses, its paths made absolute.
+def to_conf(composed: DictConfig, overrides: Sequence[str]) -> SweepConf:
+    """A composed configuration as checked dataclasses, complete, its paths made absolute.
+
+    Args:
+        composed: by Hydra.
+        overrides: that it was composed of.
 
     Raises:
         ConfigError: a required value is absent, a value is out of bounds, or two do not go
@@ -99,8 +104,9 @@ def to_conf(composed: DictConfig) -> SweepConf:
         raise
     except Exception as error:
         raise ConfigError(explain(error)) from error
+    fill_in(conf, overrides)
     check(conf)
-    check_newton(conf)
+    check_likelihood(conf)
     if conf.store.cache is None:
         conf.store.cache = usual_folder()
     for item in fields(conf):

@@ -20,6 +20,7 @@ from sweep.config.checks import Check, settings
 from sweep.config.compose import compose, config_dir
 from sweep.config.schema import GROUPS, ParameterConf, PriorConf, SweepConf
 from sweep.config.scientific import NOT_SCIENTIFIC
+from sweep.model import ABOUT, FITTED, KNOWN
 
 PROSE = Path(__file__).resolve().parents[2] / "docs" / "configuration.in.md"
 """In the checkout only: the page is made where it is kept."""
@@ -87,13 +88,16 @@ def _group(group: str) -> Iterator[str]:
         yield _choices_table(group, names)
     else:
         yield f"One choice: `{group}={names[0]}`."
+    if group == "model":
+        yield _parameters_table()
     for name, schema in GROUPS[group].items():
         rows = list(_rows(schema, f"{group}."))
         users = [choice for choice in names if schema_of(group, choice) == name]
         if len(GROUPS[group]) > 1:
             listed = ", ".join(f"`{group}={user}`" for user in users)
             yield f"Keys of {listed}:" if len(users) < 4 else f"Keys of the other {len(users)}:"
-        yield _table(rows)
+        if rows:
+            yield _table(rows)
 
 
 def _choices_table(group: str, names: list[str]) -> str:
@@ -109,7 +113,9 @@ def _about(group: str, choice: str) -> str:
     if group == "solver":
         return _solver(choice)
     if group == "parameters":
-        return PARAMETERS[choice]
+        return BOXES[choice]
+    if group == "model":
+        return ABOUT[choice].rstrip(".")
     return _first_line(GROUPS[group][schema_of(group, choice)])
 
 
@@ -147,11 +153,27 @@ SOLVERS = {
 """What each solver is; those of the ADABK family are described by their number."""
 
 
+def _parameters_table() -> str:
+    lines = [
+        "| parameter | what it is | start | box | clusters | nside | fitted by |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for p in KNOWN.values():
+        unit = "" if p.unit == "1" else f" {p.unit}"
+        low, high = p.box
+        models = ", ".join(f"`{name}`" for name, of in FITTED.items() if p in of)
+        lines.append(
+            f"| `{p.name}` | {p.about} | {p.start:g}{unit} | {low:g} to {high:g}{unit} "
+            f"| {p.clusters} | {p.nside} | {models} |"
+        )
+    return "\n".join(lines)
+
+
 def _first_line(schema: type) -> str:
     return (schema.__doc__ or "").strip().splitlines()[0]
 
 
-PARAMETERS = {
+BOXES = {
     "standard": "boxes by evidence, no priors, see science.md; the default",
     "priors": "the same boxes, and priors of 0.2, 3 K and 0.2 about the start: a lower residual "
     "variance where clusters are many, and a higher r",
@@ -168,16 +190,22 @@ Row = tuple[str, str, str, str]
 def _rows(schema: type, prefix: str) -> Iterator[Row]:
     """One row a key. The key `name` of a group is left out: it is the choice itself."""
     hints = get_type_hints(schema)
+    first = next(iter(KNOWN))
     for item in fields(schema):
         doc = item.metadata.get("doc", "")
         default = _default(item)
+        if item.name in KNOWN and item.name != first:
+            continue  # said once for all
         if isinstance(default, ParameterConf):
             hints_of = {"prior": get_type_hints(PriorConf), "": get_type_hints(ParameterConf)}
             for key, value, metadata in settings(default):
                 group, _, name = key.rpartition(".")
+                usual = "the parameter's" if key in ("start", "low", "high") else _plain(value)
                 hint = _type(hints_of[group][name], metadata["check"])
-                meaning = f"{doc}: {metadata['doc']}"
-                yield f"{prefix}{item.name}.{key}", _plain(value), hint, meaning
+                yield f"{prefix}<parameter>.{key}", usual, hint, metadata["doc"]
+        elif item.name == first:
+            hint = _type(hints[item.name], item.metadata.get("check"))
+            yield f"{prefix}<parameter>", "the parameter's", hint, doc
         elif is_dataclass(default):
             yield from _rows(type(default), f"{prefix}{item.name}.")
         elif doc and item.name != "name":

@@ -1,24 +1,34 @@
 """What the settings of a spectral parameter ask of each other."""
 
-from sweep.config.schema import ParameterConf, ParametersConf
+from typing import Any
+
+from sweep.config.models import sky_model
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
-from sweep.types import PARAMETERS
+from sweep.model import Inverse
 
 
-def check_parameters(given: ParametersConf) -> None:
+def check_parameters(given: SweepConf) -> None:
     """Check start, box, prior and fixed value of every parameter.
 
     Raises:
         ConfigError: naming the key, its value and what is allowed.
     """
-    for name in PARAMETERS:
-        conf: ParameterConf = getattr(given, name)
-        if name == "temp_dust" and conf.low <= 0:
-            raise ConfigError(f"parameters.temp_dust.low = {conf.low:g} K: must be above 0")
-        _check(f"parameters.{name}", conf)
+    model = sky_model(given)
+    for p in (*model.parameters, *model.expanded_about):
+        conf: Any = getattr(given.parameters, p.name)
+        if isinstance(p.coordinate, Inverse) and conf.low <= 0:
+            unit = "" if p.unit == "1" else f" {p.unit}"
+            raise ConfigError(f"parameters.{p.name}.low = {conf.low:g}{unit}: must be above 0")
+        _check(f"parameters.{p.name}", conf)
+        if p in model.expanded_about and (conf.fixed, conf.prior.width) != (None, None):
+            raise ConfigError(
+                f"parameters.{p.name}: model={given.model.name} takes its start only, and fits "
+                "none: leave prior and fixed value out"
+            )
 
 
-def _check(key: str, conf: ParameterConf) -> None:
+def _check(key: str, conf: Any) -> None:
     low, high, prior = conf.low, conf.high, conf.prior
     if not low < high:
         raise ConfigError(f"{key}: low {low:g} must be below high {high:g}")

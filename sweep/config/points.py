@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from sweep.config.checks import check_newton, check_setting, settings
+from sweep.config.checks import check_likelihood, check_setting, settings
 from sweep.config.compose import PATH_KEYS, to_conf
 from sweep.config.schema import SweepConf
 
@@ -40,7 +40,7 @@ class Points:
         self._values: dict[tuple, Any] = {}
 
     def __call__(self, overrides: Sequence[str]) -> SweepConf:
-        """The point of `overrides`, as `to_conf(load(overrides))` would give it.
+        """The point of `overrides`, as `to_conf(load(overrides), overrides)` would give it.
 
         Points share their equal groups, so neither may be changed.
 
@@ -55,7 +55,7 @@ class Points:
             simple = all(self._is_group(head(text)) for text in others)
             self._bases[key] = _Base(self._load, overrides, others, plain, self._values, simple)
         base = self._bases[key]
-        return base.point(plain) if base.simple else to_conf(self._load(overrides))
+        return base.point(plain) if base.simple else to_conf(self._load(overrides), overrides)
 
 
 class _Base:
@@ -75,7 +75,7 @@ class _Base:
         # a value that is made of others is Hydra's affair at every point
         self.simple = simple and "${" not in OmegaConf.to_yaml(self._composed)
         self._load, self._others, self._plain = load, others, plain
-        self._conf = to_conf(self._composed)
+        self._conf = to_conf(self._composed, overrides)
         self._values = values
         self._single = deepcopy(self._composed)  # takes one value after another, to convert it
         self._rules = {key: metadata for key, _, metadata in settings(self._conf)}
@@ -88,7 +88,7 @@ class _Base:
         conf = copy(self._conf)
         for name, keys in self._keys.items():
             setattr(conf, name, self._group(name, tuple(plain[key] for key in keys)))
-        check_newton(conf)
+        check_likelihood(conf)
         return conf
 
     def _group(self, name: str, texts: tuple[str, ...]) -> Any:
@@ -119,16 +119,17 @@ class _Base:
         *path, last = key.split(".")
         try:
             value = self._parser.parse_override(text).value()
-            if last not in PATH_KEYS and isinstance(value, int | float | str | bool | None):
+            if last not in PATH_KEYS and isinstance(value, int | float | str | bool):
                 OmegaConf.update(self._single, key, value)
                 found = reduce(getattr, path, self._single)[last]
                 check_setting(key, found, self._rules[key])
                 return found
             composed = deepcopy(self._composed)
             OmegaConf.update(composed, key, value, merge=True)
-            conf = to_conf(composed)
+            conf = to_conf(composed, [*self._others, text])
         except Exception:  # Hydra knows what to say about it
-            conf = to_conf(self._load([*self._others, *(self._plain | {key: text}).values()]))
+            whole = [*self._others, *(self._plain | {key: text}).values()]
+            conf = to_conf(self._load(whole), whole)
         return reduce(getattr, key.split("."), conf)
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import MISSING as MISSING_FACTORY
+from dataclasses import fields
 from functools import reduce
 from typing import Any
 
@@ -28,12 +30,22 @@ def restore(entry: Mapping[str, Any], like: SweepConf) -> SweepConf:
         kept = {k.removeprefix(f"{name}."): v for k, v in entry.items() if k.startswith(f"{name}.")}
         if len(schemas) > 1:
             setattr(conf, name, _chosen(name, schemas, kept, getattr(like, name)))
+        _nest(getattr(conf, name), kept)
         for key, _, metadata in settings(getattr(conf, name)):
             if key not in kept and can_be_absent(metadata):
                 _set(conf, name, key, metadata["absent"])
         for key, value in kept.items():
             _set(conf, name, key, value)
     return conf
+
+
+def _nest(group: Any, kept: Mapping[str, Any]) -> None:
+    """Have of the nested settings that may be absent those that were kept."""
+    for item in fields(group):
+        make: Any = item.default_factory
+        if can_be_absent(item.metadata) and make is not MISSING_FACTORY:
+            some = any(key.startswith(f"{item.name}.") for key in kept)
+            setattr(group, item.name, make() if some else None)
 
 
 def _set(conf: SweepConf, name: str, key: str, value: Any) -> None:

@@ -3,6 +3,7 @@
 Not frozen, because OmegaConf makes frozen structured configs read-only.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from sweep.config.checks import (
+    Check,
     at_least,
     auto_or,
     between,
@@ -21,12 +23,40 @@ from sweep.config.checks import (
     not_empty,
     number_or_list,
     one_of,
+    or_null,
     positive,
     setting,
 )
+from sweep.model import DEFAULT, KNOWN, MODELS, SpectralParameter
 
 SEARCH = 2
 """Version of newton's search: other constants may end in other minima. 1 had hops."""
+
+
+def one_a_parameter(kind: Any, field: Callable[[SpectralParameter], Any]) -> Callable[[type], type]:
+    """Gives a dataclass a field for every spectral parameter that there is, before its own.
+
+    A field is null where the model has no such parameter, or where its own value is to be taken;
+    see `sweep.config.models`.
+
+    Args:
+        kind: its type.
+        field: makes it.
+    """
+
+    def decorate(group: type) -> type:
+        own = group.__annotations__
+        group.__annotations__ = {name: kind for name in KNOWN} | own
+        for name, parameter in KNOWN.items():
+            setattr(group, name, field(parameter))
+        return group
+
+    return decorate
+
+
+def _count(doc: str, check: Check) -> Callable[[SpectralParameter], Any]:
+    return lambda p: setting(None, doc, or_null(check), absent=None)
+
 
 _STARTS = (
     "fits of every realisation, all but the first from starts drawn in the box; the lowest is kept"
@@ -147,13 +177,11 @@ class MaskConf:
 
 
 @dataclass
+@one_a_parameter(int | None, _count("number of clusters", at_least(1)))
 class KmeansConf:
     """Spherical k-means: as many clusters of about equal area as asked for."""
 
     name: str = chosen("kmeans")
-    beta_dust: int = setting(100, "number of clusters", at_least(1))
-    temp_dust: int = setting(10, "number of clusters", at_least(1))
-    beta_pl: int = setting(10, "number of clusters", at_least(1))
     seed: int = setting(0, "seed of the first centres", at_least(0))
     clip: bool = setting(False, "take the number of pixels where more clusters are asked for")
     method: str = setting(
@@ -162,13 +190,11 @@ class KmeansConf:
 
 
 @dataclass
+@one_a_parameter(int | None, _count("nside of the clusters", at_least(0)))
 class MultiresConf:
     """Clusters are the pixels of coarser maps; 0 is one cluster for the whole mask."""
 
     name: str = chosen("multires")
-    beta_dust: int = setting(16, "nside of the clusters")
-    temp_dust: int = setting(4, "nside of the clusters")
-    beta_pl: int = setting(2, "nside of the clusters")
 
 
 @dataclass
@@ -176,18 +202,16 @@ class ClusterFileConf:
     """Clusters from a file with one full-sky label map a parameter."""
 
     name: str = chosen("file")
-    path: str = setting(MISSING, "npz or FITS with beta_dust, temp_dust, beta_pl")
+    path: str = setting(MISSING, "npz or FITS with a map of every parameter")
 
 
 @dataclass
+@one_a_parameter(int | None, _count("number of bins, of about equally many pixels", at_least(1)))
 class BinnedConf:
     """Pixels with like spectra, by the parameter maps of an earlier fit."""
 
     name: str = chosen("binned")
-    path: str = setting(MISSING, "npz or FITS with beta_dust, temp_dust, beta_pl")
-    beta_dust: int = setting(100, "number of bins, of about equally many pixels", at_least(1))
-    temp_dust: int = setting(10, "number of bins, of about equally many pixels", at_least(1))
-    beta_pl: int = setting(10, "number of bins, of about equally many pixels", at_least(1))
+    path: str = setting(MISSING, "npz or FITS with a map of every parameter")
 
 
 @dataclass
@@ -267,9 +291,9 @@ class PriorConf:
 class ParameterConf:
     """Start value, box and prior of one spectral parameter."""
 
-    start: float = setting(MISSING, "start value, inside the box")
-    low: float = setting(MISSING, "lower bound of the box")
-    high: float = setting(MISSING, "upper bound of the box, above the lower")
+    start: float | None = setting(None, "start value, inside the box")
+    low: float | None = setting(None, "lower bound of the box")
+    high: float | None = setting(None, "upper bound of the box, above the lower")
     fixed: float | None = setting(
         None, "value of every cluster, not fitted and without a prior; null fits it", absent=None
     )
@@ -277,14 +301,19 @@ class ParameterConf:
 
 
 @dataclass
+@one_a_parameter(ParameterConf | None, lambda p: setting(ParameterConf(), p.about, absent=None))
 class ParametersConf:
     """Start values, boxes, priors and reference frequencies, the same for every solver."""
 
-    beta_dust: ParameterConf = setting(ParameterConf(1.54, 0.5, 3.0), "dust spectral index")
-    temp_dust: ParameterConf = setting(ParameterConf(20.0, 10.0, 40.0), "dust temperature, K")
-    beta_pl: ParameterConf = setting(ParameterConf(-3.0, -3.5, -2.5), "synchrotron index")
     dust_nu0: float = setting(150.0, "reference frequency of dust, GHz", in_ghz)
     synchrotron_nu0: float = setting(20.0, "reference frequency of synchrotron, GHz", in_ghz)
+
+
+@dataclass
+class ModelConf:
+    """What the sky is made of, as the fit sees it."""
+
+    name: str = setting(DEFAULT, "the choice of this group", one_of(*MODELS), absent=DEFAULT)
 
 
 @dataclass
@@ -382,6 +411,7 @@ class SweepConf:
     mask: MaskConf = MISSING
     clusters: Any = MISSING
     noise: NoiseConf = MISSING
+    model: ModelConf = MISSING
     parameters: ParametersConf = MISSING
     solver: Any = MISSING
     fit: FitConf = MISSING
@@ -410,6 +440,7 @@ GROUPS: dict[str, dict[str, type]] = {
         "rms": RmsNoiseConf,
         "knee": KneeNoiseConf,
     },
+    "model": {"model": ModelConf},
     "parameters": {"parameters": ParametersConf},
     "solver": {"newton": NewtonConf, "cadre": CadreConf, "scipy": LibraryConf},
     "fit": {"fit": FitConf},

@@ -11,6 +11,9 @@ from sweep.config.scientific import recorded, scientific
 IDENTITY_VERSION = 2
 """Raised when the meaning of a setting changes, so that older experiments are not mistaken."""
 
+_LATER = ("model",)
+"""Groups that older experiments lack; one that says nothing new is no part of an identity."""
+
 
 class Groups:
     """Settings and digests of the groups of many configurations.
@@ -40,7 +43,11 @@ class Groups:
 
     def identity(self, conf: SweepConf) -> str:
         """See `identity`."""
-        parts = {name: self.digest(conf, name) for name in GROUPS}
+        parts = {
+            name: self.digest(conf, name)
+            for name in GROUPS
+            if name not in _LATER or self._evaluated(getattr(conf, name), name)[2]
+        }
         return digest({"version": IDENTITY_VERSION, **parts})
 
     def _evaluated(self, group: Any, name: str) -> tuple[Any, str, dict[str, Any]]:

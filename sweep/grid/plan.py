@@ -14,7 +14,6 @@ from sweep.errors import ConfigError
 from sweep.grid.experiment import Experiment
 from sweep.grid.identity import identity
 from sweep.store import SegmentSpec, Store, Unit, fit_axes
-from sweep.types import Parameter
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,13 @@ class Geometry:
         pixels: RING indices of the kept pixels; only looked at where maps are stored.
     """
 
-    counts: Mapping[Parameter, int]
+    counts: Mapping[str, int]
     nside: int
     pixels: np.ndarray
 
 
 def axes_of_fit(
-    kept: StoreConf, nside: int, counts: Mapping[Parameter, int], pixels: int
+    kept: StoreConf, nside: int, counts: Mapping[str, int], pixels: int
 ) -> tuple[dict[str, int], str | None]:
     """Axes of what a store keeps of one fit, and the dtype of its maps, as for `fit_bytes`.
 
@@ -121,7 +120,7 @@ def plan_segments(
     """Segments for every (experiment, realisation) that no published segment has.
 
     Experiments share a segment where the same realisations are missing and the arrays have the
-    same shapes: one nside, one block size and, if maps are stored, one mask.
+    same shapes: one nside, one block size, the same parameters and, if maps are stored, one mask.
 
     Args:
         store: the store as it is, or None where there is none yet.
@@ -145,12 +144,12 @@ def plan_segments(
         size = block(experiment, len(missing))
         units += -(-len(missing) // size)
         variables = (kept.maps, kept.parameters, kept.spectra)
-        group = (missing, size, fit.experiments, shapes.nside, variables, pixels)
+        group = (missing, size, fit.experiments, shapes.nside, variables, *shapes.counts, pixels)
         groups[group].append((experiment, shapes))
 
     together = -(-units // most_units)
     specs = []
-    for (missing, size, wanted, nside, variables, _), members in groups.items():
+    for (missing, size, wanted, nside, variables, *_), members in groups.items():
         maps, parameters, spectra = variables
         spec = SegmentSpec(
             experiments=tuple(e.entry for e, _ in members),

@@ -9,7 +9,7 @@ from sweep.quantities.base import FIT
 from sweep.quantities.table import VARIABLES
 from sweep.spectra import residual_arrays
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Status
+from sweep.types import Status
 
 
 def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
@@ -27,7 +27,7 @@ def fit_arrays(run: Run, realisations: Sequence[int]) -> dict[str, np.ndarray]:
     """
     cmb = _select(run.cmb, realisations, _noiseless(run))
     nll = _select(run.nll, realisations, np.nan)
-    params = {p: _select(run.params[p], realisations, np.nan) for p in PARAMETERS}
+    params = {p: _select(values, realisations, np.nan) for p, values in run.params.items()}
     numbered = np.asarray(realisations) != NOISELESS
     finite = np.isfinite(cmb).all(axis=(1, 2))
     finite &= np.isfinite(nll) | ~numbered

@@ -9,7 +9,7 @@ A user may choose any other.
 import re
 from typing import Any
 
-from sweep.types import PARAMETERS
+from sweep.model import DEFAULT, FITTED
 
 _CLUSTERS = {
     "fgbuster_multires": "multires",
@@ -29,6 +29,9 @@ _START = re.compile(
     rf"(?P<program>{'|'.join(_CLUSTERS)})"
     r"(_(?P<tag>[a-z]r?\d+([a-z]\d+)*(_synt_bd\d+_td\d+_bs\d+)?))?(?=_|$)"
 )
+FITS = tuple(p.name for p in FITTED[DEFAULT])
+"""Spectral parameters that furax-cs fits, in the order in which names of folders have them."""
+
 _COUNTS = re.compile(r"_BD(\d+|true|file)_TD(\d+|true|file)_(?:BS|SP)(\d+|true|file)(?=_|$)")
 _STARTS = re.compile(r"_SP(-?\d+\.\d+)_(-?\d+\.\d+)_(-?\d+\.\d+)(?=_|$)")
 _INSTRUMENT = re.compile(r"_(LiteBIRD|Planck|default)(?=_|$)")
@@ -57,7 +60,7 @@ def settings(name: str) -> dict[str, Any]:
         if start["tag"]:
             found |= {"sky.name": "pysm", "sky.tag": start["tag"]}
     if starts := _STARTS.search(name):
-        for parameter, value in zip(PARAMETERS, starts.groups(), strict=True):
+        for parameter, value in zip(FITS, starts.groups(), strict=True):
             found[f"parameters.{parameter}.start"] = float(value)
     if instrument := _INSTRUMENT.search(name):
         found["instrument.name"] = instrument[1].lower()
@@ -96,5 +99,5 @@ def _clusters(name: str, counts: re.Match[str] | None) -> dict[str, Any]:
         return {"clusters.name": "file" if read else "kmeans"}
     if not given or not all(count.isdecimal() for count in given):
         return {}
-    nsides = {f"clusters.{p}": int(n) for p, n in zip(PARAMETERS, given, strict=True)}
+    nsides = {f"clusters.{p}": int(n) for p, n in zip(FITS, given, strict=True)}
     return {"clusters.name": name} | nsides

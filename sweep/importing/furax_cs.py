@@ -18,9 +18,8 @@ import numpy as np
 from sweep.cache import digest
 from sweep.errors import ConfigError
 from sweep.importing.array_file import ArrayFile, opened, read_array
-from sweep.importing.folder_name import settings
+from sweep.importing.folder_name import FITS, settings
 from sweep.mask import Mask
-from sweep.types import PARAMETERS, Parameter
 
 PROGRAM = "furax-cs"
 RESULTS, INPUTS, MASK = "results.npz", "best_params.npz", "mask.npy"
@@ -54,7 +53,7 @@ class Run:
     cmb: np.ndarray
     nll: np.ndarray
     iterations: np.ndarray
-    params: dict[Parameter, np.ndarray]
+    params: dict[str, np.ndarray]
     systematic: np.ndarray | None
 
     @cached_property
@@ -111,12 +110,12 @@ class _Results:
         known = "iter_num" in file
         iterations = self._of_fits("iter_num") if known else np.full(self._nll.shape, -1)
         self._iterations = iterations.astype(np.int32)
-        self._params = {p: self._of_fits(p, "cluster") for p in PARAMETERS}
-        self._labels = {p: self._labels_of(p) for p in PARAMETERS}
+        self._params = {p: self._of_fits(p, "cluster") for p in FITS}
+        self._labels = {p: self._labels_of(p) for p in FITS}
 
     def run(self, point: int, config: dict[str, Any], mask: Mask, truth: np.ndarray) -> Run:
         """A point of the grid."""
-        counts = {f"clusters.{p}": self._count(p, point) for p in PARAMETERS}
+        counts = {f"clusters.{p}": self._count(p, point) for p in FITS}
         config = {"solver.name": _UNKNOWN, "clusters.name": _UNKNOWN} | counts | config
         config["sky.nside"] = mask.nside
         if self.points > 1:
@@ -129,7 +128,7 @@ class _Results:
             cmb=self._cmb[point],
             nll=self._nll[point],
             iterations=self._iterations[point],
-            params={p: self._params[p][point][:, self._used(p, point)] for p in PARAMETERS},
+            params={p: self._params[p][point][:, self._used(p, point)] for p in FITS},
             systematic=self._file.read(key, truth.shape) if key in self._file else None,
         )
 
@@ -139,7 +138,7 @@ class _Results:
             return self._file.read(key, (self._fits, *rest))[None]
         return self._file.read(key, (self.points, self._fits, *rest))
 
-    def _labels_of(self, parameter: Parameter) -> np.ndarray | None:
+    def _labels_of(self, parameter: str) -> np.ndarray | None:
         """Cluster of each pixel, shape (point, pixel); None where they were not kept."""
         key, size = f"{parameter}_patches", self._params[parameter].shape[-1]
         if key not in self._file:
@@ -152,13 +151,13 @@ class _Results:
             )
         return np.broadcast_to(labels.astype(np.int64), (self.points, self._pixels))
 
-    def _used(self, parameter: Parameter, point: int) -> np.ndarray:
+    def _used(self, parameter: str, point: int) -> np.ndarray:
         """Clusters that have pixels: arrays of a grid are as long as its largest count."""
         labels = self._labels[parameter]
         size = self._params[parameter].shape[-1]
         return np.arange(size) if labels is None else np.unique(labels[point])
 
-    def _count(self, parameter: Parameter, point: int) -> int:
+    def _count(self, parameter: str, point: int) -> int:
         """The number of clusters that was asked for, as far as it is known."""
         key = _ASKED[parameter]
         if key in self._file:

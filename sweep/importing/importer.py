@@ -25,7 +25,6 @@ from sweep.store import (
     seal,
 )
 from sweep.store.files import store_path
-from sweep.types import PARAMETERS, Parameter
 from sweep.worker import unit_arrays
 
 Maps = Literal["none", "float32", "float64"]
@@ -60,7 +59,7 @@ class _Source:
     point: int
     entry: ExperimentEntry
     realisations: tuple[int, ...]
-    counts: dict[Parameter, int]
+    counts: dict[str, int]
     mask: Mask
 
 
@@ -122,7 +121,7 @@ def _sources(folder: Path) -> Iterator[_Source]:
             point=point,
             entry=ExperimentEntry(run.identity, run.config),
             realisations=tuple(range(first, len(run.cmb))),
-            counts={p: run.params[p].shape[1] for p in PARAMETERS},
+            counts={p: values.shape[1] for p, values in run.params.items()},
             mask=run.mask,
         )
 
@@ -156,7 +155,7 @@ def _segments(
             experiments=tuple(source.entry for source in members),
             realisations=missing,
             block=min(len(missing), max(1, MOST_BYTES // (2 * pixels.size * 8))),
-            clusters={p: max(source.counts[p] for source in members) for p in PARAMETERS},
+            clusters={p: max(source.counts[p] for source in members) for p in members[0].counts},
             nside=nside,
             parameters=True,
             maps=None if maps == "none" else maps,

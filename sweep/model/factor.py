@@ -2,19 +2,21 @@
 
 A table has one row a cluster and one column a frequency: the transcendental functions are evaluated
 per cluster, rows of the likelihood only gather and multiply.
+
+Arrays know their own functions (`__array_namespace__`): commands read the names and units of a
+model without importing jax.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from sweep.model.parameter import SpectralParameter
 from sweep.units import H_OVER_K_GHZ
 
-Table = Float[Array, "cluster frequency"]
+Table = Float[Any, "cluster frequency"]
 
 
 class Exponential(NamedTuple):
@@ -26,7 +28,7 @@ class Exponential(NamedTuple):
     """
 
     value: Table
-    rate: Float[Array, " frequency"]
+    rate: Float[Any, " frequency"]
 
 
 class Curved(NamedTuple):
@@ -58,7 +60,7 @@ class Factor(ABC):
 
     @abstractmethod
     def table(
-        self, frequency: Float[Array, " frequency"], nu0: float, x: Float[Array, " cluster"]
+        self, frequency: Float[Any, " frequency"], nu0: float, x: Float[Any, " cluster"]
     ) -> FactorTable:
         """Evaluate it, with derivatives.
 
@@ -80,11 +82,12 @@ class PowerLaw(Factor):
     more: float = 0.0
 
     def table(
-        self, frequency: Float[Array, " frequency"], nu0: float, x: Float[Array, " cluster"]
+        self, frequency: Float[Any, " frequency"], nu0: float, x: Float[Any, " cluster"]
     ) -> FactorTable:
         """See `Factor.table`."""
-        rate = jnp.log(frequency / nu0)
-        return Exponential(jnp.exp(rate * (self.more + x[:, None])), rate)
+        xp = x.__array_namespace__()
+        rate = xp.log(frequency / nu0)
+        return Exponential(xp.exp(rate * (self.more + x[:, None])), rate)
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,12 @@ class PlanckRatio(Factor):
     """(exp(h nu0/kT) - 1) / (exp(h nu/kT) - 1), fitted in 1/T; T in K."""
 
     def table(
-        self, frequency: Float[Array, " frequency"], nu0: float, x: Float[Array, " cluster"]
+        self, frequency: Float[Any, " frequency"], nu0: float, x: Float[Any, " cluster"]
     ) -> FactorTable:
         """See `Factor.table`."""
-        inverse_temperature = x[:, None]
+        xp, inverse_temperature = x.__array_namespace__(), x[:, None]
         y, y0 = H_OVER_K_GHZ * frequency, H_OVER_K_GHZ * nu0
-        e, e0 = jnp.expm1(y * inverse_temperature), jnp.expm1(y0 * inverse_temperature)
+        e, e0 = xp.expm1(y * inverse_temperature), xp.expm1(y0 * inverse_temperature)
         value = e0 / e
         # derivatives of ln expm1(y c): s = y / (1 - e^-yc), then s (y - s)
         s, s0 = y + y / e, y0 + y0 / e0

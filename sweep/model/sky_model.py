@@ -1,5 +1,6 @@
 """A model of the sky: its components in order, and the parameters that they bring."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,7 @@ class SkyModel:
     Attributes:
         fixed: components of a known spectrum, the CMB first.
         components: those whose spectrum is fitted.
+        expanded_about: parameters whose start values `fixed` is made of; they are not fitted.
 
     Raises:
         ValueError: nothing is fitted, or a name stands twice.
@@ -25,6 +27,7 @@ class SkyModel:
 
     fixed: tuple[FixedComponent, ...]
     components: tuple[Component, ...]
+    expanded_about: tuple[SpectralParameter, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.fixed or not self.components or not all(c.factors for c in self.components):
@@ -57,6 +60,20 @@ class SkyModel:
     def component_names(self) -> tuple[str, ...]:
         """Of all components, those with a known spectrum first."""
         return tuple(c.name for c in (*self.fixed, *self.components))
+
+    def least_bands(self, held: Collection[str] = ()) -> int:
+        """How many different frequencies a fit takes at least.
+
+        What the bands of a cell say of spectra is the space that the k fitted columns span, within
+        the F - f dimensions that the f known ones leave: k (F - f - k) numbers. There must be one,
+        and as many as the parameters of a component.
+
+        Args:
+            held: parameters that are fixed, or have a prior.
+        """
+        k = len(self.components)
+        free = max(sum(self.names[i] not in held for i in self.members(c)) for c in range(k))
+        return len(self.fixed) + k + max(1, -(-free // k))
 
     def members(self, component: int) -> tuple[int, ...]:
         """Numbers of the parameters of a component."""

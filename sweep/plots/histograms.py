@@ -13,7 +13,6 @@ from matplotlib.colors import LogNorm
 from sweep.errors import ConfigError
 from sweep.plots.names import parameter_label
 from sweep.plots.style import COLOURS, SEQUENTIAL, save, style
-from sweep.types import Parameter
 
 _BINS = 40
 
@@ -22,8 +21,8 @@ _EDGE = (0.5, 99.5)
 
 
 def plot_histograms(
-    values: Mapping[Parameter, np.ndarray],
-    truth: Mapping[Parameter, np.ndarray],
+    values: Mapping[str, np.ndarray],
+    truth: Mapping[str, np.ndarray],
     *paths: str | Path,
     note: str = "",
 ) -> Path:

@@ -19,10 +19,10 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Ellipse, Patch
 from matplotlib.ticker import MaxNLocator
 
-from sweep.plots.names import SYMBOLS, parameter_label, with_unit
+from sweep.model import KNOWN
+from sweep.plots.names import parameter_label, with_unit
 from sweep.plots.style import COLOURS, DIVERGING, GREY, HATCH, SEQUENTIAL, Layout, save, style
 from sweep.statistics.maps import ResidualMaps, sphere
-from sweep.types import Parameter
 
 _PIXELS = 900
 """Width of a projected map."""
@@ -35,7 +35,7 @@ _PATCHES = (*COLOURS[:-1], "#F0E442")
 
 _STOKES = ("Q", "U")
 
-Maps = Mapping[Parameter, np.ndarray]
+Maps = Mapping[str, np.ndarray]
 """A map for every spectral parameter, shape (npix,), UNSEEN outside the mask."""
 
 
@@ -58,7 +58,7 @@ def plot_clusters(labels: Maps, *paths: str | Path) -> Path:
             _mollweide(axes, shown, ListedColormap(_PATCHES), norm)
             count = int(_kept(map_).max()) + 1
             word = "cluster" if count == 1 else "clusters"
-            axes.set_title(f"{SYMBOLS[parameter]}: {count} {word}")
+            axes.set_title(f"{KNOWN[parameter].symbol}: {count} {word}")
         return save(figure, *paths)
 
 
@@ -74,7 +74,7 @@ def plot_parameters(
     Args:
         values: what `sweep.statistics.maps.parameter_maps` returns.
         paths: pictures to write; their endings choose the formats.
-        truth: of the input sky, in a column of its own.
+        truth: of the input sky, in a column of its own, where it has some.
         errors: standard deviations, in a column of their own.
         note: why the fit is not to be trusted; its maps are hatched, and a legend says so.
 
@@ -87,8 +87,13 @@ def plot_parameters(
         figure = layout.blank((4.4 * len(columns), 3.1 * len(values)), 1.05 * len(values))
         rows = figure.subplots(len(values), len(columns), squeeze=False)
         for row, (parameter, fitted) in zip(rows, values.items(), strict=True):
-            like = _range(truth[parameter] if truth else fitted)
+            like = _range((truth or {}).get(parameter, fitted))
             for axes, (title, maps) in zip(row, columns.items(), strict=True):
+                if parameter not in maps:  # a law that the sky does not follow has no true value
+                    axes.set_axis_off()
+                    words = f"no {title} {KNOWN[parameter].symbol}"
+                    axes.text(0.5, 0.5, words, ha="center", transform=axes.transAxes)
+                    continue
                 limits = _range(maps[parameter]) if title == "error of" else like
                 cmap = "cividis" if title == "error of" else SEQUENTIAL
                 image = _mollweide(axes, maps[parameter], cmap, Normalize(*limits))

@@ -8,20 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sweep.model import KNOWN
 from sweep.quantities.base import unit_symbol
-from sweep.quantities.table import VARIABLES
 from sweep.statistics.dataset import labels_of
 from sweep.statistics.summary import settings, varying
-from sweep.types import PARAMETERS, Parameter
 
-SYMBOLS: dict[Parameter, str] = {
-    "beta_dust": r"$\beta_\mathrm{d}$",
-    "temp_dust": r"$T_\mathrm{d}$",
-    "beta_pl": r"$\beta_\mathrm{s}$",
-}
-"""Dust index, dust temperature, synchrotron index."""
-
-COUNTS: dict[str, Parameter] = {f"clusters.{p}": p for p in PARAMETERS}
+COUNTS = {f"clusters.{name}": parameter for name, parameter in KNOWN.items()}
 """Settings that are cluster counts: with multires, nsides."""
 
 _SHORT = {"mask.expression": "mask", "noise.ratio": "noise ratio", "clusters": "clusters"}
@@ -33,9 +25,9 @@ def with_unit(text: str, unit: str) -> str:
     return f"{text}  [{symbol}]" if symbol else text
 
 
-def parameter_label(parameter: Parameter) -> str:
+def parameter_label(parameter: str) -> str:
     """A parameter as the label of an axis."""
-    return with_unit(SYMBOLS[parameter], VARIABLES[parameter].unit)
+    return with_unit(KNOWN[parameter].symbol, KNOWN[parameter].unit)
 
 
 def name_of(key: str, rules: Sequence[str] = ("kmeans",)) -> str:
@@ -47,7 +39,7 @@ def name_of(key: str, rules: Sequence[str] = ("kmeans",)) -> str:
     """
     if key not in COUNTS:
         return _SHORT.get(key, key)
-    symbol = SYMBOLS[COUNTS[key]]
+    symbol = COUNTS[key].symbol
     if "multires" not in rules:
         return f"number of {symbol} clusters"
     if len(set(rules)) == 1:
@@ -119,4 +111,4 @@ def experiment_names(ds: xr.Dataset, experiments: Sequence[int]) -> list[str]:
 
 
 def _brief(key: str) -> str:
-    return SYMBOLS[COUNTS[key]] if key in COUNTS else _SHORT.get(key, key)
+    return COUNTS[key].symbol if key in COUNTS else _SHORT.get(key, key)

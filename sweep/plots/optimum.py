@@ -9,14 +9,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from sweep.model import KNOWN
 from sweep.plots.legends import legend
-from sweep.plots.names import SYMBOLS, wrapped
+from sweep.plots.names import wrapped
 from sweep.plots.style import COLOURS, GREY, MARKERS, save, style
-from sweep.types import PARAMETERS
+from sweep.statistics.optimum import TOGETHER
 
 _LINES: dict[str, dict[str, Any]] = {
     name: {"color": COLOURS[i], "marker": MARKERS[i]}
-    for name, i in zip((*PARAMETERS, "all"), (0, 1, 2, -1), strict=True)
+    for name, i in {TOGETHER: -1, **{p.name: p.number for p in KNOWN.values()}}.items()
 }
 
 
@@ -38,11 +39,12 @@ def plot_optimum(found: xr.Dataset, *paths: str | Path) -> Path:
             _norms(right, found.isel(scale=i))
             for axes in (left, right):
                 axes.axvline(0.0, color=GREY, linewidth=0.8, zorder=0)
-                axes.set_xlabel(rf"shift of every cluster  [{SYMBOLS['temp_dust']}: K]")
+                axes.set_xlabel(f"shift of every cluster{_units(found, '')}")
                 axes.set_title(f"steps of {scales[i]:g}", loc="left")
-        legend(rows[0, 0], ("shifted", _entries(rows[0, 0].get_lines()[: len(_LINES)])))
+        legend(rows[0, 0], ("shifted", _entries(rows[0, 0].get_lines()[: found.sizes["shifted"]])))
         lines = rows[0, 1].get_lines()
-        together, alone = lines[: len(PARAMETERS)], lines[len(PARAMETERS) : 2 * len(PARAMETERS)]
+        count = found.sizes["parameter"]
+        together, alone = lines[:count], lines[count : 2 * count]
         legend(
             rows[0, 1],
             ("all shifted", _entries(together)),
@@ -71,8 +73,8 @@ def _differences(axes: Axes, line: xr.Dataset) -> None:
 def _norms(axes: Axes, line: xr.Dataset) -> None:
     shift = line["shift"].values
     for together in (True, False):
-        for p in PARAMETERS:
-            y = line["gradient_norm"].sel(shifted="all" if together else p, parameter=p).values
+        for p in line["parameter"].values:
+            y = line["gradient_norm"].sel(shifted=TOGETHER if together else p, parameter=p).values
             axes.plot(
                 shift,
                 y,
@@ -83,7 +85,14 @@ def _norms(axes: Axes, line: xr.Dataset) -> None:
             )
     if (line["gradient_norm"] > 0).any():
         axes.set_yscale("log")
-    axes.set_ylabel(rf"gradient norm of NLL  [{SYMBOLS['temp_dust']}: 1/K]")
+    axes.set_ylabel(f"gradient norm of NLL{_units(line, '1/')}")
+
+
+def _units(found: xr.Dataset, per: str) -> str:
+    """In brackets, those of parameters that have one."""
+    known = (KNOWN[str(p)] for p in found["parameter"].values)
+    units = ", ".join(f"{p.symbol}: {per}{p.unit}" for p in known if p.unit != "1")
+    return f"  [{units}]" if units else ""
 
 
 def _entries(lines: list[Line2D]) -> list[tuple[Artist, str]]:

@@ -17,7 +17,7 @@ from sweep.lanes import over_realisations, side_by_side
 from sweep.model import SkyModel
 from sweep.problem.cells import TILE, Rows, reduce
 from sweep.problem.derivatives import derivatives
-from sweep.problem.inverse import Symmetric, cholesky, solve
+from sweep.problem.inverse import Symmetric, cholesky, solve, sum_of
 from sweep.problem.sed import (
     SpectralProblem,
     Tables,
@@ -152,14 +152,33 @@ def _components_of(
     index: Int[Array, "_ pixel"],
     maps: Array,
 ) -> Components:
-    """Solve B^T B s = B^T d at every pixel of a tile."""
-    fixed, data = [known[:, None] for known in t.fixed], inverse_sigma[:, None, None] * maps
+    """Solve for the fitted components without what the known columns span, then for those.
+
+    The normal equations of all together would square the condition of columns that are nearly
+    alike, such as moments.
+    """
+    data = inverse_sigma[:, None, None] * maps
     for weight in t.weight(index):
-        fixed, data = [known * weight for known in fixed], weight[:, None] * data
-    columns = [*fixed, *t.columns(model, index)]
-    count = len(columns)
+        data = weight[:, None] * data
+    basis = t.known(index)
+    each = [b if b.ndim == 2 else b[:, None] for b in basis]
+    known = range(len(basis))
+    columns = t.columns(model, index)
+    along = [[jnp.sum(b * c, axis=0) for c in columns] for b in each]
+    free = [c - sum_of(each[n] * along[n][i] for n in known) for i, c in enumerate(columns)]
     normal: Symmetric = {
-        (i, j): jnp.sum(columns[i] * columns[j], axis=0) for i, j in triangle(count)
+        (i, j): jnp.sum(free[i] * free[j], axis=0) for i, j in triangle(len(columns))
     }
-    right = [jnp.sum(column[:, None] * data, axis=0) for column in columns]
-    return jnp.stack(solve(cholesky(normal, count), right))
+    right = [jnp.sum(c[:, None] * data, axis=0) for c in free]
+    fitted = solve(cholesky(normal, len(columns)), right)
+
+    triangular = t.triangular(index)
+    solved: list[Array] = []
+    for n in reversed(known):
+        b = basis[n]
+        rest = jnp.tensordot(b, data, 1) if b.ndim == 1 else jnp.sum(b[:, None] * data, axis=0)
+        rest = rest - sum_of(a * s for a, s in zip(along[n], fitted, strict=True))
+        later = zip(range(n + 1, len(basis)), solved, strict=True)
+        rest = sum_of([rest, *(-triangular[k, n] * s for k, s in later)])
+        solved.insert(0, rest / triangular[n, n])
+    return jnp.stack([*solved, *fitted])

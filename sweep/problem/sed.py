@@ -136,6 +136,13 @@ class Tables(NamedTuple):
         """The basis, shape (frequency,) each, or with classes (frequency, row)."""
         return known_of(self.basis, None if self.classes is None else index[-1])
 
+    def triangular(self, index: Any) -> Float[Array, "column column *row"]:
+        """Products of the fixed columns with the basis, which make the columns of it."""
+        if self.classes is None:
+            return self.fixed @ self.basis.T
+        of_class = jnp.einsum("kf,cf,cnf->knc", self.fixed, self.classes, self.basis)
+        return of_class[..., index[-1]]
+
     def over_band(self, values: Array, axis: int = 0) -> Array:
         """Sum over the nodes of every band, along an axis (node x frequency)."""
         if self.nodes == 1:
@@ -159,10 +166,10 @@ def fixed_columns(problem: SpectralProblem) -> Float[Array, "column frequency"]:
 
 
 def orthonormal(columns: Float[Array, "column frequency"]) -> Float[Array, "column frequency"]:
-    """Basis of what the columns span, by Gram and Schmidt."""
+    """Basis of what the columns span, by Gram and Schmidt; twice, since moments are much alike."""
     basis: list[Array] = []
     for column in columns:
-        for known in basis:
+        for known in 2 * basis:
             column = column - known * jnp.vdot(known, column)
         basis.append(column / jnp.linalg.norm(column))
     return jnp.stack(basis)

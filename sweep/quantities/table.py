@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from sweep.estimators import ESTIMATORS, NAMES
+from sweep.model import KNOWN
 from sweep.quantities.base import FIT, Quantity
-from sweep.types import PARAMETERS, Status
+from sweep.types import Status
 
 
 def _by_either(row: Quantity, title: str = "") -> tuple[Quantity, ...]:
@@ -216,7 +217,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "parameters that are implausible, or stuck at an end of their box, on the whole",
         FIT,
         dtype="int8",
-        masks=PARAMETERS,
+        masks=tuple(KNOWN),
     ),
     Quantity(
         "suspect",
@@ -279,9 +280,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         title="time a fit",
         shown=("summary", "page", "panel", "charts"),
     ),
-    Quantity("beta_dust", "dust spectral index", (*FIT, "cluster_beta_dust")),
-    Quantity("temp_dust", "dust temperature", (*FIT, "cluster_temp_dust"), unit="K"),
-    Quantity("beta_pl", "synchrotron spectral index", (*FIT, "cluster_beta_pl")),
+    *(Quantity(p.name, p.about, (*FIT, f"cluster_{p.name}"), unit=p.unit) for p in KNOWN.values()),
     Quantity("cmb", "recovered CMB map", (*FIT, "stokes", "pixel"), unit="uK_CMB"),
     Quantity("ee_residual", _SPECTRUM.format("EE"), _CL, unit="uK_CMB^2"),
     Quantity("bb_residual", _SPECTRUM.format("BB"), _CL, unit="uK_CMB^2"),

@@ -17,7 +17,6 @@ from sweep.statistics.rankings import templates_of
 from sweep.statistics.residuals import Spectra, read_residuals
 from sweep.statistics.tensor_ratio import Templates, TensorRatio, tensor_ratio
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS
 
 _REMEDIES = {
     "spectra": "They need two usable realisations, or one and noise.noiseless=true; and "
@@ -164,7 +163,7 @@ def truth_of(experiment: ExperimentView) -> dict[str, np.ndarray]:
         found = true_parameter_maps(experiment)
     except ConfigError:
         return {}
-    return {p: found[p] for p in PARAMETERS if p in found}
+    return dict(found)
 
 
 def packed(products: Sequence[SpectralProducts], estimators: Sequence[Estimator]) -> dict[str, Any]:

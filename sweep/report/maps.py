@@ -7,17 +7,17 @@ from typing import Any
 import healpy as hp
 import numpy as np
 
+from sweep.model import FITTED, KNOWN
 from sweep.quantities.base import unit_symbol
 from sweep.quantities.table import VARIABLES
 from sweep.report.packing import text
-from sweep.types import PARAMETERS
 
 _UNIT = unit_symbol(VARIABLES["cmb"].unit)
 
 KINDS: dict[str, dict[str, str]] = {
     **{
-        p: {"title": p, "unit": unit_symbol(VARIABLES[p].unit), "scale": "viridis"}
-        for p in PARAMETERS
+        p.name: {"title": p.name, "unit": unit_symbol(p.unit), "scale": "viridis"}
+        for p in KNOWN.values()
     },
     "systematic": {"title": "systematic residual, Q", "unit": _UNIT, "scale": "diverging"},
     "mean": {"title": "mean residual, Q", "unit": _UNIT, "scale": "diverging"},
@@ -25,7 +25,7 @@ KINDS: dict[str, dict[str, str]] = {
 }
 """Maps of an experiment, in the order of the page."""
 
-LAYERS = len(KINDS) - 1
+LAYERS = max(map(len, FITTED.values())) + 2
 """Most maps of one experiment: `systematic` where a fit without noise tells it, else `mean`."""
 
 FINEST = 64

@@ -15,9 +15,9 @@ from sweep.engines import Engine, Lost
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
 from sweep.jax_session import jax_session
+from sweep.model import KNOWN
 from sweep.programs import forget_programs
 from sweep.store import Store
-from sweep.types import PARAMETERS
 from sweep.worker import device, experiment_arrays
 
 PILOT_SECONDS = 60.0
@@ -29,7 +29,7 @@ PILOT_EXPERIMENTS = 40
 PILOT_FITS = 4
 """Realisations of an experiment that a pilot fits on a CPU; elsewhere a whole block."""
 
-_EXPONENTS = {"pixels": 0.3, "beta_dust": 0.3, "temp_dust": 0.25, "beta_pl": 0.2}
+_EXPONENTS = {"pixels": 0.3, **dict.fromkeys(KNOWN, 0.25)}
 """Of `benchmarks/growth.py`, roughly: what is assumed where the timed fits do not tell."""
 
 _TRUST = 0.3
@@ -221,7 +221,7 @@ class CostModel:
 
     def _features(self, experiments: Sequence[Experiment]) -> np.ndarray:
         shapes = [self._geometry(e) for e in experiments]
-        sizes = [[g.pixels.size, *(g.counts[p] for p in PARAMETERS)] for g in shapes]
+        sizes = [[g.pixels.size, *(g.counts.get(p, 1) for p in KNOWN)] for g in shapes]
         known = [[float(_solver(e) == name) for name in self._solvers] for e in experiments]
         return np.concatenate([np.array(known), np.log(np.array(sizes, dtype=float))], axis=1)
 

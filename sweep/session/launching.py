@@ -4,9 +4,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.config.models import parameter_names
 from sweep.engines import ATTEMPTS, Detached, Engine
 from sweep.grid import Experiment, Outcome, Package, Task, asked_units, missing_tasks
 from sweep.jax_session import jax_session
+from sweep.model import KNOWN
 from sweep.progress import Progress
 from sweep.session.preparation import Request, prepare
 from sweep.store import Store, publish, seal
@@ -91,7 +93,14 @@ def _not_kept(store: Store, experiments: dict[str, Experiment]) -> list[str]:
     """Variables that a configuration asks for and a segment of the experiment does not have."""
     names = {
         "cmb": {key for key, e in experiments.items() if e.conf.store.maps != "none"},
-        "beta_dust": {key for key, e in experiments.items() if e.conf.store.parameters},
+        **{
+            name: {
+                key
+                for key, e in experiments.items()
+                if e.conf.store.parameters and name in parameter_names(e.conf)
+            }
+            for name in KNOWN
+        },
         "bb_residual": {k for k, e in experiments.items() if e.conf.store.spectra != "none"},
         "blm_residual": {k for k, e in experiments.items() if e.conf.store.spectra == "alm"},
     }

@@ -7,7 +7,6 @@ from sweep.assemble.clusters import count_clusters
 from sweep.assemble.data import build_distorted, build_mask, build_signal
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
-from sweep.types import PARAMETERS
 
 _WORTH_SAYING = 1e-4
 """Share of precision."""
@@ -37,18 +36,18 @@ class Preflight:
             self._once(experiment, ("sky", "instrument", "mask"), lambda: build_signal(conf))
             mask = self._once(experiment, ("sky", "mask"), lambda: build_mask(conf))
             counts = self._once(
-                experiment, ("sky", "mask", "clusters"), lambda: count_clusters(conf, mask)
+                experiment, ("sky", "mask", "clusters", "model"), lambda: count_clusters(conf, mask)
             )
         except MemoryError:
             raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
         self._once(experiment, ("instrument", "fit"), lambda: build_band_nodes(conf))
         self._once(experiment, ("instrument",), lambda: build_distorted(conf))
-        groups = ("sky", "instrument", "mask", "noise", "parameters")
+        self._once(experiment, ("solver",), lambda: build_solver(conf))
+        ones = dict.fromkeys(counts, 1)
+        self._once(experiment, ("model", "parameters"), lambda: build_bounds(conf, ones, ones))
+        groups = ("sky", "instrument", "mask", "noise", "model", "parameters")
         _, lost = self._once(experiment, groups, lambda: build_weights(conf))
         self._lost = max(self._lost, lost)
-        self._once(experiment, ("solver",), lambda: build_solver(conf))
-        ones = dict.fromkeys(PARAMETERS, 1)
-        self._once(experiment, ("parameters", "fit"), lambda: build_bounds(conf, ones, ones))
         self._geometry[experiment.identity] = Geometry(counts, mask.nside, mask.pixels)
         size = mask.pixels.size + sum(counts.values())
         if size > self._largest.get(_alike(experiment), (0, None))[0]:

@@ -9,8 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from sweep.model import KNOWN
 from sweep.solvers.base import Bounds
-from sweep.types import PARAMETERS, BlockParams
+from sweep.types import BlockParams
 
 _STREAM = 0x57A27
 """Keeps these draws apart from others of the same seed."""
@@ -33,7 +34,7 @@ def drawn_starts(
 
     def draw(realisation: int, p: Any) -> np.ndarray:
         low, high = np.asarray(bounds.low[p]), np.asarray(bounds.high[p])
-        address = (_STREAM, seed, realisation + 1, number, PARAMETERS.index(p))
+        address = (_STREAM, seed, realisation + 1, number, KNOWN[p].number)
         random = np.random.Generator(np.random.Philox(np.random.SeedSequence(address)))
         return low + (high - low) * random.random(low.shape)
 

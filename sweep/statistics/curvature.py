@@ -18,24 +18,25 @@ import scipy.sparse
 
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
+from sweep.model import KNOWN
 from sweep.problem import NLL_TO_COVARIANCE, held_by_box, penalty
 from sweep.problem.derivatives import derivatives
 from sweep.problem.prior import curvature
 from sweep.problem.sed import coordinates
 from sweep.problem.vectors import triangle
+from sweep.quantities.base import unit_symbol
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
-from sweep.types import PARAMETERS, Parameter
 
 MOST_CLUSTERS = 8000
-"""Of the two parameters with fewer clusters, together: at that, 2.5 GB and two minutes."""
+"""Of the parameters with fewer clusters, together: at that, 2.5 GB and two minutes."""
 
 _AT_A_TIME = 512
 
 _derivatives = jax.jit(derivatives)
 
 
-def parameter_errors(experiment: ExperimentView, realisation: int) -> dict[Parameter, np.ndarray]:
+def parameter_errors(experiment: ExperimentView, realisation: int) -> dict[str, np.ndarray]:
     """Marginal standard deviation of every cluster of a recorded fit.
 
     A cluster at an end of its box that pushes outwards has no symmetric error, and a fixed one has
@@ -49,30 +50,31 @@ def parameter_errors(experiment: ExperimentView, realisation: int) -> dict[Param
         realisation: its number, -1 for the noise-free fit.
 
     Returns:
-        Shape (cluster,) each; temp_dust in K.
+        Shape (cluster,) each, in the parameters' own units.
 
     Raises:
-        ConfigError: the two parameters with fewer clusters have more than `MOST_CLUSTERS`
+        ConfigError: all parameters but that with most clusters have more than `MOST_CLUSTERS`
             together; or as `sweep.statistics.fitted.fitted`.
     """
     return errors_of(fitted(experiment, realisation))
 
 
 @jax_session()
-def errors_of(fit: Fitted) -> dict[Parameter, np.ndarray]:
+def errors_of(fit: Fitted) -> dict[str, np.ndarray]:
     """`parameter_errors` of any fit.
 
     Raises:
         ConfigError: there are too many clusters.
     """
-    counts = [fit.params[p].shape[0] for p in PARAMETERS]
+    names = fit.problem.model.names
+    counts = [fit.params[p].shape[0] for p in names]
     if sum(counts) - max(counts) > MOST_CLUSTERS:
-        counted = ", ".join(f"{n} of {p}" for n, p in zip(counts, PARAMETERS, strict=True))
+        counted = ", ".join(f"{n} of {p}" for n, p in zip(counts, names, strict=True))
         raise ConfigError(
             f"clusters: {counted}: errors need a dense matrix of all but the largest, made for at "
             f"most {MOST_CLUSTERS}; choose an experiment with fewer"
         )
-    x, low, high = (_joined(part) for part in (fit.params, fit.low, fit.high))
+    x, low, high = (_joined(part, names) for part in (fit.params, fit.low, fit.high))
     gradient, hessian = second_order(fit)
     width, diagonal = high - low, hessian.diagonal()
     held = held_by_box(x, gradient, low, high) | (width == 0)
@@ -89,20 +91,20 @@ def errors_of(fit: Fitted) -> dict[Parameter, np.ndarray]:
     sigma = np.sqrt(NLL_TO_COVARIANCE * variance)
     free = ~np.isnan(sigma) & (loose | (sigma > width))
     parts = np.split(np.where(free, np.inf, sigma), np.cumsum(counts)[:-1])
-    return dict(zip(PARAMETERS, parts, strict=True))
+    return dict(zip(names, parts, strict=True))
 
 
-def described(errors: dict[Parameter, np.ndarray]) -> list[str]:
+def described(errors: dict[str, np.ndarray]) -> list[str]:
     """One line a parameter: how large the errors are, and how many clusters have none."""
     return [_described(p, values) for p, values in errors.items()]
 
 
-def _described(p: Parameter, errors: np.ndarray) -> str:
+def _described(p: str, errors: np.ndarray) -> str:
     finite = errors[np.isfinite(errors)]
     text = f"error of {p}: "
     if finite.size:
         low, median, high = np.quantile(finite, [0.05, 0.5, 0.95])
-        unit = " K" if p == "temp_dust" else ""
+        unit = f" {unit_symbol(KNOWN[p].unit)}".rstrip()
         text += f"median {median:.3g}{unit}, 90 % within {low:.3g} and {high:.3g}{unit}, "
     text += f"{finite.size} of {errors.size} clusters"
     held, free = int(np.sum(np.isnan(errors))), int(np.sum(np.isinf(errors)))
@@ -117,7 +119,7 @@ def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
     """Gradient and Hessian of NLL and penalty over the clusters of all parameters, in their order.
 
     Returns:
-        Shapes (cluster,) and (cluster, cluster); temp_dust in K.
+        Shapes (cluster,) and (cluster, cluster), in the parameters' own units.
     """
     model = fit.problem.model
     at = _derivatives(fit.problem, fit.rows, coordinates(fit.params, model))
@@ -126,7 +128,7 @@ def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
     total, offset = sum(counts), np.cumsum([0, *counts[:-1]])
     index = np.asarray(fit.problem.cells.flat_index) + offset[:, None]
     # to the parameters' own units, as in `sweep.problem.likelihood.expand`
-    own = _joined(fit.params)[index]
+    own = _joined(fit.params, model.names)[index]
     factor, bend = np.empty_like(own), np.empty_like(own)
     for i, p in enumerate(model.parameters):
         factor[i], bend[i] = p.coordinate.internal_derivatives(own[i])
@@ -148,15 +150,15 @@ def second_order(fit: Fitted) -> tuple[np.ndarray, scipy.sparse.csr_array]:
     if fit.prior is not None:
         of_prior = jax.grad(partial(penalty, fit.prior))(fit.params)
         known = {
-            p: np.broadcast_to(curvature(fit.prior, p), fit.params[p].shape) for p in PARAMETERS
+            p: np.broadcast_to(curvature(fit.prior, p), fit.params[p].shape) for p in model.names
         }
-        gradient = gradient + _joined(of_prior)
-        hessian.setdiag(hessian.diagonal() + _joined(known))
+        gradient = gradient + _joined(of_prior, model.names)
+        hessian.setdiag(hessian.diagonal() + _joined(known, model.names))
     return gradient, hessian
 
 
-def _joined(parts: dict) -> np.ndarray:
-    return np.concatenate([np.asarray(parts[p]) for p in PARAMETERS])
+def _joined(parts: dict, names: tuple[str, ...]) -> np.ndarray:
+    return np.concatenate([np.asarray(parts[p]) for p in names])
 
 
 def _diagonal_of_inverse(

@@ -16,6 +16,7 @@ from sweep.config.restore import restore
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError, MissingError
 from sweep.grid import identity
+from sweep.model import DEFAULT, FITTED, SpectralParameter
 from sweep.statistics.dataset import is_usable, label_of, labels_of
 from sweep.store import NOISELESS, ExperimentEntry, Store
 
@@ -89,6 +90,21 @@ class ExperimentView:
     def has_noiseless(self) -> bool:
         """Whether its noise-free fit is usable."""
         return NOISELESS in self.realisations
+
+    @cached_property
+    def parameters(self) -> tuple[SpectralParameter, ...]:
+        """Those that its model fits, in its order.
+
+        Raises:
+            ConfigError: this version does not have its model.
+        """
+        if "model" in self.ds.coords:
+            name = str(self.ds["model"].values[self.position]) or DEFAULT
+        else:
+            name = json.loads(self.ds.attrs["base"]).get("model.name", DEFAULT)
+        if name not in FITTED:
+            raise ConfigError(f"experiment {self.label}: this version has no model={name}")
+        return FITTED[name]
 
     @property
     def configuration(self) -> SweepConf:

@@ -11,7 +11,6 @@ import numpy as np
 
 from sweep.errors import ConfigError
 from sweep.quantities.base import unit_symbol
-from sweep.quantities.table import VARIABLES
 from sweep.statistics.curvature import parameter_errors
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.maps import (
@@ -22,10 +21,7 @@ from sweep.statistics.maps import (
     residual_maps,
     sphere,
 )
-from sweep.types import PARAMETERS, Status
-
-_UNITS = {p: unit_symbol(VARIABLES[p].unit) for p in PARAMETERS}
-_WORDS = {p: VARIABLES[p].about for p in PARAMETERS}
+from sweep.types import Status
 
 Card = tuple[str, Any, str]
 """Keyword, value and comment of a header."""
@@ -114,15 +110,18 @@ def _clusters(experiment: ExperimentView) -> _Part:
     labels = cluster_maps(experiment)
     return _Part(
         {
-            p.upper(): Column(labels[p], "", f"label of the {_WORDS[p]} cluster, from 0 on")
-            for p in PARAMETERS
+            p.name.upper(): Column(labels[p.name], "", f"label of the {p.about} cluster, from 0 on")
+            for p in experiment.parameters
         }
     )
 
 
 def _parameters(experiment: ExperimentView, realisation: int) -> _Part:
     fitted = parameter_maps(experiment, realisation)
-    columns = {p.upper(): Column(fitted[p], _UNITS[p], f"fitted {_WORDS[p]}") for p in PARAMETERS}
+    columns = {
+        p.name.upper(): Column(fitted[p.name], unit_symbol(p.unit), f"fitted {p.about}")
+        for p in experiment.parameters
+    }
     return _Part(columns, _of_one_fit(experiment, realisation))
 
 
@@ -131,8 +130,10 @@ def _errors(experiment: ExperimentView, realisation: int) -> _Part:
     meaning = "standard deviation of the {}, from the curvature of the likelihood"
     return _Part(
         {
-            f"{p}_error".upper(): Column(errors[p], _UNITS[p], meaning.format(_WORDS[p]))
-            for p in PARAMETERS
+            f"{p.name}_error".upper(): Column(
+                errors[p.name], unit_symbol(p.unit), meaning.format(p.about)
+            )
+            for p in experiment.parameters
         }
     )
 

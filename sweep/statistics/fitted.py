@@ -14,7 +14,7 @@ from sweep.jax_session import jax_session
 from sweep.problem import Prior, SpectralProblem, observe
 from sweep.problem.cells import Rows
 from sweep.statistics.experiment import ExperimentView
-from sweep.types import PARAMETERS, Params, Status
+from sweep.types import Params, Status
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def fitted(experiment: ExperimentView, realisation: int) -> Fitted:
 
     low, high = (cut(bounds.whole(end)) for end in (bounds.low, bounds.high))
     prior = None if bounds.prior is None else Prior(*map(cut, bounds.prior))
-    params = {p: jnp.asarray(one[p].values[: counts[p]]) for p in PARAMETERS}
+    params = {p: jnp.asarray(one[p].values[: counts[p]]) for p in problem.model.names}
     return Fitted(problem, jax.jit(observe)(problem, maps).rows, params, low, high, prior)
 
 
@@ -71,7 +71,7 @@ def recorded(experiment: ExperimentView, realisation: int) -> xr.Dataset:
         ConfigError: as `fitted`.
     """
     stored = experiment.stored
-    if not all(p in stored for p in PARAMETERS):
+    if not all(p.name in stored for p in experiment.parameters):
         raise experiment.missing(
             "parameters were not kept; run it into another store with store.parameters=true"
         )
@@ -83,7 +83,7 @@ def recorded(experiment: ExperimentView, realisation: int) -> xr.Dataset:
         )
     one = stored.sel(realisation=realisation)
     status = Status(one["status"].item())
-    if not status.usable or not np.isfinite(one["beta_dust"].values[0]):
+    if not status.usable or not np.isfinite(one[experiment.parameters[0].name].values[0]):
         raise experiment.missing(
             f"the fit of realisation {realisation} is {status.name.lower()}; "
             "choose one that is usable"

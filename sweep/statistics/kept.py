@@ -15,7 +15,6 @@ import numpy as np
 from sweep.cache import Arrays, usual_cache
 from sweep.provenance import versions
 from sweep.statistics.experiment import ExperimentView
-from sweep.types import PARAMETERS
 
 MOST_BYTES = 2 * 2**30
 """On disk, of all kinds together; beyond it the oldest go."""
@@ -68,7 +67,7 @@ def content_of(experiment: ExperimentView, realisations: np.ndarray) -> dict[str
     """
     one = experiment.stored.sel(realisation=realisations)
     stored = {}
-    for name in ("cmb", *PARAMETERS):
+    for name in ("cmb", *(p.name for p in experiment.parameters)):
         if name in one:
             values = one[name].values
             there = np.isfinite(values).any(axis=tuple(range(values.ndim - 1)))

@@ -14,7 +14,6 @@ from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.kept import content_of, kept
 from sweep.statistics.recovered import kept_pixels, recovered_cmb, residual_of
 from sweep.store import NOISELESS
-from sweep.types import PARAMETERS, Parameter
 
 Map = np.ndarray
 """float64, shape (npix,) or (stokes, npix)."""
@@ -69,7 +68,7 @@ def sphere(values: np.ndarray, pixels: np.ndarray, nside: int) -> Map:
     return full
 
 
-def cluster_maps(experiment: ExperimentView) -> dict[Parameter, Map]:
+def cluster_maps(experiment: ExperimentView) -> dict[str, Map]:
     """Labels of the clusters of every parameter, from 0 on, each of shape (npix,).
 
     Raises:
@@ -77,16 +76,11 @@ def cluster_maps(experiment: ExperimentView) -> dict[Parameter, Map]:
     """
     from sweep.assemble.clusters import build_clusters  # imports jax
 
-    clusters = build_clusters(experiment.configuration)
-    labels: dict[Parameter, np.ndarray] = {
-        p: np.arange(getattr(clusters, p).count) for p in PARAMETERS
-    }
-    return on_pixels(experiment, labels)
+    counts = build_clusters(experiment.configuration).counts
+    return on_pixels(experiment, {p: np.arange(count) for p, count in counts.items()})
 
 
-def on_pixels(
-    experiment: ExperimentView, values: dict[Parameter, np.ndarray]
-) -> dict[Parameter, Map]:
+def on_pixels(experiment: ExperimentView, values: dict[str, np.ndarray]) -> dict[str, Map]:
     """A number for every cluster, shape (cluster,), put on the sphere, each of shape (npix,).
 
     Raises:
@@ -98,13 +92,12 @@ def on_pixels(
     conf = experiment.configuration
     mask, clusters = build_mask(conf), build_clusters(conf)
     return {
-        p: sphere(v[getattr(clusters, p).labels], mask.pixels, conf.sky.nside)
-        for p, v in values.items()
+        p: sphere(v[clusters.labels[p]], mask.pixels, conf.sky.nside) for p, v in values.items()
     }
 
 
-def parameter_maps(experiment: ExperimentView, realisation: int) -> dict[Parameter, Map]:
-    """Fitted spectral parameters, temp_dust in K, each of shape (npix,).
+def parameter_maps(experiment: ExperimentView, realisation: int) -> dict[str, Map]:
+    """Fitted spectral parameters in their own units, each of shape (npix,).
 
     Raises:
         ConfigError: as `cluster_maps`; parameters were not kept, or the fit is not usable.
@@ -112,10 +105,10 @@ def parameter_maps(experiment: ExperimentView, realisation: int) -> dict[Paramet
     from sweep.statistics.fitted import recorded  # imports jax
 
     one = recorded(experiment, realisation)
-    return on_pixels(experiment, {p: one[p].values for p in PARAMETERS})
+    return on_pixels(experiment, {p.name: one[p.name].values for p in experiment.parameters})
 
 
-def true_parameter_maps(experiment: ExperimentView) -> dict[Parameter, Map]:
+def true_parameter_maps(experiment: ExperimentView) -> dict[str, Map]:
     """Spectral parameters of the input sky, each of shape (npix,); empty where it has none.
 
     Raises:
@@ -127,7 +120,7 @@ def true_parameter_maps(experiment: ExperimentView) -> dict[Parameter, Map]:
     truth, mask = build_sky(conf).truth, build_mask(conf)
     return {
         p: sphere(truth[p][mask.pixels], mask.pixels, conf.sky.nside)
-        for p in PARAMETERS
+        for p in (parameter.name for parameter in experiment.parameters)
         if p in truth
     }
 

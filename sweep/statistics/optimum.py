@@ -18,17 +18,19 @@ from jaxtyping import Array, Float, Scalar
 
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
+from sweep.model import KNOWN
 from sweep.problem import Prior, SpectralProblem, held_by_box, penalty
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import derivatives, row_values
 from sweep.problem.sed import coordinates
+from sweep.quantities.base import unit_symbol
 from sweep.solvers.newton.system import total
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted, recorded
-from sweep.types import NOT_ATTEMPTED, PARAMETERS, Params, Status
+from sweep.types import NOT_ATTEMPTED, Params, Status
 
-SHIFTED = ("all", *PARAMETERS)
-"""What is shifted: every parameter together, or one alone."""
+TOGETHER = "all"
+"""What is shifted, where it is every parameter together."""
 
 SMALL_GRADIENT = 1e-2
 """A cluster below it is within a hundredth of its own error of the minimum, the others held."""
@@ -59,8 +61,8 @@ def perturbations(
 ) -> xr.Dataset:
     """NLL and gradient about the solution of a recorded fit, the penalty of priors included.
 
-    At a shift, step * scale is added to the parameter of every cluster: to the indices as a
-    number, to temp_dust in K. A cluster that would leave its box stays at its end.
+    At a shift, step * scale is added to the parameter of every cluster: in the
+    parameter's own unit. A cluster that would leave its box stays at its end.
 
     Args:
         experiment: the experiment.
@@ -72,7 +74,7 @@ def perturbations(
         Along `scale`, `shifted` (all parameters together, then each alone) and `step`:
         `nll_difference`, NLL minus that of the solution, summed as differences of the rows;
         `gradient_norm`, root of the sum over clusters of the squared slope of NLL, further along
-        `parameter`, in 1/K for temp_dust; slopes that push against an end of the box do not
+        `parameter`, by its own unit; slopes that push against an end of the box do not
         count. `lowest_at` is the shift of the lowest NLL; 0 where none is lower than at 0 by more
         than rounding. Attributes: what the store says of the fit, and `nll_again`.
 
@@ -97,11 +99,14 @@ def perturbations(
 @jax_session()
 def about(fit: Fitted, scales: Sequence[float], steps: int) -> xr.Dataset:
     """`perturbations` of any fit; of what a store says only `nll_again` is among the attributes."""
+    names = fit.problem.model.names
+    shifted = (TOGETHER, *names)
+    units = ", ".join(["1", *(f"{p}: {KNOWN[p].unit}" for p in names if KNOWN[p].unit != "1")])
     step = np.arange(-(steps // 2), steps // 2 + 1)
     shift = np.multiply.outer(np.asarray(scales), step)
-    which = np.array([[s in ("all", p) for p in PARAMETERS] for s in SHIFTED], float)
+    which = np.array([[s in (TOGETHER, p) for p in names] for s in shifted], float)
     shifts = shift[:, None, :, None] * which[:, None, :]  # scale, shifted, step, parameter
-    value, difference, norm = _along(fit, shifts.reshape(-1, len(PARAMETERS)))
+    value, difference, norm = _along(fit, shifts.reshape(-1, len(names)))
     difference = difference.reshape(shifts.shape[:3])
     difference = difference - difference[..., step == 0]  # compiled otherwise, it rounds otherwise
     rounding = np.finfo(float).eps * float(jnp.sum(fit.rows.power))
@@ -114,20 +119,20 @@ def about(fit: Fitted, scales: Sequence[float], steps: int) -> xr.Dataset:
             "gradient_norm": (
                 (*lines, "parameter"),
                 norm.reshape(shifts.shape),
-                {"units": "1, temp_dust: 1/K", "long_name": "norm of the gradient of NLL"},
+                {"units": units.replace(": ", ": 1/"), "long_name": "norm of the gradient of NLL"},
             ),
             "lowest_at": (
                 lines[:2],
                 np.where(lower, np.take_along_axis(shift, lowest, axis=-1), 0.0),
-                {"units": "1, temp_dust: K", "long_name": "shift of the lowest NLL"},
+                {"units": units, "long_name": "shift of the lowest NLL"},
             ),
         },
         {
             "scale": np.asarray(scales),
-            "shifted": list(SHIFTED),
+            "shifted": list(shifted),
             "step": step,
-            "parameter": list(PARAMETERS),
-            "shift": (("scale", "step"), shift, {"units": "1, temp_dust: K"}),
+            "parameter": list(names),
+            "shift": (("scale", "step"), shift, {"units": units}),
         },
         {"nll_again": value - float(fit.rows.total)},
     )
@@ -147,7 +152,7 @@ def verdict(found: xr.Dataset) -> tuple[Check, ...]:
             fit["status"] == Status.CONVERGED.name.lower(),
             f"the solver met its tolerances: {fit['status']}",
         ),
-        *(_lowest(found.sel(shifted=s)) for s in SHIFTED),
+        *(_lowest(found.sel(shifted=s)) for s in found["shifted"].values),
         Check(
             slope < SMALL_GRADIENT,
             f"every gradient is small: at most {slope:.1e} in roots of its curvature, "
@@ -159,9 +164,12 @@ def verdict(found: xr.Dataset) -> tuple[Check, ...]:
 
 def _lowest(line: xr.Dataset) -> Check:
     name = str(line["shifted"].item())
-    unit = {"temp_dust": " K", "all": " (temp_dust: K)"}.get(name, "")
+    others = line["shift"].attrs["units"].removeprefix("1").removeprefix(", ")
+    unit = f" ({others})" if name == TOGETHER and others else ""
+    if name in KNOWN:
+        unit = f" {unit_symbol(KNOWN[name].unit)}".rstrip()
     reach = " and ".join(f"{v:g}" for v in line["shift"].max("step").values)
-    where = "all parameters together" if name == "all" else f"{name} alone"
+    where = "all parameters together" if name == TOGETHER else f"{name} alone"
     text = f"NLL is lowest at zero shift of {where}, tried up to {reach}{unit} to both sides"
     away = line["lowest_at"].values != 0
     for one in (line.isel(scale=i) for i in np.flatnonzero(away)):
@@ -186,7 +194,7 @@ def _along(fit: Fitted, shifts: np.ndarray) -> tuple[float, np.ndarray, np.ndarr
     padded = np.pad(shifts, ((0, -len(shifts) % BATCH), (0, 0)))
     batches = [
         _side_by_side(part, fit.problem, fit.rows, best, fit.params, fit.low, fit.high, fit.prior)
-        for part in padded.reshape(-1, BATCH, len(PARAMETERS))
+        for part in padded.reshape(-1, BATCH, shifts.shape[1])
     ]
     difference, norms = (
         np.concatenate(parts)[: len(shifts)] for parts in zip(*batches, strict=True)

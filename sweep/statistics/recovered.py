@@ -14,7 +14,7 @@ import xarray as xr
 
 from sweep.jax_session import jax_session
 from sweep.statistics.experiment import ExperimentView
-from sweep.types import PARAMETERS, Status
+from sweep.types import Status
 
 
 def kept_pixels(experiment: ExperimentView) -> np.ndarray:
@@ -79,7 +79,8 @@ def _stored(one: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _again(experiment: ExperimentView, one: xr.Dataset) -> np.ndarray:
     recorded = np.all(one["status"].values != Status.PENDING)
-    kept = all(p in one and np.isfinite(one[p].values[:, 0]).all() for p in PARAMETERS)
+    names = [p.name for p in experiment.parameters]
+    kept = all(p in one and np.isfinite(one[p].values[:, 0]).all() for p in names)
     if recorded and not kept:
         raise experiment.missing(
             "neither maps nor parameters were kept; run it into another store with "
@@ -91,11 +92,11 @@ def _again(experiment: ExperimentView, one: xr.Dataset) -> np.ndarray:
     numbers = [int(n) for n in one["realisation"].values]
     if not recorded:
         raise experiment.missing(f"a fit of realisations {numbers} is not recorded")
-    values = {p: one[p].values[:, : setup.counts[p]] for p in PARAMETERS}
+    values = {p: one[p].values[:, : setup.counts[p]] for p in names}
 
     # as long as in the fit, so that experiments of a store share a compiled program
     axes = setup.bounds.whole(setup.bounds.start)
-    padding = {p: axes[p].shape[0] - setup.counts[p] for p in PARAMETERS}
+    padding = {p: axes[p].shape[0] - setup.counts[p] for p in names}
     padded = {p: np.pad(v, ((0, 0), (0, padding[p])), mode="edge") for p, v in values.items()}
     solve = _solver()
 

@@ -78,7 +78,8 @@ def varying(table: Any, names: list[str]) -> list[str]:
     """Those of the settings `names` that tell the rows of a summary apart.
 
     Left out is what never differs, and what follows from the choice of its group, as solver.rtol
-    may follow from solver. What is not known of an imported experiment does not tell it apart.
+    may follow from solver, or from the model that has such a parameter. What is not known of an
+    imported experiment does not tell it apart.
     """
     imported = table.get("imported.from", pd.Series("", table.index)) != ""
 
@@ -93,8 +94,15 @@ def varying(table: Any, names: list[str]) -> list[str]:
         if name != "imported.from" and rows(name)[name].nunique(dropna=False) > 1
     ]
 
+    def of_models(name: str) -> bool:
+        there = table[name].notna() & (table[name] != "")
+        alike = table[name][there].nunique() == 1
+        return alike and bool((there.groupby(table["model"]).nunique() == 1).all())
+
     def follows(name: str) -> bool:
         group = name.split(".")[0]
+        if "model" in differing and name != "model" and of_models(name):
+            return True
         if group == name or group not in differing:
             return False
         return bool((rows(name).groupby(group)[name].nunique(dropna=False) == 1).all())

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sweep.types import PARAMETERS
+from sweep.model import KNOWN
+from sweep.model.parameters import BETA_PL
 
 _SHOWN = 5
 """Experiments that are named; more of them are counted."""
@@ -23,7 +24,8 @@ def suspects(noisy: xr.Dataset, usable: np.ndarray) -> dict[str, Any]:
     Nothing where the store does not say it.
 
     Args:
-        noisy: fits with noise, `suspect` with a bit for each of `PARAMETERS`, -1 where not known.
+        noisy: fits with noise, `suspect` with the bit `number` of each parameter, -1 where not
+            known.
         usable: which of them statistics use, shape (experiment, realisation).
     """
     if "suspect" not in noisy:
@@ -59,7 +61,7 @@ def warnings(table: Any) -> list[str]:
 def _line(label: str, row: Any) -> str:
     names = row["suspect_parameters"]
     several = " and " in names
-    swapped = "dust and synchrotron may have swapped roles; " if "beta_pl" in names else ""
+    swapped = "dust and synchrotron may have swapped roles; " if BETA_PL.name in names else ""
     return (
         f"{label}: in {int(row['suspect'])} of {int(row['suspect_of'])} fits {names} "
         f"{'are' if several else 'is'} implausible or stuck at {'their' if several else 'its'} box"
@@ -68,5 +70,5 @@ def _line(label: str, row: Any) -> str:
 
 
 def _named(bits: int) -> str:
-    names = [p for i, p in enumerate(PARAMETERS) if bits >> i & 1]
+    names = [p.name for p in KNOWN.values() if bits >> p.number & 1]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -9,6 +9,7 @@ import xarray as xr
 from xarray.core import indexing
 
 from sweep.errors import StoreError
+from sweep.model import DEFAULT, KNOWN
 from sweep.quantities.table import VARIABLES
 from sweep.store.columns import ABSENT, distinct
 from sweep.store.reader import Store
@@ -19,13 +20,15 @@ from sweep.store.union import Axes, Union, View, chosen
 ALWAYS = (
     "solver",
     "clusters",
-    "clusters.beta_dust",
-    "clusters.temp_dust",
-    "clusters.beta_pl",
+    *(f"clusters.{name}" for name in KNOWN),
     "mask.expression",
     "noise.ratio",
 )
 """Configuration coordinates that are there even when all experiments agree on them."""
+
+
+_BEFORE = {"model.name": DEFAULT}
+"""What experiments were of that say nothing of it."""
 
 
 def open_dataset(path: str | Path, *, nside: int | None = None) -> xr.Dataset:
@@ -125,7 +128,8 @@ def _config_coordinates(
     base: dict[str, Any] = {}
     coordinates: dict[str, xr.Variable] = {}
     for key in keys:
-        values = _values(key, segments, axes)
+        unsaid = _BEFORE.get(key, ABSENT)
+        values = [unsaid if v is ABSENT else v for v in _values(key, segments, axes)]
         shared = len(distinct(values)) == 1
         if shared:
             base[key] = values[0]

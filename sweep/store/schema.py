@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from sweep.errors import StoreError
+from sweep.model import KNOWN
 from sweep.quantities.table import VARIABLES
-from sweep.types import PARAMETERS, Parameter
 
 FORMAT = "skysweep"
 SCHEMA_VERSION = 1
@@ -145,7 +145,7 @@ class SegmentSpec:
     experiments: tuple[ExperimentEntry, ...]
     realisations: tuple[int, ...]
     block: int
-    clusters: dict[Parameter, int]
+    clusters: dict[str, int]
     nside: int
     parameters: bool
     maps: Literal["float32", "float64"] | None = None
@@ -169,8 +169,10 @@ class SegmentSpec:
         }.items():
             if count < 1:
                 raise StoreError(f"{name}: must be at least 1, got {count}")
-        if set(self.clusters) != set(PARAMETERS):
-            raise StoreError(f"clusters: expected {PARAMETERS}, got {tuple(self.clusters)}")
+        if not self.clusters or not set(self.clusters) <= set(KNOWN):
+            raise StoreError(
+                f"clusters: expected some of {', '.join(KNOWN)}, got {', '.join(self.clusters)}"
+            )
         if self.nside < 1 or self.nside & (self.nside - 1):
             raise StoreError(f"nside: expected a power of two, got {self.nside}")
         if self.maps not in (None, "float32", "float64"):
@@ -217,7 +219,7 @@ class SegmentSpec:
 
 def fit_axes(
     nside: int,
-    clusters: Mapping[Parameter, int],
+    clusters: Mapping[str, int],
     pixels: int,
     spectra: Literal["cl", "alm"] | None,
 ) -> dict[str, int]:

@@ -233,7 +233,7 @@ class Segment:
             block=self.layout.block,
             clusters=clusters,
             nside=self.nside,
-            parameters="beta_dust" in self.layout.variables,
+            parameters=any(name in self.layout.variables for name in clusters),
             maps=maps,
             spectra=self.spectra,
             provenance=self.provenance,

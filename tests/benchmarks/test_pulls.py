@@ -7,9 +7,10 @@ import pytest
 
 import sweep
 from benchmarks import pulls
+from benchmarks.standard import PARAMETERS
 from sweep.assemble.setup import build
 from sweep.problem import chi_square, observe
-from sweep.types import PARAMETERS, Params
+from sweep.types import Params
 
 
 @pytest.mark.parametrize(("factor", "right"), [(1.0, True), (0.8, False), (1.3, False)])

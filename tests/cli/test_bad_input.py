@@ -30,8 +30,9 @@ def sweep_command(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored afterwards, main sets it
 
     def command(*arguments: str) -> tuple[int, str]:
-        # settings of k-means would be unknown to another rule
-        base = [s for s in SMALL if "clusters=file" not in arguments or "clusters." not in s]
+        # settings of k-means would be unknown to another rule, those of a parameter to a model
+        others = any(a == "clusters=file" or a.startswith("model=") for a in arguments)
+        base = [s for s in SMALL if not (others and "clusters." in s)]
         here = [] if "hydra/launcher=slurm" in arguments else ["hydra.launcher.processes=0"]
         argv = ["sweep", *flags(arguments), *base, *here]
         monkeypatch.setattr(sys, "argv", [*argv, *(a for a in arguments if a != "-m")])
@@ -107,6 +108,22 @@ WRONG = {
         [*NEWTON, "fit.likelihood=furax"],
         "fit.likelihood = 'furax': newton knows the derivatives of the closed form only",
         "choose solver=optax_lbfgs or fit.likelihood=direct",
+    ),
+    "furax with another model": (
+        ["solver=optax_lbfgs", "fit.likelihood=furax", "model=dust"],
+        "fit.likelihood = furax",
+        "no model=dust",
+        "fit.likelihood=direct",
+    ),
+    "a setting of another model": (
+        ["model=dust", "clusters.beta_pl=3"],
+        "clusters.beta_pl: model=dust has no `beta_pl`, it has beta_dust, temp_dust",
+        "leave it out, or choose another model",
+    ),
+    "a prior of what is expanded about": (
+        ["model=moments", "parameters.beta_dust.prior.width=0.1"],
+        "parameters.beta_dust: model=moments takes its start only",
+        "leave prior and fixed value out",
     ),
     "newton with furax in a sweep": (
         ["-m", "solver=scipy_tnc,newton", "fit.likelihood=furax"],

@@ -38,7 +38,7 @@ def test_every_choice_is_on_the_page_and_in_the_help(page, group, choice):
 def test_every_key_is_on_the_page(page, group):
     for schema in GROUPS[group].values():
         found = list(keys(schema, f"{group}."))
-        assert found
+        assert found or group == "model"
         for key in found:
             assert f"| `{key}` |" in page
 

@@ -56,7 +56,7 @@ def test_points_are_what_hydra_composes(load: Counted) -> None:
     assert len(found) == 384
     assert load.calls < 30
     for overrides, conf in list(zip(grid, found, strict=True))[::29]:
-        assert conf == to_conf(load(overrides))
+        assert conf == to_conf(load(overrides), overrides)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_of_two_settings_of_one_key_hydra_says_which_counts(
 ) -> None:
     point = points(load)
     point([words[0].replace("2", "3").replace("0.7", "0.6"), words[1]])
-    assert point(words) == to_conf(load(words))
+    assert point(words) == to_conf(load(words), words)
 
 
 def test_points_do_not_share_what_differs(load: Counted) -> None:
@@ -135,13 +135,13 @@ def test_every_value_of_a_key_is_what_hydra_composes(load: Counted, key: str) ->
     found = [point([text]) for text in texts]
     assert load.calls == 1
     for text, conf in list(zip(texts, found, strict=True))[:: max(1, len(texts) // 6)]:
-        assert conf == to_conf(load([text])), text
+        assert conf == to_conf(load([text]), [text]), text
 
 
 def test_a_value_is_checked_by_itself(load: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
-        "sweep.config.points.to_conf", lambda composed: asked.append(0) or to_conf(composed)
+        "sweep.config.points.to_conf", lambda *given: asked.append(0) or to_conf(*given)
     )
     point = points(load)
     for seed in range(100):

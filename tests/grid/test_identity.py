@@ -16,8 +16,9 @@ from sweep.config.scientific import NOT_SCIENTIFIC, scientific
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Groups, identity, unique
 from sweep.instrument import OPTIONAL
+from sweep.model import KNOWN
 from sweep.testing.small import small
-from sweep.types import PARAMETERS
+from tests.problems import PARAMETERS
 from tests.small import write_templates
 
 NOT_SET = ("fixed", "prior.mean", "prior.width")
@@ -56,6 +57,7 @@ SCIENTIFIC = [
     "clusters.method=jax_healpy",
     "noise.ratio=0.5",
     "noise.seed=1",
+    "model=curved_synchrotron",
     "parameters.beta_dust.start=1.6",
     "parameters.temp_dust.low=7",
     "parameters.beta_pl.high=-1",
@@ -119,7 +121,8 @@ def test_what_changes_no_number_makes_no_other_experiment(word: str) -> None:
 
 def test_no_setting_is_left_out_of_these_tests() -> None:
     tried = {word.split("=")[0] for word in [*SCIENTIFIC, *OPERATIONAL]}
-    boxes = tuple(f"parameters.{p}." for p in ("beta_dust", "temp_dust", "beta_pl"))
+    of_others = [p for p in KNOWN if p not in PARAMETERS]
+    boxes = tuple(f"parameters.{p}" for p in KNOWN) + tuple(f"clusters.{p}" for p in of_others)
     known = {
         key
         for key in flatten(small())
@@ -132,7 +135,8 @@ def test_no_setting_is_left_out_of_these_tests() -> None:
 def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
     assert not {key for key in flatten(small()) if key.startswith("hydra")}
     given = small("parameters=published", "solver.starts=2")
-    absent = {f"parameters.{p}.{key}" for p in PARAMETERS for key in NOT_SET}
+    absent = {f"parameters.{p}.{key}" for p in PARAMETERS for key in NOT_SET} | {"model.name"}
+    absent |= {f"{g}.{p}" for g in ("parameters", "clusters") for p in KNOWN if p not in PARAMETERS}
     assert (
         set(scientific(given))
         == {

@@ -19,7 +19,8 @@ from sweep.grid import (
 from sweep.store import SegmentSpec, Store, Unit, UnitWriter, publish
 from sweep.store.segment import Segment
 from sweep.testing.small import small
-from sweep.types import PARAMETERS, Parameter, Status
+from sweep.types import Status
+from tests.problems import PARAMETERS
 
 PIXELS = np.arange(192)
 
@@ -29,7 +30,7 @@ def plan(
 ) -> list[SegmentSpec]:
     def geometry(experiment: Experiment) -> Geometry:
         clusters = experiment.conf.clusters
-        counts: dict[Parameter, int] = {p: getattr(clusters, p) for p in PARAMETERS}
+        counts: dict[str, int] = {p: getattr(clusters, p) for p in PARAMETERS}
         return Geometry(counts, experiment.conf.sky.nside, PIXELS[: clusters.beta_dust])
 
     return plan_segments(

@@ -10,7 +10,7 @@ import sweep
 from sweep.importing.importer import Imported, Maps, import_folders
 from sweep.progress import Progress
 from sweep.statistics.experiment import ExperimentView
-from sweep.types import PARAMETERS
+from tests.problems import PARAMETERS
 
 NAME = "kmeans_c1d1s1_BD3_TD2_BS2_SP1.54_20.0_-3.0_LiteBIRD_GAL040_ADABK0_condFalse_lszoom_noise100"
 SETTINGS = (
@@ -40,7 +40,7 @@ def contents(ds: xr.Dataset, experiment: int) -> dict[str, dict[str, Any]]:
         "iter_num": noisy["iterations"].values,
         "NOISED_D": np.zeros((noisy.sizes["realisation"], 2, bands, pixels)),
         **{p: noisy[p].values[:, : setup.counts[p]] for p in PARAMETERS},
-        **{f"{p}_patches": getattr(setup.clusters, p).labels for p in PARAMETERS},
+        **{f"{p}_patches": setup.clusters.labels[p] for p in PARAMETERS},
     }
     results = {name: values[None] for name, values in results.items()}
     results["W_D_FG_0"] = cmb[one["realisation"].values < 0][0] - truth

@@ -8,8 +8,8 @@ import pytest
 
 from sweep.errors import ConfigError
 from sweep.importing.furax_cs import read_folder
-from sweep.types import PARAMETERS
 from tests.importing.folders import NAME, write
+from tests.problems import PARAMETERS
 
 Files = dict[str, dict[str, Any]]
 

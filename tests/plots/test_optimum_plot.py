@@ -8,9 +8,8 @@ import xarray as xr
 
 from sweep.errors import ConfigError
 from sweep.plots import plot_optimum, style
-from sweep.statistics.optimum import SHIFTED
-from sweep.types import PARAMETERS
 from tests.plots.looks import check_layout, check_texts
+from tests.problems import PARAMETERS
 
 
 def parabolas(scales: tuple[float, ...], vertex: float = 0.0) -> xr.Dataset:
@@ -27,7 +26,7 @@ def parabolas(scales: tuple[float, ...], vertex: float = 0.0) -> xr.Dataset:
         },
         {
             "scale": list(scales),
-            "shifted": list(SHIFTED),
+            "shifted": ["all", *PARAMETERS],
             "step": step,
             "parameter": list(PARAMETERS),
             "shift": (("scale", "step"), shift),

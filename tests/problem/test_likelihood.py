@@ -9,14 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sweep.model import standard
 from sweep.problem import Observation, SpectralProblem, chi_square, components, expand, nll, observe
 from sweep.problem.derivatives import Derivatives, derivatives, row_values
 from sweep.problem.likelihood import Expansion
 from sweep.problem.reference import furax_cmb, furax_nll
 from sweep.problem.sed import coordinates, mixing
 from sweep.problem.vectors import triangle
-from sweep.types import PARAMETERS
+from tests.problems import PARAMETERS, STANDARD
 
 FREQUENCY = np.array([40.0, 60.0, 78.0, 100.0, 140.0, 195.0, 280.0, 402.0])
 BOX = {"beta_dust": (0.5, 5.0), "temp_dust": (6.0, 40.0), "beta_pl": (-7.0, -0.5)}
@@ -56,7 +55,7 @@ def make_case(sizes, form):
         frequency=jnp.asarray(FREQUENCY),
         inverse_sigma=jnp.asarray(rng.uniform(0.5, 3.0, FREQUENCY.size)),
         labels=labels,
-        model=standard(150.0, 20.0),
+        model=STANDARD,
         form=form,
     )
     params = {

@@ -1,7 +1,7 @@
 """The likelihood of models that are not the standard one, against the formula for every pixel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -9,20 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from sweep.model import (
-    Component,
-    Exponential,
-    Factor,
-    FixedComponent,
-    Linear,
-    PlanckRatio,
-    PowerLaw,
-    SkyModel,
-    SpectralParameter,
-)
-from sweep.model.standard import BETA_DUST, BETA_PL, CMB, TEMP_DUST
+from sweep.model import MODELS, Component, Pivot, PlanckRatio, PowerLaw, SkyModel
+from sweep.model.components import CMB, dust, synchrotron
+from sweep.model.parameters import BETA_DUST, TEMP_DUST
 from sweep.problem import SpectralProblem, components, expand, observe
 from sweep.problem.derivatives import Derivatives, derivatives, row_values
 from sweep.problem.likelihood import Expansion
@@ -35,24 +26,11 @@ NU = np.array([30.0, 44.0, 70.0, 95.0, 143.0, 217.0, 280.0, 353.0, 545.0])
 N_PIXELS, COUNT = 24, 5
 
 
-class Curvature(Factor):
-    """(nu/nu0)^(x ln(nu/nu0)): Kogut 2012 (arXiv:1205.4041), eq. 1."""
-
-    def table(
-        self, frequency: Float[Array, " frequency"], nu0: float, x: Float[Array, " cluster"]
-    ) -> Exponential:
-        rate = jnp.log(frequency / nu0) ** 2
-        return Exponential(jnp.exp(rate * x[:, None]), rate)
-
-
-def named(name: str, like: SpectralParameter = BETA_PL) -> SpectralParameter:
-    return SpectralParameter(name, like.plausible, like.coordinate)
-
-
-C_PL = SpectralParameter("c_pl", (-1.0, 1.0), Linear())
-DUST = Component("dust", 150.0, (PowerLaw(BETA_DUST, more=1.0), PlanckRatio(TEMP_DUST)))
-COLD = (PlanckRatio(named("temp_cold", TEMP_DUST)), PowerLaw(named("beta_cold", BETA_DUST), 1.0))
-FREE_FREE = FixedComponent("free_free", lambda nu: rj_to_cmb(nu, jnp) * (nu / 40.0) ** -2.14)
+PIVOT = Pivot(dust_nu0=150.0, synchrotron_nu0=20.0, start={"beta_dust": 1.6, "temp_dust": 19.0})
+COLD = (
+    PlanckRatio(replace(TEMP_DUST, name="temp_cold")),
+    PowerLaw(replace(BETA_DUST, name="beta_cold"), 1.0),
+)
 
 Spectra = Callable[[dict, Array], list]
 
@@ -78,30 +56,36 @@ class Case:
     spectra: Spectra
 
 
+def _standard(p: dict, nu: Array) -> list:
+    return [_dust(p["beta_dust"], p["temp_dust"], nu), _power(p["beta_pl"], nu)]
+
+
+def _moments(p: dict, nu: Array) -> list:
+    def column(at: Array) -> Array:
+        return _dust(at[0], 1.0 / at[1], nu)
+
+    at = jnp.array([1.6, 1.0 / 19.0])
+    first, second = jax.jacfwd(column)(at), jax.jacfwd(jax.jacfwd(column))(at)
+    moments = [column(at), *first.T, second[:, 0, 0], second[:, 0, 1], second[:, 1, 1]]
+    return [*moments, _power(p["beta_pl"], nu)]
+
+
 CASES = {
-    "dust alone": Case(
-        SkyModel((CMB,), (DUST,)), lambda p, nu: [_dust(p["beta_dust"], p["temp_dust"], nu)]
-    ),
-    "curved synchrotron, free-free": Case(
-        SkyModel(
-            (CMB, FREE_FREE),
-            (Component("synchrotron", 20.0, (PowerLaw(BETA_PL), Curvature(C_PL))), DUST),
-        ),
+    "dust": Case(MODELS["dust"](PIVOT), lambda p, nu: [_dust(p["beta_dust"], p["temp_dust"], nu)]),
+    "curved_synchrotron": Case(
+        MODELS["curved_synchrotron"](PIVOT),
         lambda p, nu: [
-            rj_to_cmb(nu, jnp) * (nu / 40.0) ** -2.14,
-            _power(p["beta_pl"] + p["c_pl"] * jnp.log(nu / 20.0), nu),
             _dust(p["beta_dust"], p["temp_dust"], nu),
+            _power(p["beta_pl"] + p["curvature_pl"] * jnp.log(nu / 20.0), nu),
         ],
     ),
+    "free_free": Case(
+        MODELS["free_free"](PIVOT),
+        lambda p, nu: [_power(-2.14, nu), *_standard(p, nu)],
+    ),
+    "moments": Case(MODELS["moments"](PIVOT), _moments),
     "two dusts": Case(
-        SkyModel(
-            (CMB,),
-            (
-                DUST,
-                Component("cold", 150.0, COLD),
-                Component("synchrotron", 20.0, (PowerLaw(BETA_PL),)),
-            ),
-        ),
+        SkyModel((CMB,), (dust(PIVOT), Component("cold", 150.0, COLD), synchrotron(PIVOT))),
         lambda p, nu: [
             _dust(p["beta_dust"], p["temp_dust"], nu),
             _dust(p["beta_cold"], p["temp_cold"], nu),
@@ -111,8 +95,10 @@ CASES = {
 }
 
 POINTS = [
-    ("dust alone", "pixels"),
-    ("curved synchrotron, free-free", "cells"),
+    ("dust", "pixels"),
+    ("curved_synchrotron", "cells"),
+    ("free_free", "pixels"),
+    ("moments", "cells"),
     ("two dusts", "cells"),
     ("two dusts", "pixels"),
 ]
@@ -121,7 +107,7 @@ AROUND = {
     "beta_dust": (1.4, 1.7),
     "temp_dust": (17.0, 21.0),
     "beta_pl": (-3.2, -2.9),
-    "c_pl": (-0.1, 0.1),
+    "curvature_pl": (-0.1, 0.1),
     "beta_cold": (0.9, 1.3),
     "temp_cold": (5.0, 7.0),
 }
@@ -243,6 +229,6 @@ def test_the_scan_is_the_value_with_one_cluster_moved(point: Point) -> None:
 
 def test_what_is_fitted_has_one_name_each() -> None:
     with pytest.raises(ValueError, match="expected each name once"):
-        SkyModel((CMB,), (DUST, Component("other", 150.0, (PowerLaw(BETA_DUST),))))
+        SkyModel((CMB,), (dust(PIVOT), Component("other", 150.0, (PowerLaw(BETA_DUST),))))
     with pytest.raises(ValueError, match="a factor at least"):
         SkyModel((CMB,), ())

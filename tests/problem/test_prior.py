@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweep.model import standard
 from sweep.problem.prior import Penalty, Prior, curvature, penalty
+from tests.problems import STANDARD
 
 MEAN = {"beta_dust": jnp.array([1.5, 1.6]), "temp_dust": jnp.array([20.0, 21.0])}
 PRECISION = {"beta_dust": jnp.array([100.0, 0.0]), "temp_dust": jnp.array([0.25, 0.25])}
@@ -22,7 +22,7 @@ def internal() -> tuple[Penalty, jax.Array]:
     given = Penalty(
         jnp.stack([MEAN["beta_dust"], MEAN["temp_dust"], none]),
         jnp.stack([PRECISION["beta_dust"], PRECISION["temp_dust"], none]),
-        standard(150.0, 20.0),
+        STANDARD,
     )
     x = jnp.stack([PARAMS["beta_dust"], 1.0 / PARAMS["temp_dust"], PARAMS["beta_pl"]])
     return given, x

@@ -13,14 +13,13 @@ from furax.obs import negative_log_likelihood
 from furax.obs.stokes import Stokes
 
 from sweep.bands import band_nodes, top_hat
-from sweep.model import standard
 from sweep.problem import PixelWeights, SpectralProblem, components, expand, nll, observe
 from sweep.problem.derivatives import derivatives, row_values
 from sweep.problem.reference import _SOLVER, furax_nll
 from sweep.problem.sed import coordinates, mixing
 from sweep.problem.vectors import triangle
 from sweep.solvers.newton import scan as scanning
-from sweep.types import PARAMETERS
+from tests.problems import PARAMETERS, STANDARD
 
 FREQUENCY = np.array([40.0, 78.0, 100.0, 140.0, 280.0, 402.0])
 N_PIXELS, N_CLASSES = 60, 3
@@ -67,7 +66,7 @@ def make_case(kind: str, form: str) -> Case:
         jnp.asarray(FREQUENCY),
         jnp.asarray(inverse_sigma),
         {p: jnp.asarray(v, jnp.int32) for p, v in labels.items()},
-        standard(150.0, 20.0),
+        STANDARD,
         form,
         weights=PixelWeights(None if kind == "bands" else jnp.asarray(parts), *of_bands),
     )

@@ -11,7 +11,7 @@ import pytest
 import sweep
 from sweep.config.schema import SEARCH
 from sweep.fit import fit_block
-from sweep.model import Curved, standard
+from sweep.model import Curved
 from sweep.problem import SpectralProblem, chi_square, observe, observe_block
 from sweep.problem import derivatives as forms
 from sweep.problem.cells import Cells, Rows
@@ -27,8 +27,8 @@ from sweep.solvers.newton.box import internal_box, internal_starts
 from sweep.solvers.newton.constants import CONSTANTS, Constants
 from sweep.solvers.newton.lane import Settings
 from sweep.solvers.newton.pool import fit_pool
-from sweep.types import PARAMETERS, Params, Status
-from tests.problems import BOX, COUNTS, TRUTH, bounds, problem_and_signal
+from sweep.types import Params, Status
+from tests.problems import BOX, COUNTS, PARAMETERS, STANDARD, TRUTH, bounds, problem_and_signal
 
 derivatives, row_values = jax.jit(forms.derivatives), jax.jit(forms.row_values)
 assemble, newton_step = jax.jit(systems.assemble), jax.jit(stepping.newton_step)
@@ -60,9 +60,7 @@ def noisy(problem: SpectralProblem, signal: jax.Array, count: int, seed: int = 7
 def regrouped(problem: SpectralProblem, counts: dict[str, int], form: str = "auto"):
     """The same pixels in other clusters, dealt like cards, so that cells are small and many."""
     labels = {p: jnp.arange(problem.n_pixels, dtype=jnp.int32) % n for p, n in counts.items()}
-    return SpectralProblem.create(
-        problem.frequency, problem.inverse_sigma, labels, standard(150.0, 20.0), form
-    )
+    return SpectralProblem.create(problem.frequency, problem.inverse_sigma, labels, STANDARD, form)
 
 
 def box(counts: dict[str, int]) -> Bounds:
@@ -181,7 +179,7 @@ def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int):
     rng, n, frequencies = np.random.default_rng(0), 4096, 8
     table = lambda rows: jnp.asarray(rng.uniform(0.5, 2.0, (rows, frequencies)))  # noqa: E731
     weights = jnp.asarray(rng.uniform(0.5, 2.0, (1, frequencies)))
-    model = standard(150.0, 20.0)
+    model = STANDARD
     here, nodes = (
         Tables(weights, orthonormal(weights), tuple(Curved(*[table(rows)] * 3) for _ in range(3)))
         for rows in (9, 32)

@@ -13,8 +13,8 @@ from sweep.solvers import Bounds
 from sweep.solvers.starts import drawn_starts
 from sweep.statistics.curvature import errors_of
 from sweep.statistics.fitted import Fitted
-from sweep.types import PARAMETERS, Status
-from tests.problems import COUNTS, TRUTH, bounds, problem_and_signal
+from sweep.types import Status
+from tests.problems import COUNTS, PARAMETERS, TRUTH, bounds, problem_and_signal
 from tests.solvers.test_newton import make, noisy
 
 WIDTH = {"beta_dust": 0.02, "temp_dust": 0.5, "beta_pl": 0.05}

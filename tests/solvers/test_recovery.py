@@ -12,8 +12,8 @@ from sweep.fit import fit_block, objective_of
 from sweep.problem import chi_square, observe
 from sweep.solvers import SOLVERS, Bounds
 from sweep.solvers.base import TracedSolver
-from sweep.types import PARAMETERS, Params, Status
-from tests.problems import TRUTH, bounds, problem_and_signal
+from sweep.types import Params, Status
+from tests.problems import PARAMETERS, TRUTH, bounds, problem_and_signal
 
 # (max_steps, largest relative error of a parameter, how it ends). First-order methods need their
 # steps; weight decay keeps the two adaw from the minimum; two of the nonlinear conjugate

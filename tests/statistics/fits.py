@@ -7,9 +7,9 @@ import numpy as np
 from sweep.problem import SpectralProblem, observe
 from sweep.solvers import Bounds
 from sweep.statistics.fitted import Fitted
-from sweep.types import PARAMETERS, Params
+from sweep.types import Params
 from sweep.units import H_OVER_K_GHZ, rj_to_cmb
-from tests.problems import BOX, FREQUENCY, problem_and_signal
+from tests.problems import BOX, FREQUENCY, PARAMETERS, problem_and_signal
 
 _observe = jax.jit(observe)
 

@@ -16,8 +16,8 @@ from sweep.statistics.curvature import described, errors_of, second_order
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
 from sweep.testing.small import run, small
-from sweep.types import PARAMETERS, Status
-from tests.problems import TRUTH, problem_and_signal
+from sweep.types import Status
+from tests.problems import PARAMETERS, TRUTH, problem_and_signal
 from tests.small import write_templates
 from tests.statistics.fits import at, box, gradient_of, hessian_of, near
 

@@ -23,7 +23,7 @@ from sweep.results import (
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.maps import cluster_maps
 from sweep.testing.small import run, small
-from sweep.types import PARAMETERS
+from tests.problems import PARAMETERS
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_what_is_written_clusters_another_sweep(ds: xr.Dataset, files: dict[str,
     for choice in (from_file, binned):
         clusters = build_clusters(sweep.compose([*words, *choice]))
         for p in PARAMETERS:  # each of its two clusters has about half the pixels
-            np.testing.assert_array_equal(getattr(clusters, p).labels, original[p][kept])
+            np.testing.assert_array_equal(clusters.labels[p], original[p][kept])
 
 
 def test_headers_say_units_order_and_convention(ds: xr.Dataset, files: dict[str, Path]) -> None:

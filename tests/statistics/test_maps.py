@@ -15,7 +15,7 @@ from sweep.results import cmb_maps, parameter_maps, residual_maps, true_paramete
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.maps import cluster_maps, sphere
 from sweep.testing.small import run, small
-from sweep.types import PARAMETERS
+from tests.problems import PARAMETERS
 
 NSIDE = 8
 
@@ -44,7 +44,7 @@ def test_clusters_and_parameters_lie_where_they_were_fitted(ds: xr.Dataset) -> N
     labels, values = cluster_maps(ExperimentView(ds, 0)), parameter_maps(ds, 0, 1)
     for p in PARAMETERS:
         kept = labels[p][setup.mask.pixels]
-        np.testing.assert_array_equal(kept, getattr(setup.clusters, p).labels)
+        np.testing.assert_array_equal(kept, setup.clusters.labels[p])
         stored = ds[p].values[0, list(ds["realisation"].values).index(1)]
         np.testing.assert_array_equal(values[p][setup.mask.pixels], stored[kept.astype(int)])
         assert (labels[p][~setup.mask.keep] == hp.UNSEEN).all()

@@ -16,9 +16,10 @@ from sweep.errors import ConfigError
 from sweep.results import perturbations
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
-from sweep.statistics.optimum import SHIFTED, Check, about, verdict
+from sweep.statistics.optimum import Check, about, verdict
 from sweep.testing.small import run, small
-from sweep.types import PARAMETERS, Status
+from sweep.types import Status
+from tests.problems import PARAMETERS
 from tests.small import write_templates
 from tests.statistics.fits import gradient_of, hessian_of, near, value_of
 
@@ -97,7 +98,7 @@ def test_shifts_are_steps_to_both_sides_of_the_solution(good: xr.Dataset) -> Non
     assert dict(good["nll_difference"].sizes) == {"scale": 2, "shifted": 4, "step": 101}
     np.testing.assert_array_equal(good["step"], np.arange(-50, 51))
     np.testing.assert_allclose(good["shift"].sel(scale=1e-3), np.arange(-50, 51) * 1e-3, rtol=1e-12)
-    assert tuple(good["shifted"].values) == SHIFTED
+    assert tuple(good["shifted"].values) == ("all", *PARAMETERS)
 
 
 def test_a_good_fit_is_lowest_at_zero_shift_and_certified(good: xr.Dataset) -> None:
@@ -120,7 +121,7 @@ def test_a_fit_that_stopped_early_fails_where_it_should(bad: xr.Dataset) -> None
     assert checks["no cluster alone can go lower in its box"].holds is None
     low = bad["lowest_at"]
     assert np.any(low != 0)
-    for shifted in SHIFTED:
+    for shifted in ("all", *PARAMETERS):
         where = "all parameters together" if shifted == "all" else f"{shifted} alone"
         check = checks[f"NLL is lowest at zero shift of {where}"]
         assert check.holds is bool(np.all(low.sel(shifted=shifted) == 0))

@@ -1,11 +1,11 @@
 """The disk usage of a grid, for one that is too large to look at."""
 
+from sweep.config.models import parameter_names
 from sweep.config.schema import SweepConf
 from sweep.grid import MOST_UNITS, axes_of_fit
 from sweep.grid.plan import MOST_BYTES
 from sweep.quantities.table import VARIABLES
 from sweep.store import fit_bytes
-from sweep.types import PARAMETERS, Parameter
 
 
 def disk_usage(conf: SweepConf, points: int) -> tuple[float, float]:
@@ -19,10 +19,9 @@ def disk_usage(conf: SweepConf, points: int) -> tuple[float, float]:
         Bytes of the numbers, uncompressed, and files of units that experiments share.
     """
     pixels = 12 * conf.sky.nside**2
-    most: dict[Parameter, int] = {name: pixels for name in PARAMETERS}
+    most = {name: pixels for name in parameter_names(conf)}
     if conf.clusters.name == "kmeans":
-        for name in PARAMETERS:
-            most[name] = min(getattr(conf.clusters, name), pixels)
+        most = {name: min(getattr(conf.clusters, name), pixels) for name in most}
     axes, maps = axes_of_fit(conf.store, conf.sky.nside, most, pixels)
     fits = points * (conf.noise.realisations + conf.noise.noiseless)
     size = fits * fit_bytes(axes, maps)

@@ -128,9 +128,10 @@ class GridSweeper(Sweeper):
         from ._disk_usage import as_text, disk_usage
 
         loader: Any = self.hydra_context.config_loader
-        composed = loader.load_sweep_config(self.config, list(first.values()))
+        overrides = list(first.values())
+        composed = loader.load_sweep_config(self.config, overrides)
         take_out_hydra(composed)
-        return f" ({as_text(*disk_usage(to_conf(composed), number))})"
+        return f" ({as_text(*disk_usage(to_conf(composed, overrides), number))})"
 
     def _kept(
         self, points: Iterable[Point], patterns: list[dict[str, set[str]]]

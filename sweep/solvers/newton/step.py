@@ -98,6 +98,8 @@ def newton_step(
 def _couple(coupling: Array, v: Float[Array, "parameter row"]) -> Float[Array, "parameter row"]:
     """Off-diagonal part of the blocks times a vector, row by row."""
     every = range(len(v))
+    if len(every) == 1:
+        return jnp.zeros_like(v)
     return jnp.stack([sum_of(coupling[place(i, j)] * v[j] for j in every if j != i) for i in every])
 
 
