@@ -157,28 +157,27 @@ def _components_of(
     The normal equations of all together would square the condition of columns that are nearly
     alike, such as moments.
     """
-    data = inverse_sigma[:, None, None] * maps
+    fixed, data = [known[:, None] for known in t.fixed], inverse_sigma[:, None, None] * maps
     for weight in t.weight(index):
-        data = weight[:, None] * data
-    basis = t.known(index)
-    each = [b if b.ndim == 2 else b[:, None] for b in basis]
-    known = range(len(basis))
+        fixed, data = [known * weight for known in fixed], weight[:, None] * data
+    basis = [known if known.ndim == 2 else known[:, None] for known in t.known(index)]
     columns = t.columns(model, index)
-    along = [[jnp.sum(b * c, axis=0) for c in columns] for b in each]
-    free = [c - sum_of(each[n] * along[n][i] for n in known) for i, c in enumerate(columns)]
+    along = [[jnp.sum(known * c, axis=0) for c in columns] for known in basis]
+    free = [
+        c - sum_of(known * each[i] for known, each in zip(basis, along, strict=True))
+        for i, c in enumerate(columns)
+    ]
     normal: Symmetric = {
         (i, j): jnp.sum(free[i] * free[j], axis=0) for i, j in triangle(len(columns))
     }
     right = [jnp.sum(c[:, None] * data, axis=0) for c in free]
     fitted = solve(cholesky(normal, len(columns)), right)
 
-    triangular = t.triangular(index)
     solved: list[Array] = []
-    for n in reversed(known):
-        b = basis[n]
-        rest = jnp.tensordot(b, data, 1) if b.ndim == 1 else jnp.sum(b[:, None] * data, axis=0)
+    for n in reversed(range(len(basis))):
+        rest = jnp.sum(basis[n][:, None] * data, axis=0)
         rest = rest - sum_of(a * s for a, s in zip(along[n], fitted, strict=True))
-        later = zip(range(n + 1, len(basis)), solved, strict=True)
-        rest = sum_of([rest, *(-triangular[k, n] * s for k, s in later)])
-        solved.insert(0, rest / triangular[n, n])
+        for later, amplitude in zip(fixed[n + 1 :], solved, strict=True):
+            rest = rest - jnp.sum(later * basis[n], axis=0) * amplitude
+        solved.insert(0, rest / jnp.sum(fixed[n] * basis[n], axis=0))
     return jnp.stack([*solved, *fitted])

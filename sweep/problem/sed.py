@@ -136,13 +136,6 @@ class Tables(NamedTuple):
         """The basis, shape (frequency,) each, or with classes (frequency, row)."""
         return known_of(self.basis, None if self.classes is None else index[-1])
 
-    def triangular(self, index: Any) -> Float[Array, "column column *row"]:
-        """Products of the fixed columns with the basis, which make the columns of it."""
-        if self.classes is None:
-            return self.fixed @ self.basis.T
-        of_class = jnp.einsum("kf,cf,cnf->knc", self.fixed, self.classes, self.basis)
-        return of_class[..., index[-1]]
-
     def over_band(self, values: Array, axis: int = 0) -> Array:
         """Sum over the nodes of every band, along an axis (node x frequency)."""
         if self.nodes == 1:

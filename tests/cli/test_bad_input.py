@@ -28,6 +28,7 @@ def sweep_command(
     """The command, in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored afterwards, main sets it
+    monkeypatch.setattr("sweep.progress.QUIET_SECONDS", 1e6)  # a busy machine says that it goes on
 
     def command(*arguments: str) -> tuple[int, str]:
         # settings of k-means would be unknown to another rule, those of a parameter to a model
