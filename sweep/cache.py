@@ -9,7 +9,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from glob import escape, glob
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -133,6 +136,46 @@ def file_digest(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def content_digest(key: str, path: str | Path) -> str:
+    """`file_digest` of the file that a setting names, made again when its size or time changes.
+
+    Raises:
+        ConfigError: There is no such file, or it cannot be read; `key` is named.
+    """
+    try:
+        state = Path(path).stat()
+        return _content(str(path), state.st_size, state.st_mtime_ns)
+    except FileNotFoundError:
+        raise ConfigError(f"{key} = {path}: there is no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{key} = {path}: cannot be read: {error.strerror}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{key} = {error}") from None
+
+
+def files_digest(key: str, pattern: str) -> dict[str, str]:
+    """`content_digest` of all files of a path with braces, by what stands for these.
+
+    Raises:
+        ConfigError: There is none, or the braces are wrong; `key` is named.
+    """
+    try:
+        parts = [text for text, *_ in Formatter().parse(pattern)]
+    except ValueError as error:
+        raise ConfigError(f"{key} = {pattern}: {error}") from None
+    end = "*" if pattern.endswith("}") else ""
+    found = sorted(glob("*".join(map(escape, parts)) + end))
+    if not found:
+        raise ConfigError(f"{key} = {pattern}: there is no file of this kind")
+    return {path.removeprefix(parts[0]): content_digest(key, path) for path in found}
+
+
+@lru_cache(maxsize=65536)
+def _content(path: str, size: int, mtime_ns: int) -> str:
+    del size, mtime_ns  # part of the cache key only
+    return file_digest(path)
 
 
 def _read(path: Path) -> Arrays | None:

@@ -26,6 +26,7 @@ class Instrument:
         frequency: Band centres in GHz, shape (F,).
         depth_p: Noise depth of Q and of U in uK_CMB arcmin, shape (F,).
         source: Paper and table of the numbers.
+        band: Names of the bands, as paths of maps have them; the frequencies where none is given.
         bandwidth: Full widths of top hats over their centres, shape (F,); None where bands are
             monochromatic or given otherwise.
         fwhm: Full widths at half maximum of the beams in arcmin, shape (F,); None for no beams.
@@ -42,6 +43,7 @@ class Instrument:
     frequency: FloatArray
     depth_p: FloatArray
     source: str
+    band: tuple[str, ...]
     bandwidth: FloatArray | None
     fwhm: FloatArray | None
     ell_knee: FloatArray | None
@@ -58,6 +60,13 @@ class Instrument:
                 f"instrument `{self.name}`: {self.depth_p.size} depths, "
                 f"{self.frequency.size} frequencies; give one depth_p per frequency"
             )
+        names = tuple(map(str, self.band)) or tuple(f"{f:g}" for f in self.frequency)
+        if self.band and (len(names) != self.frequency.size or len(set(names)) < len(names)):
+            raise ConfigError(
+                f"instrument.band = {', '.join(names)}: expected {self.frequency.size} different "
+                "names, one per frequency"
+            )
+        object.__setattr__(self, "band", names)
         for key in OPTIONAL:
             if (given := getattr(self, key)) is not None:
                 object.__setattr__(self, key, self._one_a_band(key, given))
@@ -89,7 +98,8 @@ class Instrument:
 def read_instrument(path: str | Path) -> Instrument:
     """Read an instrument from a YAML file.
 
-    The keys are name, frequency, depth_p and source, and where they are known those of `OPTIONAL`.
+    The keys are name, frequency, depth_p and source, and where they are known band and those of
+    `OPTIONAL`.
     Hydra's `defaults` and a null `path` are let through, so that the files of
     `conf/instrument` and copies of them can be read too.
 
@@ -117,6 +127,7 @@ def read_instrument(path: str | Path) -> Instrument:
             frequency=content["frequency"],
             depth_p=content["depth_p"],
             source=str(content["source"]),
+            band=_names(content.get("band", [])),
             **{key: content.get(key) for key in OPTIONAL},
         )
     except ConfigError as error:
@@ -126,7 +137,7 @@ def read_instrument(path: str | Path) -> Instrument:
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     for key in content:
         of_hydra = key == "defaults" or (key == "path" and content[key] is None)
-        known = (*_KEYS, *OPTIONAL)
+        known = (*_KEYS, "band", *OPTIONAL)
         if key not in known and not of_hydra:
             close = difflib.get_close_matches(str(key), known, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(known)}"
@@ -134,6 +145,12 @@ def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     missing = [key for key in _KEYS if key not in content]
     if missing:
         raise ConfigError(f"instrument.path = {path}: `{missing[0]}` is required")
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise ConfigError(f"instrument.band: expected a list of names, got {given!r}")
+    return tuple(map(str, given))
 
 
 def one_a_band(setting: str, values: Any, bands: int) -> Any:

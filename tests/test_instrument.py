@@ -17,7 +17,7 @@ BANDS = {"litebird": 15, "planck": 7, "so_sat": 6, "so_lat": 6, "pico": 21}
 
 def make(frequency=(30.0, 100.0, 353.0), depth_p=(10.0, 5.0, 20.0), bandwidth=None, fwhm=None):
     return Instrument(
-        "test", np.array(frequency), np.array(depth_p), "nowhere", bandwidth, fwhm, None, None
+        "test", np.array(frequency), np.array(depth_p), "nowhere", (), bandwidth, fwhm, None, None
     )
 
 

@@ -81,7 +81,8 @@ def _instrument(conf: InstrumentConf) -> "Instrument":
     if conf.path is None:
         frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
         optional = {key: given.get(key) for key in OPTIONAL}
-        return Instrument(conf.name, frequency, depth_p, conf.source, **optional)
+        names = tuple(conf.band)
+        return Instrument(conf.name, frequency, depth_p, conf.source, names, **optional)
     read = read_instrument(conf.path)
     for key in given:
         if getattr(read, key) is not None:

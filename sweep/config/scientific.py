@@ -2,12 +2,10 @@
 
 from fnmatch import fnmatch
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from sweep.cache import file_digest
+from sweep.cache import content_digest, files_digest
 from sweep.config.checks import is_absent, settings
-from sweep.errors import ConfigError
 
 OPERATIONAL = (
     "noise.realisations",
@@ -23,7 +21,12 @@ OPERATIONAL = (
 NOT_SCIENTIFIC = (*OPERATIONAL, "instrument.source")
 """Settings that are no part of an experiment's identity."""
 
-_REPLACED_BY_FILE = ("instrument.name", "instrument.frequency", "instrument.depth_p")
+_REPLACED_BY_FILE = (
+    "instrument.name",
+    "instrument.frequency",
+    "instrument.depth_p",
+    "instrument.band",
+)
 
 _FILES = ("*.path", "instrument.bandpass")
 """Settings that name files."""
@@ -67,28 +70,7 @@ def _matches(key: str, patterns: tuple[str, ...]) -> bool:
 def _by_content(key: str, value: str | list[str] | None) -> Any:
     """A file, or each of a list, by its content."""
     if isinstance(value, list):
-        return [_digest(f"{key}[{i}]", path) for i, path in enumerate(value)]
-    return None if value is None else _digest(key, value)
-
-
-def _digest(key: str, path: str) -> str:
-    """Hash of the file at `path`; hashed again only when its size or time changes.
-
-    Raises:
-        ConfigError: there is no such file, or it cannot be read.
-    """
-    try:
-        state = Path(path).stat()
-        return _content(path, state.st_size, state.st_mtime_ns)
-    except FileNotFoundError:
-        raise ConfigError(f"{key} = {path}: there is no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{key} = {path}: cannot be read: {error.strerror}") from None
-    except ConfigError as error:
-        raise ConfigError(f"{key} = {error}") from None
-
-
-@lru_cache(maxsize=256)
-def _content(path: str, size: int, mtime_ns: int) -> str:
-    del size, mtime_ns  # part of the cache key only
-    return file_digest(path)
+        return [content_digest(f"{key}[{i}]", path) for i, path in enumerate(value)]
+    if value is None:
+        return None
+    return files_digest(key, value) if "{" in value else content_digest(key, value)

@@ -26,7 +26,7 @@ NOT_SET = ("fixed", "prior.mean", "prior.width")
 
 NO_OPTICS = {
     f"instrument.{key}"
-    for key in (*OPTIONAL, "bandpass", "bandpass_unit", "fwhm_out")
+    for key in ("band", *OPTIONAL, "bandpass", "bandpass_unit", "fwhm_out")
     + tuple(f"errors.{kind}" for kind in ("gain", "shift", "angle"))
 }
 """Settings of bands, beams, 1/f noise and errors, which say nothing where there are none."""
@@ -39,6 +39,7 @@ SCIENTIFIC = [
     "instrument=planck",
     "instrument.frequency=[40,50]",
     "instrument.depth_p=[1,2]",
+    "instrument.band=[a,b]",
     "instrument.bandwidth=[0.1,0.2]",
     "instrument.bandpass_unit=RJ",
     "instrument.fwhm=[10,20]",
