@@ -1,9 +1,9 @@
 """Noise that differs from pixel to pixel: what weights lose, and whether errors are right.
 
 A patch as a survey from the ground sees it: hits fall off from a centre, with scatter from pixel to
-pixel. In `one pattern` all bands have the same hits; in `bands differ` each has a width and a centre
-of its own, as fields of view of different size make them; `q and u` is an rms of Q and U apart, with a
-correlation that differs from pixel to pixel.
+pixel. In `one pattern` all bands have the same hits. In `bands differ` each has a width and a
+centre of its own, as fields of view of different size make them. `q and u` is an rms of Q and U
+apart, with a correlation that differs from pixel to pixel.
 """
 
 import sys
