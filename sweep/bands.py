@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float  # not Array, which would import jax
 
 from sweep.errors import ConfigError
 from sweep.units import FloatArray, frequency_problem, rj_to_cmb
@@ -38,8 +39,8 @@ class Quadrature(NamedTuple):
         weight: of the emission there.
     """
 
-    frequency: FloatArray
-    weight: FloatArray
+    frequency: Float[Any, "node band"]
+    weight: Float[Any, "node band"]
 
 
 class BandNodes(NamedTuple):
@@ -61,17 +62,19 @@ class Band:
     Attributes:
         name: what messages call it.
         frequency: GHz, ascending, shape (sample,).
-        power: transmission of intensity times the width of the sample, in any unit, (sample,).
+        transmission: of intensity, in any unit, shape (sample,).
+        step: quadrature weight of the sample, in any unit, shape (sample,).
     """
 
     name: str
     frequency: FloatArray
-    power: FloatArray
+    transmission: FloatArray
+    step: FloatArray
 
     @cached_property
     def brightness(self) -> FloatArray:
         """Weights of emission in K_RJ, with which it becomes K_CMB, shape (sample,)."""
-        weight = self.power * self.frequency**2
+        weight = self.transmission * self.step * self.frequency**2
         return weight / np.sum(weight / rj_to_cmb(self.frequency))
 
     @property
@@ -124,7 +127,7 @@ def top_hat(name: str, centre: float, bandwidth: float) -> Band:
         ConfigError: the band reaches beyond 1 to 3000 GHz.
     """
     if bandwidth == 0:
-        return Band(name, np.array([centre]), np.ones(1))
+        return Band(name, np.array([centre]), np.ones(1), np.ones(1))
     ends = centre * (1 + np.array([-0.5, 0.5]) * bandwidth)
     for end in ends:
         if problem := frequency_problem(end):
@@ -133,7 +136,7 @@ def top_hat(name: str, centre: float, bandwidth: float) -> Band:
                 f"{problem}; give the full width over the centre, as 0.3"
             )
     x, w = np.polynomial.legendre.leggauss(_TOP_HAT)
-    return Band(name, centre * (1 + 0.5 * bandwidth * x), w)
+    return Band(name, centre * (1 + 0.5 * bandwidth * x), np.ones(_TOP_HAT), w)
 
 
 def read_band(name: str, path: str | Path, centre: float, unit: str) -> Band:
@@ -194,8 +197,10 @@ def read_band(name: str, path: str | Path, centre: float, unit: str) -> Band:
             f"is open from {seen[0]:g} to {seen[-1]:g} GHz, and instrument.frequency has "
             f"{centre:g} here: give the files in the order of the bands"
         )
-    power = transmission * np.gradient(frequency) * _ends(frequency.size)
-    return Band(name, frequency, power / frequency**2 if unit == "RJ" else power)
+    if unit == "RJ":
+        transmission = transmission / frequency**2
+    step = np.gradient(frequency) * _ends(frequency.size)
+    return Band(name, frequency, transmission, step)
 
 
 def _ends(count: int) -> FloatArray:

@@ -15,6 +15,7 @@ from sweep.units import FloatArray, frequency_problem
 _KEYS = ("name", "frequency", "depth_p", "source")
 OPTIONAL = ("bandwidth", "fwhm", "ell_knee", "alpha_knee")
 """Lists that not every instrument has."""
+_KNOWN = (*_KEYS, *OPTIONAL, "fwhm_out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class Instrument:
         ell_knee: Multipoles where 1/f noise is as strong as white noise, shape (F,), 0 for none;
             None where it is not known.
         alpha_knee: Slopes of the 1/f noise there, below 0, shape (F,); None where not known.
+        fwhm_out: Beam in arcmin to which maps are smoothed before the fit; None for none.
 
     Raises:
         ConfigError: Lengths differ, there is no band, a number is not finite and positive (widths
@@ -48,6 +50,7 @@ class Instrument:
     fwhm: FloatArray | None
     ell_knee: FloatArray | None
     alpha_knee: FloatArray | None
+    fwhm_out: float | None
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):
@@ -70,6 +73,9 @@ class Instrument:
         for key in OPTIONAL:
             if (given := getattr(self, key)) is not None:
                 object.__setattr__(self, key, self._one_a_band(key, given))
+        if self.fwhm_out is not None:
+            (out,) = _positive("instrument.fwhm_out", [self.fwhm_out])
+            object.__setattr__(self, "fwhm_out", float(out))
 
     def _one_a_band(self, key: str, given: Any) -> FloatArray:
         setting = f"instrument.{key}"
@@ -98,8 +104,8 @@ class Instrument:
 def read_instrument(path: str | Path) -> Instrument:
     """Read an instrument from a YAML file.
 
-    The keys are name, frequency, depth_p and source, and where they are known band and those of
-    `OPTIONAL`.
+    The keys are name, frequency, depth_p and source, and where they are known band, those of
+    `OPTIONAL` and fwhm_out.
     Hydra's `defaults` and a null `path` are let through, so that the files of
     `conf/instrument` and copies of them can be read too.
 
@@ -128,7 +134,7 @@ def read_instrument(path: str | Path) -> Instrument:
             depth_p=content["depth_p"],
             source=str(content["source"]),
             band=_names(content.get("band", [])),
-            **{key: content.get(key) for key in OPTIONAL},
+            **{key: content.get(key) for key in _KNOWN[len(_KEYS) :]},
         )
     except ConfigError as error:
         raise ConfigError(f"instrument.path = {path}: {error}") from error
@@ -137,7 +143,7 @@ def read_instrument(path: str | Path) -> Instrument:
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     for key in content:
         of_hydra = key == "defaults" or (key == "path" and content[key] is None)
-        known = (*_KEYS, "band", *OPTIONAL)
+        known = (*_KNOWN, "band")
         if key not in known and not of_hydra:
             close = difflib.get_close_matches(str(key), known, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(known)}"

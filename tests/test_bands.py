@@ -186,7 +186,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_bands_that_no_few_nodes_integrate() -> None:
     nu = np.linspace(20, 900, 500)
     with pytest.raises(ConfigError, match=r"x\[1\] reaches from 20 to 900 GHz.*narrower band"):
-        band_nodes([Band("x[1]", nu, np.ones(500))])
+        band_nodes([Band("x[1]", nu, np.ones(500), np.ones(500))])
 
 
 def test_a_top_hat_beyond_what_is_observed() -> None:

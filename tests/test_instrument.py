@@ -12,13 +12,20 @@ from sweep.instrument import Instrument, read_instrument
 from sweep.units import modified_black_body, power_law, rj_to_cmb
 
 PRESETS = Path(__file__).parents[1] / "conf" / "instrument"
-BANDS = {"litebird": 15, "planck": 7, "so_sat": 6, "so_lat": 6, "pico": 21}
+BANDS = {
+    "litebird": 15,
+    "litebird_bands": 22,
+    "planck": 7,
+    "so_sat": 6,
+    "so_lat": 6,
+    "pico": 21,
+    "pico_bands": 21,
+}
 
 
 def make(frequency=(30.0, 100.0, 353.0), depth_p=(10.0, 5.0, 20.0), bandwidth=None, fwhm=None):
-    return Instrument(
-        "test", np.array(frequency), np.array(depth_p), "nowhere", (), bandwidth, fwhm, None, None
-    )
+    figures = np.array(frequency), np.array(depth_p)
+    return Instrument("test", *figures, "nowhere", (), bandwidth, fwhm, *[None] * 3)
 
 
 @given(nu=st.floats(1, 1000))
@@ -54,8 +61,20 @@ def test_presets_read(name):
     instrument = read_instrument(PRESETS / f"{name}.yaml")
     assert instrument.name == name
     assert instrument.frequency.size == BANDS[name]
-    assert np.all(np.diff(instrument.frequency) > 0)
+    if name != "litebird_bands":  # telescope by telescope
+        assert np.all(np.diff(instrument.frequency) > 0)
     assert "arXiv" in instrument.source
+
+
+def test_bands_of_litebird_are_those_of_its_telescopes_together():
+    bands, together = (
+        read_instrument(PRESETS / f"{n}.yaml") for n in ("litebird_bands", "litebird")
+    )
+    weights = [np.sum(bands.depth_p[bands.frequency == nu] ** -2) for nu in together.frequency]
+    np.testing.assert_allclose(np.array(weights) ** -0.5, together.depth_p, rtol=1e-3)
+    assert bands.fwhm_out == bands.fwhm.max()
+    pico, plain = (read_instrument(PRESETS / f"{n}.yaml") for n in ("pico_bands", "pico"))
+    np.testing.assert_array_equal(pico.depth_p, plain.depth_p)
 
 
 def test_litebird_noise_at_nside_64():

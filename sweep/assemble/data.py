@@ -50,7 +50,12 @@ class SkyChoice:
 def _synthetic(conf: SyntheticSkyConf, cache: Cache) -> "Sky":
     from sweep.sky.synthetic import synthetic_sky
 
-    return synthetic_sky(conf.nside, conf.seed, conf.r, conf.cmb_seed, cache)
+    sky = synthetic_sky(conf.nside, conf.seed, conf.r, conf.cmb_seed, cache)
+    if not (conf.curvature or conf.free_free or conf.second_dust):
+        return sky
+    from sweep.sky.other_laws import with_other_laws
+
+    return with_other_laws(sky, conf.seed, conf.curvature, conf.free_free, conf.second_dust)
 
 
 def _templates(conf: TemplatesSkyConf, cache: Cache) -> "Sky":
@@ -77,18 +82,20 @@ SKIES = {
 def _instrument(conf: InstrumentConf) -> "Instrument":
     from sweep.instrument import OPTIONAL, Instrument, read_instrument
 
-    given = {key: np.asarray(v) for key in OPTIONAL if (v := getattr(conf, key))}
+    optional = (*OPTIONAL, "fwhm_out")
+    given = {key: value for key in optional if (value := getattr(conf, key))}
     if conf.path is None:
         frequency, depth_p = np.asarray(conf.frequency), np.asarray(conf.depth_p)
-        optional = {key: given.get(key) for key in OPTIONAL}
+        more: Any = dict.fromkeys(optional) | given
         names = tuple(conf.band)
-        return Instrument(conf.name, frequency, depth_p, conf.source, names, **optional)
+        return Instrument(conf.name, frequency, depth_p, conf.source, names, **more)
     read = read_instrument(conf.path)
     for key in given:
         if getattr(read, key) is not None:
+            absent = "null" if key == "fwhm_out" else "[]"
             raise ConfigError(
                 f"instrument.{key}: instrument.path = {conf.path} has it too; give one of the two, "
-                f"or add instrument.{key}=[]"
+                f"or add instrument.{key}={absent}"
             )
     return replace(read, **given)
 
@@ -204,7 +211,7 @@ def build_bands(conf: SweepConf) -> "tuple[Band, ...] | None":
 @shared("sky", "instrument", most=4)
 def build_beams(conf: SweepConf) -> "Beams | None":
     """Beams of the bands and of the fit; None where there are none."""
-    return beams_of(conf.instrument, build_instrument(conf), conf.sky.nside)
+    return beams_of(build_instrument(conf), conf.sky.nside)
 
 
 def cache_of(conf: SweepConf) -> Cache:

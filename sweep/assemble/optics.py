@@ -49,27 +49,28 @@ def bands_of(conf: InstrumentConf, instrument: "Instrument") -> "tuple[Band, ...
     )
 
 
-def beams_of(conf: InstrumentConf, instrument: "Instrument", nside: int) -> "Beams | None":
+def beams_of(instrument: "Instrument", nside: int) -> "Beams | None":
     """Beams of the bands and of the fit; None where there are none.
 
     Raises:
         ConfigError: one of `fwhm` and `fwhm_out` is missing, or a band's beam is above.
     """
-    if instrument.fwhm is None and conf.fwhm_out is None:
-        return None
-    if conf.fwhm_out is None:
+    fwhm, fwhm_out = instrument.fwhm, instrument.fwhm_out
+    if fwhm is None:
+        if fwhm_out is None:
+            return None
+        raise ConfigError(
+            f"instrument.fwhm_out = {fwhm_out:g}: the beams of the bands are not known; "
+            "add instrument.fwhm=[...], arcmin, one a band (0 for none)"
+        )
+    if fwhm_out is None:
         raise ConfigError(
             "instrument.fwhm: bands of different resolution cannot be fitted together; add "
-            f"instrument.fwhm_out={np.max(instrument.fwhm):g} or more, or instrument.fwhm=[]"
-        )
-    if instrument.fwhm is None:
-        raise ConfigError(
-            f"instrument.fwhm_out = {conf.fwhm_out:g}: the beams of the bands are not known; "
-            "add instrument.fwhm=[...], arcmin, one a band (0 for none)"
+            f"instrument.fwhm_out={np.max(fwhm):g} or more, or instrument.fwhm=[]"
         )
     from sweep.beams import Beams
 
-    return Beams(instrument.fwhm, conf.fwhm_out, nside)
+    return Beams(fwhm, fwhm_out, nside)
 
 
 def mismatch_of(conf: InstrumentConf, bands: int) -> "Mismatch | None":

@@ -72,6 +72,15 @@ class SyntheticSkyConf:
     seed: int = setting(0, "seed of the foreground templates", at_least(0))
     cmb_seed: int = setting(0, "seed of the CMB realisation", at_least(0))
     r: float = setting(0.0, "tensor-to-scalar ratio of the CMB realisation", at_least(0))
+    curvature: float = setting(
+        0.0, "running C of synchrotron: its index is beta_pl + C ln(nu/30 GHz)", absent=0
+    )
+    free_free: float = setting(
+        0.0, "polarised fraction of free-free emission; 0 is none", between(0, 1), absent=0
+    )
+    second_dust: float = setting(
+        0.0, "share of dust at 353 GHz in a second, colder component", between(0, 1), absent=0
+    )
 
 
 @dataclass
@@ -89,7 +98,9 @@ class PysmSkyConf:
 
     name: str = chosen("pysm")
     nside: int = setting(64, "HEALPix resolution", healpix_nside)
-    tag: str = setting("c1d1s1", "PySM models; `cr<N>` for a CMB realisation with r = 0.001 N")
+    tag: str = setting(
+        "c1d1s1", "PySM presets in a row; `cr<N>` for a CMB realisation with r = 0.001 N"
+    )
     cmb_seed: int = setting(0, "seed of the CMB realisation of `cr<N>`", at_least(0))
 
 

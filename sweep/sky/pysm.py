@@ -10,6 +10,7 @@ from typing import Any
 import healpy as hp
 import numpy as np
 
+from sweep.bands import Band
 from sweep.cache import Cache
 from sweep.errors import ConfigError
 from sweep.install import install
@@ -28,15 +29,24 @@ and s5, in comments."""
 D6_SHIFT = 1e-9
 """Relative shift of every frequency for d6, which fails exactly at its reference frequency."""
 
-_TAG = re.compile(r"(cr|c|d|s)(\d{1,4})")
+_TAG = re.compile(r"([a-z]+)(\d{1,4})")
+
+_KINDS = {"cr": "cmb", "c": "cmb", "d": "dust", "s": "synchrotron", "a": "AME", "f": "free-free"}
+"""What letters of a tag are called; others go by themselves."""
+
+_SKY_FIRST = ("dust", "synchrotron")
+"""Emission is added up in one order, whatever that of the tag."""
+
+BAND_NODES = 8
+"""Frequencies at which emission through a band is computed."""
 
 
 @dataclass(frozen=True, eq=False)
 class PysmForegrounds:
-    """Dust and synchrotron as PySM computes them, in its default uK_RJ, kept in a cache.
+    """Foregrounds as PySM computes them, in its default uK_RJ, kept in a cache.
 
     Attributes:
-        models: PySM preset names, e.g. ("d1", "s1").
+        models: PySM preset names, e.g. ("d1", "s1", "a2").
         nside: HEALPix resolution.
         identity: Of the PySM version and the template files; part of the cache key.
         truth: Parameter maps (npix,) where the emission is exactly their law.
@@ -77,26 +87,57 @@ class PysmForegrounds:
                     maps[index] = sky.get_emission(nu * shift * u.GHz).value[1:]
         return {"maps": rj_to_cmb(frequency)[:, None, None] * maps}
 
+    def through(self, band: Band) -> FloatArray:
+        """Emission through a band of finite width: uK_CMB, (2, npix)."""
+        key = {
+            "models": self.models,
+            "nside": self.nside,
+            "frequency": band.frequency,
+            "weight": band.brightness,
+            **self.identity,
+        }
+        return self.cache.get("pysm-band", key, lambda: self._integrated(band))["map"]
+
+    def _integrated(self, band: Band) -> dict[str, FloatArray]:
+        from astropy import units as u
+        from pysm3.models import COLines
+
+        total = np.zeros((2, hp.nside2npix(self.nside)))
+        if not self.models:
+            return {"map": total}
+        shift = 1 + D6_SHIFT if "d6" in self.models else 1.0
+        frequency, weight = band.brightness_nodes(BAND_NODES)
+        for component in _pysm3_sky(self.models, self.nside).components:
+            if isinstance(component, COLines):  # no node of a smooth spectrum meets a line
+                seen = component.get_emission(band.frequency * u.GHz, band.transmission)
+                total += band.to_cmb * seen.value[1:]
+                continue
+            for nu, w in zip(frequency, weight, strict=True):
+                with _global_seed(round(1e3 * nu)):
+                    total += w * component.get_emission(nu * shift * u.GHz).value[1:]
+        return {"map": total}
+
 
 def parse_tag(tag: str) -> dict[str, str]:
-    """Split a tag such as `c1d1s1`, `d12s7` or `cr3d1s1` into its parts, in any order.
+    """Split a tag such as `c1d1s1`, `d12s7a2f1` or `cr3d1s1` into its parts, in any order.
 
     Returns:
-        PySM preset names keyed `cmb`, `dust`, `synchrotron`, as far as the tag has them; the
-        CMB may be `cr<N>`.
+        PySM preset names keyed `cmb`, `dust`, `synchrotron`, `AME`, `free-free`, or by their
+        letters, as far as the tag has them; the CMB may be `cr<N>`.
 
     Raises:
         ConfigError: The tag is of another form, or names a kind of emission twice.
     """
     parts: dict[str, str] = {}
     for match in _TAG.finditer(tag):
-        kind = {"c": "cmb", "cr": "cmb", "d": "dust", "s": "synchrotron"}[match[1]]
+        kind = _KINDS.get(match[1], match[1])
         if kind in parts:
             raise ConfigError(f"sky.tag = `{tag}` names {kind} twice: {parts[kind]}, {match[0]}")
         parts[kind] = match[0]
     if not parts or _TAG.sub("", tag):
         raise ConfigError(
-            f"sky.tag = `{tag}`: expected c<N> or cr<N>, d<N>, s<N> in a row, e.g. c1d1s1"
+            f"sky.tag = `{tag}`: expected c<N> or cr<N>, d<N>, s<N>, and what else PySM has "
+            "(a<N>, f<N>, co<N>) in a row, e.g. c1d1s1"
         )
     return parts
 
@@ -106,7 +147,9 @@ def pysm_sky(tag: str, nside: int, cmb_seed: int, cache: Cache) -> Sky:
 
     Emission is PySM's own at single frequencies, in uK_RJ, with this package's factor to
     uK_CMB. The truth has `beta_dust` and `temp_dust` where dust is one modified black body
-    (d0 to d3, d9, d10), `beta_pl` where synchrotron is a power law (s0 to s2, s4, s5).
+    (d0 to d3, d9, d10), `beta_pl` where synchrotron is a power law (s0 to s2, s4, s5). What has no
+    polarisation (f1, a1, co1) adds nothing; lines of CO are seen through bands of finite width
+    only.
 
     Args:
         tag: See `parse_tag`. `cr<N>` is this package's Gaussian CMB with r = 0.001 N; `c<N>`
@@ -132,12 +175,14 @@ def pysm_sky(tag: str, nside: int, cmb_seed: int, cache: Cache) -> Sky:
         if name not in presets and not name.startswith("cr"):
             kind = name.rstrip("0123456789")
             known = [preset for preset in presets if re.fullmatch(rf"{kind}\d+", preset)]
+            known = known or ["cr<N>", *presets]
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean `{close[0]}`? " if close else ""
             raise ConfigError(
                 f"sky.tag = `{tag}`: PySM has no `{name}`; {hint}It has {', '.join(known)}"
             )
-    models = tuple(parts[kind] for kind in ("dust", "synchrotron") if kind in parts)
+    others = sorted(set(parts) - {"cmb", *_SKY_FIRST})
+    models = tuple(parts[kind] for kind in (*_SKY_FIRST, *others) if kind in parts)
     used = (cmb_name, *models) if cmb_name and not cmb_name.startswith("cr") else models
     identity = require_templates({name: presets[name] for name in used}, nside)
     key = {"models": models, "nside": nside, **identity}
@@ -182,8 +227,15 @@ def _pysm3_sky(models: tuple[str, ...], nside: int) -> Any:
     for name in models:
         if name in REALISATION_SEEDS:
             config[name]["seeds"] = REALISATION_SEEDS[name]
-    with _global_seed(0):
-        return pysm3.Sky(nside=nside, component_config=config)
+    try:
+        with _global_seed(0):
+            return pysm3.Sky(nside=nside, component_config=config)
+    except (OSError, ImportError) as error:  # a download, or a package of one model alone
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"sky.tag: PySM cannot make {', '.join(models)}: {reason}; put its files under "
+            "PYSM_LOCAL_DATA, or leave the part out"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -14,14 +14,12 @@ DOWNLOAD_TIMEOUT = 15.0
 _SUFFIXES = (".fits", ".fits.gz", ".txt", ".dat", ".h5")
 
 # What HensleyDraine2017 opens beside its preset, pysm3/models/hd2017.py.
-_HIDDEN = {
-    "HensleyDraine2017": (
-        "pysm_2/sil_fe00_2.0.dat",
-        "pysm_2/sil_fe05_2.0.dat",
-        "pysm_2/car_1.0.dat",
-        "pysm_2/COM_CompMap_dust-commander_0256_R2.00.fits",
-    )
-}
+_HENSLEY_DRAINE = (
+    "pysm_2/sil_fe00_2.0.dat",
+    "pysm_2/sil_fe05_2.0.dat",
+    "pysm_2/car_1.0.dat",
+    "pysm_2/COM_CompMap_dust-commander_0256_R2.00.fits",
+)
 
 
 def require_templates(presets: Mapping[str, Mapping[str, Any]], nside: int) -> dict[str, Any]:
@@ -82,7 +80,7 @@ def _names(preset: Mapping[str, Any], nside: int) -> Iterator[str]:
     # PySM's rule: the available resolution that is nearest.
     template_nside = min(available, key=lambda other: abs(other - nside)) if available else nside
     layers = range(1, preset.get("num_layers", 0) + 1)
-    yield from _HIDDEN.get(preset.get("class", ""), ())
+    yield from _hidden(preset, nside)
     for value in preset.values():
         if isinstance(value, Mapping):
             yield from _names(value, nside)
@@ -91,6 +89,20 @@ def _names(preset: Mapping[str, Any], nside: int) -> Iterator[str]:
                 yield from (value.format(layer=layer, nside=template_nside) for layer in layers)
             else:
                 yield value.format(nside=template_nside)
+
+
+def _hidden(preset: Mapping[str, Any], nside: int) -> Iterator[str]:
+    """What a model opens that its preset does not name."""
+    if preset.get("class") == "HensleyDraine2017":
+        yield from _HENSLEY_DRAINE
+    if preset.get("class") == "COLines":  # pysm3/models/co_lines.py
+        size = 512 if nside <= 512 else 2048
+        yield f"co/HFI_CompMap_CO-Type1_{size}_R2.00_ring.fits"
+        if preset["has_polarization"]:
+            yield f"co/psimap_dust90_{size}.fits"
+            yield f"co/gmap_dust90_{size}.fits"
+        if preset.get("include_high_galactic_latitude_clouds"):
+            yield f"co/mcmoleCO_HGL_{size}.fits"
 
 
 def _reason(error: Exception) -> str:

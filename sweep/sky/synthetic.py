@@ -19,6 +19,9 @@ from sweep.units import FloatArray
 REFERENCE_LMAX = 1024
 """Random fields have unit variance over multipoles 2 to this: the same scale at every nside."""
 
+STREAMS = 5
+"""Of random numbers that a seed spawns here; those of `other_laws` come after them."""
+
 B_TO_E_POWER = 0.5
 """Power of B over E in dust and synchrotron, Planck 2018 XI (arXiv:1801.04945), section 4."""
 
@@ -34,7 +37,7 @@ BULGE = 0.4
 
 
 @dataclass(frozen=True)
-class _Emission:
+class Emission:
     """A polarised foreground: amplitude / (|sin b| + height), times a random field.
 
     The slab is plane-parallel, its emission goes as csc |b|, with a height that keeps the
@@ -49,8 +52,8 @@ class _Emission:
 
 # Slopes of C_ell: Planck 2018 XI (arXiv:1801.04945) for dust, S-PASS (arXiv:1802.01145) for
 # synchrotron.
-_DUST = _Emission(nu0=353.0, amplitude=2.0, height=0.03, slope=-2.42)
-_SYNCHROTRON = _Emission(nu0=30.0, amplitude=7.2, height=0.3, slope=-2.8)
+DUST = Emission(nu0=353.0, amplitude=2.0, height=0.03, slope=-2.42)
+_SYNCHROTRON = Emission(nu0=30.0, amplitude=7.2, height=0.3, slope=-2.8)
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,16 @@ def synthetic_sky(nside: int, seed: int, r: float, cmb_seed: int, cache: Cache) 
     for name, value in (("seed", seed), ("cmb_seed", cmb_seed)):
         if value < 0:
             raise ConfigError(f"sky.{name} = {value}: must be at least 0")
-    streams = np.random.SeedSequence(seed).spawn(5)
+    streams = np.random.SeedSequence(seed).spawn(STREAMS)
     dust, synchrotron, *indices = (np.random.default_rng(stream) for stream in streams)
     beta_dust, temp_dust, beta_pl = (
         _index_map(index, nside, generator)
         for index, generator in zip((_BETA_DUST, _TEMP_DUST, _BETA_PL), indices, strict=True)
     )
     model = ParametricForegrounds(
-        dust=_emission_map(_DUST, nside, dust),
-        synchrotron=_emission_map(_SYNCHROTRON, nside, synchrotron),
-        dust_nu0=_DUST.nu0,
+        dust=emission_map(DUST, nside, dust),
+        synchrotron=emission_map(_SYNCHROTRON, nside, synchrotron),
+        dust_nu0=DUST.nu0,
         synchrotron_nu0=_SYNCHROTRON.nu0,
         beta_dust=beta_dust,
         temp_dust=temp_dust,
@@ -116,7 +119,8 @@ def synthetic_sky(nside: int, seed: int, r: float, cmb_seed: int, cache: Cache) 
     return Sky(nside=nside, cmb=cmb, model=model)
 
 
-def _emission_map(emission: _Emission, nside: int, generator: np.random.Generator) -> FloatArray:
+def emission_map(emission: Emission, nside: int, generator: np.random.Generator) -> FloatArray:
+    """Q and U at the reference frequency, uK_RJ, shape (2, npix); the generator is advanced."""
     lmax = 2 * nside
     # Q, and U, have half of the summed power of E and B.
     scale = _amplitudes(emission.slope, 0.0, lmax) * np.sqrt(2 / (1 + B_TO_E_POWER))

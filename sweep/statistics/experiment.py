@@ -116,6 +116,13 @@ class ExperimentView:
         """
         return _configuration(self.ds.attrs["path"], self.identity)
 
+    def setting(self, key: str) -> Any:
+        """What the store keeps of a setting; None where it keeps nothing."""
+        if key not in self.stored.coords:
+            return json.loads(self.ds.attrs["base"]).get(key)
+        value = self.stored[key].item()
+        return value if value == value and value != "" else None
+
     @property
     def imported_settings(self) -> dict[str, Any] | None:
         """What is known of an experiment of another program; None for one that was fitted here."""

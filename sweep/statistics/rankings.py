@@ -220,13 +220,13 @@ def _draws(residuals: Residuals, metric: str, estimator: Estimator) -> np.ndarra
 
 
 def templates_of(residuals: Residuals) -> Templates:
-    """CAMB's spectra at the resolution of some residuals, from the usual cache."""
-    return _templates(residuals.nside)
+    """CAMB's spectra at the resolution and beam of some residuals, from the usual cache."""
+    return _templates(residuals.nside, residuals.fwhm)
 
 
 @lru_cache(maxsize=8)
-def _templates(nside: int) -> Templates:
-    return templates(nside, usual_cache())
+def _templates(nside: int, fwhm: float) -> Templates:
+    return templates(nside, usual_cache(), fwhm=fwhm)
 
 
 def metric_of(ratio: TensorRatio, metric: str) -> float:

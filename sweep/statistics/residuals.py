@@ -53,6 +53,7 @@ class Residuals:
         realisations: numbers of the usable realisations, ascending, shape (realisation,).
         alms: shape (realisation, harmonic), uK_CMB, in the order of `sweep.spectra`.
         noiseless: those of the noise-free fit, shape (harmonic,); None where there is none.
+        fwhm: beam of the maps, arcmin; 0 without.
     """
 
     label: str
@@ -60,6 +61,7 @@ class Residuals:
     realisations: np.ndarray
     alms: np.ndarray
     noiseless: np.ndarray | None
+    fwhm: float = 0.0
 
     @property
     def nside(self) -> int:
@@ -150,7 +152,17 @@ def read_residuals(experiment: ExperimentView, field: Field = "B") -> Residuals:
         realisations=numbers[numbers >= 0],
         alms=alms[numbers >= 0],
         noiseless=noiseless[0] if len(noiseless) else None,
+        fwhm=_beam_of(experiment),
     )
+
+
+def _beam_of(experiment: ExperimentView) -> float:
+    """Beam of the maps of an experiment, arcmin; 0 without."""
+    if experiment.setting("instrument.path") is None:
+        return float(experiment.setting("instrument.fwhm_out") or 0.0)
+    from sweep.assemble.data import build_instrument
+
+    return build_instrument(experiment.configuration).fwhm_out or 0.0
 
 
 def _kept_alms(one: xr.Dataset, field: Field) -> np.ndarray:

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.integrate import cumulative_trapezoid
 from scipy.optimize import brentq
 
+from sweep.beams import window
 from sweep.cache import Cache
 from sweep.errors import ConfigError, MissingError
 from sweep.estimators import Estimator
@@ -74,10 +75,22 @@ class TensorRatio:
     likelihood: np.ndarray
 
 
-def templates(nside: int, cache: Cache, cosmology: Cosmology = PLANCK_2018) -> Templates:
-    """CAMB's spectra at the multipoles of a resolution, without beam and pixel window."""
+def templates(
+    nside: int, cache: Cache, cosmology: Cosmology = PLANCK_2018, fwhm: float = 0.0
+) -> Templates:
+    """CAMB's spectra at the multipoles of a resolution, without pixel window.
+
+    Args:
+        nside: HEALPix resolution.
+        cache: for CAMB's spectra.
+        cosmology: what they are computed from.
+        fwhm: beam of the maps, arcmin: spectra are times its window squared; 0 for none.
+    """
     ell = multipoles(nside)
     lensing, both = (cmb_spectra(r, int(ell[-1]), cache, cosmology)["bb"][ell] for r in (0.0, 1.0))
+    if fwhm:
+        squared = window(fwhm, int(ell[-1]))[ell] ** 2
+        lensing, both = squared * lensing, squared * both
     return Templates(both - lensing, lensing)
 
 

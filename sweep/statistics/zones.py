@@ -85,6 +85,8 @@ def combine(zones: Sequence[Residuals]) -> Residuals:
         raise ConfigError("no zone was given")
     if len({zone.alms.shape[1] for zone in zones}) > 1:
         raise ConfigError("zones must have the same nside and the same multipoles")
+    if len({zone.fwhm for zone in zones}) > 1:
+        raise ConfigError("zones must have the same instrument.fwhm_out")
     shared = zones[0].realisations
     for zone in zones[1:]:
         shared = np.intersect1d(shared, zone.realisations)
@@ -98,4 +100,5 @@ def combine(zones: Sequence[Residuals]) -> Residuals:
         realisations=shared,
         alms=np.sum([zone.select(shared).alms for zone in zones], axis=0),
         noiseless=np.sum(noiseless, axis=0) if whole else None,
+        fwhm=zones[0].fwhm,
     )

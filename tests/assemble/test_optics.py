@@ -14,7 +14,12 @@ from sweep.beams import smoothed, window
 from sweep.errors import ConfigError
 from sweep.fit import fit_block
 from sweep.jax_session import jax_session
-from sweep.store import NOISELESS
+from sweep.spectra import harmonics
+from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.rankings import templates_of
+from sweep.statistics.recovered import kept_pixels, residual_of
+from sweep.statistics.residuals import read_residuals
+from sweep.store import NOISELESS, open_dataset
 from sweep.testing.small import run, small
 from sweep.units import modified_black_body, rj_to_cmb
 from tests.small import listing, write_templates
@@ -177,6 +182,21 @@ def test_a_shift_is_a_sky_at_other_frequencies(bands: list[str]) -> None:
         expected = sky.maps(frequency * (1 + shift))
     np.testing.assert_allclose(seen, expected, rtol=1e-9)
     assert np.abs(seen - build(conf).signal).max() > 1e-3 * np.abs(seen).max()
+
+
+def test_a_store_knows_the_beam_of_its_maps(tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    words = ["store.spectra=alm", "noise.realisations=3"]
+    run([small(*words, *more, store=store) for more in ([], [FWHM, "instrument.fwhm_out=1200"])])
+    ds = open_dataset(store)
+    found = {read_residuals(ExperimentView(ds, i)).fwhm: i for i in range(2)}
+    assert set(found) == {0.0, 1200.0}
+    smooth = ExperimentView(ds, found[1200.0])
+    # what a worker kept is what is made again, truth at the resolution of the fit in both
+    again = harmonics(residual_of(smooth, [0]), 4, kept_pixels(smooth))[0, 1]
+    np.testing.assert_allclose(smooth.stored["blm_residual"].values[1 - 1], again, atol=1e-4)
+    power = [templates_of(read_residuals(ExperimentView(ds, i))).tensor for i in found.values()]
+    assert power[1][-1] < 0.5 * power[0][-1]
 
 
 def test_errors_with_noise_leave_the_noise_as_it_is() -> None:

@@ -34,7 +34,7 @@ def test_every_choice_has_a_row_in_the_table_of_its_group(group: str) -> None:
     assert set(TABLES[group]) == set(GROUPS[group].values())
 
 
-BANDS = ("litebird", "planck", "so_sat", "so_lat", "pico")
+BANDS = ("litebird", "litebird_bands", "planck", "so_sat", "so_lat", "pico", "pico_bands")
 
 
 @pytest.mark.parametrize("name", BANDS)

@@ -24,18 +24,21 @@ from tests.small import write_templates
 NOT_SET = ("fixed", "prior.mean", "prior.width")
 """Settings of a parameter that say nothing where they are null."""
 
-NO_OPTICS = {
+NOT_THERE = {
     f"instrument.{key}"
     for key in ("band", *OPTIONAL, "bandpass", "bandpass_unit", "fwhm_out")
     + tuple(f"errors.{kind}" for kind in ("gain", "shift", "angle"))
-}
-"""Settings of bands, beams, 1/f noise and errors, which say nothing where there are none."""
+} | {f"sky.{key}" for key in ("curvature", "free_free", "second_dust")}
+"""Settings of bands, beams, 1/f noise, errors and other laws: they say nothing where none is."""
 
 SCIENTIFIC = [
     "sky.nside=8",
     "sky.seed=1",
     "sky.cmb_seed=1",
     "sky.r=0.01",
+    "sky.curvature=-0.05",
+    "sky.free_free=0.01",
+    "sky.second_dust=0.2",
     "instrument=planck",
     "instrument.frequency=[40,50]",
     "instrument.depth_p=[1,2]",
@@ -146,7 +149,7 @@ def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
             if not key.startswith("store.") and key not in NOT_SCIENTIFIC
         }
         - absent
-        - NO_OPTICS
+        - NOT_THERE
     )
 
 
@@ -194,7 +197,7 @@ def test_a_new_search_makes_a_new_experiment_and_an_old_one_is_still_known() -> 
 
 def test_what_says_nothing_is_kept_nowhere() -> None:
     entry = Groups().entry(small("parameters=published"))
-    assert not {key for key in entry if key.endswith((*NOT_SET, "starts"))} | NO_OPTICS & set(entry)
+    assert not {key for key in entry if key.endswith((*NOT_SET, "starts"))} | NOT_THERE & set(entry)
     given = Groups().entry(small("parameters.beta_pl.prior.width=0.1", "solver.starts=3"))
     assert given["parameters.beta_pl.prior.width"] == 0.1
     assert given["solver.starts"] == 3

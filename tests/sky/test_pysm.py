@@ -5,10 +5,12 @@ import healpy as hp
 import numpy as np
 import pytest
 
+from sweep.bands import top_hat
 from sweep.cache import Cache
 from sweep.errors import ConfigError
 from sweep.sky import pysm_sky
 from sweep.sky.pysm import parse_tag
+from sweep.units import rj_to_cmb
 
 FREQUENCY = np.array([30.0, 100.0, 353.0])
 
@@ -58,6 +60,10 @@ def templates(monkeypatch, tmp_path, sky, offline):
         ("cr3d1s1", {"cmb": "cr3", "dust": "d1", "synchrotron": "s1"}),
         ("s5cr12d10", {"cmb": "cr12", "dust": "d10", "synchrotron": "s5"}),
         ("cr0", {"cmb": "cr0"}),
+        (
+            "co2f1s1a2d1",
+            {"dust": "d1", "synchrotron": "s1", "AME": "a2", "free-free": "f1", "co": "co2"},
+        ),
     ],
 )
 def test_tags(tag, parts):
@@ -69,7 +75,7 @@ def test_tags(tag, parts):
     [
         ("", "expected c<N>"),
         ("d", "expected c<N>"),
-        ("d1x2", "expected c<N>"),
+        ("a1a2", "names AME twice: a1, a2"),
         ("d1-s1", "expected c<N>"),
         ("d1d2", "names dust twice: d1, d2"),
         ("c1cr3d1", "names cmb twice: c1, cr3"),
@@ -83,6 +89,69 @@ def test_bad_tags(tag, message):
 def test_unknown_preset(cache):
     with pytest.raises(ConfigError, match="PySM has no `d99`; did you mean `d9`.*d11, d12"):
         pysm_sky("d99s1", 8, 0, cache)
+
+
+def test_an_unknown_kind_is_told_all_there_are(cache):
+    with pytest.raises(ConfigError, match="PySM has no `x2`; It has cr<N>, d0, d1, .*co1"):
+        pysm_sky("d1x2", 8, 0, cache)
+
+
+def test_what_has_no_polarisation_adds_nothing(templates, sky, tmp_path):
+    zero = np.zeros(hp.nside2npix(64))
+    hp.write_map(templates / "ff_t_new.fits", zero + 10.0, dtype=np.float64)
+    with_free_free = pysm_sky("d1s1f1", 64, 0, Cache(tmp_path / "cache"))
+    plain = pysm_sky("d1s1", 64, 0, Cache(tmp_path / "cache")).foregrounds(FREQUENCY)
+    np.testing.assert_array_equal(with_free_free.foregrounds(FREQUENCY), plain)
+    assert set(with_free_free.truth) == {"beta_dust", "temp_dust", "beta_pl"}
+
+
+def test_ame_is_polarised_as_its_preset_says(templates, sky, tmp_path):
+    ones = np.ones(hp.nside2npix(64))
+    hp.write_map(templates / "ame_t_new.fits", 10 * ones, dtype=np.float64)
+    hp.write_map(templates / "ame2_t_new.fits", 0 * ones, dtype=np.float64)
+    hp.write_map(templates / "ame_nu_peak_0.fits", 20 * ones, dtype=np.float64)
+    nu = np.geomspace(1, 500, 400)
+    np.savetxt(templates / "emissivity.txt", [nu, np.exp(-(np.log(nu / 30) ** 2))])
+    q, u = pysm_sky("a2", 64, 0, Cache(tmp_path / "cache")).foregrounds(np.array([22.8]))[0]
+    np.testing.assert_allclose(np.hypot(q, u), 0.02 * 10 * rj_to_cmb(22.8), rtol=1e-3)
+
+
+def test_through_a_band_is_pysms(templates, sky, tmp_path):
+    import pysm3
+    import pysm3.units as u
+
+    nu = np.linspace(80.75, 109.25, 201)
+    theirs = pysm3.Sky(nside=64, preset_strings=["d1", "s1"]).get_emission(nu * u.GHz)[1:].value
+    theirs *= pysm3.bandpass_unit_conversion(nu * u.GHz, None, u.uK_CMB).value
+    band = top_hat("95 GHz", 95.0, 0.3)
+    ours = pysm_sky("d1s1", 64, 0, Cache(tmp_path / "cache")).model.through(band)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * theirs.std())
+    np.testing.assert_allclose(ours, sky.model.through(band), rtol=1e-6, atol=1e-6 * ours.std())
+
+
+def test_lines_of_co_are_seen_through_bands(templates, tmp_path):
+    folder = templates.parent / "co"
+    folder.mkdir()
+    ones = np.ones(hp.nside2npix(8))
+    for name, maps in {
+        "HFI_CompMap_CO-Type1_512_R2.00_ring": [1e-4 * ones, 2e-4 * ones, 3e-4 * ones],
+        "psimap_dust90_512": ones,
+        "gmap_dust90_512": ones,
+    }.items():
+        hp.write_map(folder / f"{name}.fits", maps, dtype=np.float64, column_units="K_CMB")
+    model = pysm_sky("co2", 8, 0, Cache(tmp_path / "cache")).model
+    assert not model(np.array([115.0])).any()
+    through = model.through(top_hat("119 GHz", 119.0, 0.3))
+    narrower = model.through(top_hat("119 GHz", 119.0, 0.1))
+    assert np.hypot(*through).min() > 0
+    # a line is the same power over less width
+    np.testing.assert_allclose(np.hypot(*narrower) / np.hypot(*through), 3.0, rtol=0.1)
+    assert not model.through(top_hat("140 GHz", 140.0, 0.2)).any()
+
+
+def test_missing_templates_of_co_are_named(offline, cache):
+    with pytest.raises(ConfigError, match="co/HFI_CompMap_CO-Type1_512_R2.00_ring.fits"):
+        pysm_sky("co3", 64, 0, cache)
 
 
 def test_d1s1_is_our_formula(templates, sky, tmp_path):

@@ -45,6 +45,14 @@ def test_a_spectrum_that_is_expected_gives_its_r(spectra: Templates) -> None:
         assert estimate(seen, noise(), 0.6, spectra).r == pytest.approx(r, abs=1e-10)
 
 
+def test_templates_have_the_beam_of_the_maps(tmp_path: Path, spectra: Templates) -> None:
+    smooth = templates(NSIDE, Cache(tmp_path), fwhm=300.0)
+    ell = multipoles(NSIDE)
+    beam = hp.gauss_beam(np.radians(5.0), lmax=int(ell[-1]), pol=True)[ell, 2]  # B
+    np.testing.assert_allclose(smooth.tensor, beam**2 * spectra.tensor)
+    np.testing.assert_allclose(smooth.lensing, beam**2 * spectra.lensing)
+
+
 def test_it_is_the_maximum_and_the_interval_of_the_likelihood(spectra: Templates) -> None:
     rng = np.random.default_rng(0)
     ell = multipoles(NSIDE)
