@@ -13,6 +13,7 @@ PARTS = (
     "paper_grid",
     "growth",
     "pulls",
+    "noise",
     "multirun",
     "planning",
     "plans",

@@ -10,7 +10,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from glob import escape, glob
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -151,6 +153,23 @@ def content_digest(key: str, path: str | Path) -> str:
         raise ConfigError(f"{key} = {path}: cannot be read: {error.strerror}") from None
     except ConfigError as error:
         raise ConfigError(f"{key} = {error}") from None
+
+
+def files_digest(key: str, pattern: str) -> dict[str, str]:
+    """`content_digest` of all files of a path with braces, by what stands for these.
+
+    Raises:
+        ConfigError: There is none, or the braces are wrong; `key` is named.
+    """
+    try:
+        parts = [text for text, *_ in Formatter().parse(pattern)]
+    except ValueError as error:
+        raise ConfigError(f"{key} = {pattern}: {error}") from None
+    end = "*" if pattern.endswith("}") else ""
+    found = sorted(glob("*".join(map(escape, parts)) + end))
+    if not found:
+        raise ConfigError(f"{key} = {pattern}: there is no file of this kind")
+    return {path.removeprefix(parts[0]): content_digest(key, path) for path in found}
 
 
 @lru_cache(maxsize=65536)

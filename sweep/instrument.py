@@ -46,12 +46,12 @@ class Instrument:
     frequency: FloatArray
     depth_p: FloatArray
     source: str
+    band: tuple[str, ...]
     bandwidth: FloatArray | None
     fwhm: FloatArray | None
     ell_knee: FloatArray | None
     alpha_knee: FloatArray | None
     fwhm_out: float | None
-    band: tuple[str, ...]
 
     def __post_init__(self) -> None:
         for key in ("frequency", "depth_p"):

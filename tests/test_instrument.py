@@ -25,7 +25,7 @@ BANDS = {
 
 def make(frequency=(30.0, 100.0, 353.0), depth_p=(10.0, 5.0, 20.0), bandwidth=None, fwhm=None):
     figures = np.array(frequency), np.array(depth_p)
-    return Instrument("test", *figures, "nowhere", bandwidth, fwhm, *[None] * 3, ())
+    return Instrument("test", *figures, "nowhere", (), bandwidth, fwhm, *[None] * 3)
 
 
 @given(nu=st.floats(1, 1000))

@@ -78,10 +78,17 @@ def _knee(conf: KneeNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise
 
 
 def _files(conf: PatternNoiseConf, instrument: "Instrument") -> "list[Columns]":
+    from sweep.inputs.map_files import MapFiles
     from sweep.inputs.read import read_columns
 
-    del instrument
-    return [read_columns(conf.path, "noise.path")]
+    key, path = "noise.path", conf.path
+    if "{" not in path:
+        return [read_columns(path, key)]
+    frequency = tuple(instrument.frequency.tolist())
+    files = MapFiles(key, path, instrument.band, frequency, 0)
+    if files.by_realisation:
+        raise ConfigError(f"{key} = {path}: unknown `{{realisation}}`; use {{band}}")
+    return [read_columns(each, key) for each in files.paths(0)]
 
 
 NOISES: "dict[type, Callable[[Any, Instrument, Mask], Noise]]" = {

@@ -48,7 +48,7 @@ def build_weights(conf: SweepConf) -> tuple[Weights, Lost]:
     noise, given = build_noise(conf), conf.noise
     if not isinstance(given, PatternNoiseConf):
         return weights_of(noise, 1), Lost(0.0, "", 1)
-    spectra, names = _spectra(conf)
+    spectra, names = start_spectra(conf)
     counts = {"auto": CLASSES, "pixels": (EACH,)}.get(given.classes, (given.classes,))
     lost = Lost(1.0, "", 0)
     for count in counts:
@@ -67,7 +67,7 @@ def build_weights(conf: SweepConf) -> tuple[Weights, Lost]:
     )
 
 
-def _spectra(conf: SweepConf) -> tuple[Spectra, list[str]]:
+def start_spectra(conf: SweepConf) -> tuple[Spectra, list[str]]:
     """Columns and slopes at the start values, and the names of what is fitted."""
     model, frequency = sky_model(conf), build_instrument(conf).frequency
     bands = build_bands(conf)

@@ -165,6 +165,9 @@ class InstrumentConf:
     name: str = MISSING
     frequency: list[float] = setting([], "band centres, GHz")
     depth_p: list[float] = setting([], "polarisation noise depth, uK_CMB arcmin")
+    band: list[str] = setting(
+        [], "names of the bands, in paths of maps; without them `{frequency:g}`", absent=[]
+    )
     bandwidth: list[float] = setting(
         [],
         "full widths of top hats over their centres; none is monochromatic",
@@ -293,7 +296,7 @@ class KneeNoiseConf(NoiseConf):
 class PatternNoiseConf(NoiseConf):
     """What choices of noise have that differs from pixel to pixel."""
 
-    path: str = setting(MISSING, "file of maps; by `{band}` for a file a band")
+    path: str = setting(MISSING, "file of maps; by `{band}` (or `{frequency:g}`) for a file a band")
     classes: Any = setting(
         "auto",
         "classes of pixels, with weights of the bands of their own: auto is the fewest of 1 to 64 "

@@ -4,7 +4,7 @@ from fnmatch import fnmatch
 from functools import lru_cache
 from typing import Any
 
-from sweep.cache import content_digest
+from sweep.cache import content_digest, files_digest
 from sweep.config.checks import is_absent, names_files, settings
 
 OPERATIONAL = (
@@ -82,4 +82,6 @@ def _by_content(key: str, value: str | list[str] | None) -> Any:
     """A file, or each of a list, by its content."""
     if isinstance(value, list):
         return [content_digest(f"{key}[{i}]", path) for i, path in enumerate(value)]
-    return None if value is None else content_digest(key, value)
+    if value is None:
+        return None
+    return files_digest(key, value) if "{" in value else content_digest(key, value)

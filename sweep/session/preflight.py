@@ -53,12 +53,12 @@ class Preflight:
         self._once(experiment, of_fit, lambda: build_instrument(conf))  # has it bands enough?
         self._once(experiment, ("instrument", "fit"), lambda: build_band_nodes(conf))
         self._once(experiment, ("instrument",), lambda: build_distorted(conf))
-        groups = ("sky", "instrument", "mask", "noise", "model", "parameters")
-        _, lost = self._once(experiment, groups, lambda: build_weights(conf))
-        self._lost = max(self._lost, lost)
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(counts, 1)
         self._once(experiment, ("model", "parameters"), lambda: build_bounds(conf, ones, ones))
+        groups = ("sky", "instrument", "mask", "noise", "model", "parameters")
+        _, lost = self._once(experiment, groups, lambda: build_weights(conf))
+        self._lost = max(self._lost, lost)
         self._geometry[experiment.identity] = Geometry(
             counts, mask.nside, mask.pixels, file_count(conf)
         )

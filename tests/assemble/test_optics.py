@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sweep.assemble.data import build_mask, build_sky, true_cmb
+from sweep.assemble.noise import build_noise
 from sweep.assemble.setup import build
 from sweep.bands import top_hat
 from sweep.beams import smoothed, window
@@ -141,9 +142,9 @@ def test_signal_truth_and_noise_have_the_resolution_of_the_fit() -> None:
     np.testing.assert_allclose(setup.signal(0)[11], at_235, atol=1e-9)
 
     noise = np.array([setup.noise(r) for r in range(60)]).std(axis=(0, 2, 3))
-    np.testing.assert_allclose(noise, build_sigma(smooth), rtol=0.08)
-    assert np.all(build_sigma(smooth) < 0.6 * build_sigma(plain))
-    np.testing.assert_allclose(1 / setup.problem.inverse_sigma, build_sigma(smooth))
+    np.testing.assert_allclose(noise, build_noise(smooth).sigma, rtol=0.08)
+    assert np.all(build_noise(smooth).sigma < 0.6 * build_noise(plain).sigma)
+    np.testing.assert_allclose(1 / setup.problem.inverse_sigma, build_noise(smooth).sigma)
 
 
 @jax_session()

@@ -26,7 +26,7 @@ NOT_SET = ("fixed", "prior.mean", "prior.width")
 
 NOT_THERE = {
     f"instrument.{key}"
-    for key in (*OPTIONAL, "bandpass", "bandpass_unit", "fwhm_out")
+    for key in ("band", *OPTIONAL, "bandpass", "bandpass_unit", "fwhm_out")
     + tuple(f"errors.{kind}" for kind in ("gain", "shift", "angle"))
 } | {f"sky.{key}" for key in ("curvature", "free_free", "second_dust")}
 """Settings of bands, beams, 1/f noise, errors and other laws: they say nothing where none is."""
@@ -42,6 +42,7 @@ SCIENTIFIC = [
     "instrument=planck",
     "instrument.frequency=[40,50]",
     "instrument.depth_p=[1,2]",
+    "instrument.band=[a,b]",
     "instrument.bandwidth=[0.1,0.2]",
     "instrument.bandpass_unit=RJ",
     "instrument.fwhm=[10,20]",

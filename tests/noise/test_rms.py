@@ -9,6 +9,7 @@ import pytest
 from sweep.assemble.noise import build_noise
 from sweep.assemble.setup import build
 from sweep.errors import ConfigError
+from sweep.grid import identity
 from sweep.inputs.read import read_columns
 from sweep.jax_session import jax_session
 from sweep.noise.base import Noise, coloured, matrices
@@ -67,6 +68,30 @@ def test_covariance_of_q_and_u_by_name(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[:, :, 1, 1], 3, rtol=1e-12)
     np.testing.assert_allclose(found[0, :, 0, 1], 1, rtol=1e-12)
     np.testing.assert_allclose(found[1, :, 0, 1], -1, rtol=1e-12)
+
+
+def test_a_file_a_band_by_its_name(tmp_path: Path) -> None:
+    names = [f"b{i}" for i in range(BANDS)]
+    for i, name in enumerate(names):
+        scale = (1 + i) ** 2
+        changes = {"QQ_COV": 4.0 * scale, "QU_COV": scale, "UU_COV": 3.0 * scale}
+        covariance_file(tmp_path / f"cov_{name}.fits", changes)
+    words = ["noise=rms", f"instrument.band=[{','.join(names)}]"]
+    pattern = tmp_path / "cov_{band}.fits"
+    conf = conf_of(*words, f'noise.path="{pattern}"')
+    setup, before = build(conf), identity(conf)
+    stokes = matrices(setup.problem.weights.stokes[None])[0, 0]
+    found = np.linalg.inv(stokes.T @ stokes) / np.asarray(setup.problem.inverse_sigma[0]) ** 2
+    np.testing.assert_allclose(found, [[4, 1], [1, 3]], rtol=1e-9)
+    sigma = 1 / np.asarray(setup.problem.inverse_sigma)
+    np.testing.assert_allclose(sigma / sigma[0], 1 + np.arange(BANDS), rtol=1e-9)
+    covariance_file(tmp_path / f"cov_{names[-1]}.fits", {"QQ_COV": 5.0})
+    assert identity(conf) != before
+    (tmp_path / "cov_b0.fits").unlink()
+    with pytest.raises(ConfigError, match=r"noise.path = .*cov_b0.fits: does not exist"):
+        build(conf)
+    with pytest.raises(ConfigError, match=r"unknown `{colour}`; use {band}, {frequency}"):
+        build(conf_of(*words, f'noise.path="{tmp_path}/cov_{{colour}}.fits"'))
 
 
 def test_draws_have_the_covariance_of_their_pixel() -> None:

@@ -83,8 +83,7 @@ def test_realisations_and_seeds_differ():
 
 
 def test_pixel_size_scaling():
-    nothing = [None] * 5
-    instrument = Instrument("a", np.array([100.0]), np.array([10.0]), "b", *nothing, ())
+    instrument = Instrument("a", np.array([100.0]), np.array([10.0]), "b", (), *[None] * 5)
     stds = [
         float(white_noise(0, 0, instrument.noise_sigma(nside), nside).std()) for nside in (16, 64)
     ]
