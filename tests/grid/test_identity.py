@@ -54,7 +54,6 @@ SCIENTIFIC = [
     "instrument.errors.shift=0.01",
     "instrument.errors.angle=1",
     "sky.cmb_realisations=true",
-    "instrument.band=[a,b]",
     "mask.expression=GAL060",
     "clusters.beta_dust=3",
     "clusters.temp_dust=3",
