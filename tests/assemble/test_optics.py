@@ -134,7 +134,7 @@ def test_signal_truth_and_noise_have_the_resolution_of_the_fit() -> None:
     words = ["sky.nside=8", "mask.expression=GAL080"]
     plain, smooth = small(*words), small(*words, FWHM, "instrument.fwhm_out=1200")
     sky, pixels = build_sky(plain), build_mask(plain).pixels
-    transfer = window(1200.0, 16)
+    transfer = window(1200.0, 23)
     np.testing.assert_allclose(build_truth(smooth), smoothed(sky.cmb, transfer)[:, pixels])
     setup = build(smooth)
     at_235 = smoothed(sky.maps(235.0)[0], transfer)[:, pixels]
