@@ -28,6 +28,9 @@ _REPLACED_BY_FILE = ("instrument.name", "instrument.frequency", "instrument.dept
 _FILES = ("*.path", "instrument.bandpass")
 """Settings that name files."""
 
+_NUMBERS = ("instrument.errors.*",)
+"""Settings of a number or a list of them, which Hydra may give as integers."""
+
 
 def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     """The settings that can change a fitted number, {dotted key: value}; files by content."""
@@ -35,9 +38,7 @@ def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     if flat.get("instrument.path"):
         flat = {k: v for k, v in flat.items() if k not in _REPLACED_BY_FILE}
     return {
-        key: _by_content(key, value) if _matches(key, _FILES) else value
-        for key, value in flat.items()
-        if not _matches(key, NOT_SCIENTIFIC)
+        key: _meant(key, value) for key, value in flat.items() if not _matches(key, NOT_SCIENTIFIC)
     }
 
 
@@ -59,11 +60,16 @@ def _matches(key: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(key, pattern) for pattern in patterns)
 
 
-def _by_content(key: str, value: str | list[str] | None) -> Any:
-    """A file, or each of a list, by its content."""
+def _meant(key: str, value: Any) -> Any:
+    """What a value stands for: a file for its content, an integer for a number."""
     if isinstance(value, list):
-        return [_digest(f"{key}[{i}]", path) for i, path in enumerate(value)]
-    return None if value is None else _digest(key, value)
+        of = f"{key}[{{}}]" if _matches(key, _FILES) else key
+        return [_meant(of.format(i), each) for i, each in enumerate(value)]
+    if value is None:
+        return None
+    if _matches(key.partition("[")[0], _FILES):
+        return _digest(key, value)
+    return float(value) if _matches(key, _NUMBERS) else value
 
 
 def _digest(key: str, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import healpy as hp
 import numpy as np
@@ -14,6 +15,7 @@ from sweep.beams import smoothed, window
 from sweep.errors import ConfigError
 from sweep.fit import fit_block
 from sweep.jax_session import jax_session
+from sweep.problem import SpectralProblem
 from sweep.spectra import harmonics
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.rankings import templates_of
@@ -94,10 +96,11 @@ def homogeneous(folder: Path) -> list[str]:
 def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
     setup, truth = build(conf), build_truth(conf)
-    dust = replace(setup.sky.model, synchrotron=np.zeros_like(truth))
+    model: Any = setup.sky.model
+    dust = replace(model, synchrotron=np.zeros_like(truth))
     at_140 = dust.through(top_hat("140 GHz", 140.0, 0.3))
 
-    def leak(problem: object) -> tuple[float, float]:
+    def leak(problem: SpectralProblem) -> tuple[float, float]:
         fit = fit_block(
             setup.solver, setup.objective, problem, setup.maps((NOISELESS,)), setup.bounds, []
         )
@@ -116,7 +119,7 @@ def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path
 def test_maps_are_the_sky_through_the_bands(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
     sky, band = build_sky(conf), 12
-    model = sky.model
+    model: Any = sky.model
     nu = np.linspace(280 * 0.85, 280 * 1.15, 4001)
     weight = nu**2 / rj_to_cmb(nu)
     dust = rj_to_cmb(nu) * modified_black_body(nu, model.dust_nu0, 1.54, 20.0)
@@ -140,7 +143,8 @@ def test_signal_truth_and_noise_have_the_resolution_of_the_fit() -> None:
     at_235 = smoothed(sky.maps(235.0)[0], transfer)[:, pixels]
     np.testing.assert_allclose(setup.signal[11], at_235, atol=1e-9)
 
-    noise = np.array([setup.noise(r) for r in range(60)]).std(axis=(0, 2, 3))
+    draw: Any = setup.noise
+    noise = np.array([draw(r) for r in range(60)]).std(axis=(0, 2, 3))
     np.testing.assert_allclose(noise, build_sigma(smooth), rtol=0.08)
     assert np.all(build_sigma(smooth) < 0.6 * build_sigma(plain))
     np.testing.assert_allclose(1 / setup.problem.inverse_sigma, build_sigma(smooth))
@@ -203,7 +207,8 @@ def test_errors_with_noise_leave_the_noise_as_it_is() -> None:
     with_errors, exact = small("instrument.errors.angle=2"), small()
     both = np.asarray(build(with_errors).maps((1,))[0])
     with jax_session():
-        signal = build(with_errors).distorted(1)
-        noise = np.asarray(build(exact).noise(1))
+        distorted: Any = build(with_errors).distorted
+        draw: Any = build(exact).noise
+        signal, noise = distorted(1), np.asarray(draw(1))
     np.testing.assert_allclose(both, signal + noise, rtol=1e-12)
     assert hp.npix2nside(both.shape[-1]) == 4
