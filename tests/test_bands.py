@@ -143,7 +143,10 @@ def test_components_are_fgbusters() -> None:
 
 
 def test_dust_through_a_band_is_fgbusters_spectrum_averaged() -> None:
-    """Over a transmission of K_CMB, which is what weights a map calibrated on the CMB."""
+    """Its `bandpass_integration` is the trapezoid rule over a transmittance that users normalise.
+
+    For maps calibrated on the CMB that is one of K_CMB, t nu^2 / g, of integral 1.
+    """
     nu, band = dense(280.0, 0.3), top_hat("band", 280.0, 0.3)
     transmission = nu**2 / _k_rj_to_k_cmb(nu)
     transmission /= np.trapezoid(transmission, nu)
