@@ -79,13 +79,16 @@ class Tables(NamedTuple):
         basis: an orthonormal basis of these.
         factors: one a parameter, at all nodes of all bands, node by node; the first of a component
             carries the weights, 1/uK_CMB.
-        nodes: of a band; a column is the sum over them.
     """
 
     fixed: Float[Array, "column frequency"]
     basis: Float[Array, "column frequency"]
     factors: tuple[FactorTable, ...]
-    nodes: int
+
+    @property
+    def nodes(self) -> int:
+        """Of a band; a column is the sum over them."""
+        return self.factors[0].value.shape[1] // self.fixed.shape[1]
 
     def columns(self, model: SkyModel, index: Any) -> list[Array]:
         """The fitted columns, shape (frequency, row) each.
@@ -139,10 +142,10 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     """Evaluate the columns for every cluster; rows beyond `Cells.lengths` have none."""
     nu, weight, model = problem.frequency, problem.inverse_sigma, problem.model
     if problem.bands is None:
-        nodes, rj = 1, rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
+        rj = rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
     else:
         fitted = problem.bands.fitted
-        nodes, nu = len(fitted.frequency), fitted.frequency.reshape(-1)
+        nu = fitted.frequency.reshape(-1)
         rj = (fitted.weight * weight).reshape(-1)
     factors: list[FactorTable] = []
     for component in model.components:
@@ -153,7 +156,7 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
                 _weighted(table, rj, float(rj_to_cmb(component.nu0))) if k == 0 else table
             )
     fixed = fixed_columns(problem)
-    return Tables(fixed, orthonormal(fixed), tuple(factors), nodes)
+    return Tables(fixed, orthonormal(fixed), tuple(factors))
 
 
 def _weighted(table: FactorTable, weight: Array, at_reference: float) -> FactorTable:
