@@ -18,7 +18,7 @@ from sweep.jax_session import jax_session
 from sweep.problem import SpectralProblem
 from sweep.spectra import harmonics
 from sweep.statistics.experiment import ExperimentView
-from sweep.statistics.rankings import templates_of
+from sweep.statistics.rankings import templates_name, templates_of
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.residuals import read_residuals
 from sweep.store import NOISELESS, open_dataset
@@ -207,6 +207,8 @@ def test_a_store_knows_the_beam_of_its_maps(tmp_path: Path) -> None:
     np.testing.assert_allclose(smooth.stored["blm_residual"].values[0], again, atol=1e-4)
     last = {b: templates_of(read_residuals(ExperimentView(ds, found[b]))).tensor[-1] for b in found}
     assert last[1200.0] < last[900.0] < 0.9 * last[0.0]
+    names = {templates_name(read_residuals(ExperimentView(ds, i))) for i in found.values()}
+    assert names == {"4", "4, 900 arcmin", "4, 1200 arcmin"}
 
 
 def test_errors_with_noise_leave_the_noise_as_it_is() -> None:
