@@ -61,16 +61,14 @@ class Beams:
 
     @property
     def lmax(self) -> int:
-        """Largest multipole of smoothed maps: beyond, the analysis of a map is not exact."""
-        return 2 * self.nside
+        """Largest multipole of smoothed maps, healpy's default: a lower one rings."""
+        return 3 * self.nside - 1
 
     @cached_property
-    def transfers(self) -> list[FloatArray | None]:
-        """From the maps of a band to those that are fitted; None where they are the same."""
+    def transfers(self) -> FloatArray:
+        """From the maps of the bands to those that are fitted, shape (frequency, lmax + 1)."""
         out = window(self.fwhm_out, self.lmax)
-        return [
-            None if fwhm == self.fwhm_out else out / window(fwhm, self.lmax) for fwhm in self.fwhm
-        ]
+        return np.stack([out / window(fwhm, self.lmax) for fwhm in self.fwhm])
 
     def sky(self, maps: FloatArray) -> FloatArray:
         """Maps of the sky at the resolution of the fit, uK_CMB, shape (..., 2, npix).
@@ -91,17 +89,11 @@ class Beams:
 
     def noise(self, maps: FloatArray) -> FloatArray:
         """Noise of the bands' own maps as it is after smoothing, shape (frequency, 2, npix)."""
-        pairs = zip(maps, self.transfers, strict=True)
-        return np.stack([each if t is None else smoothed(each, t) for each, t in pairs])
+        return np.stack([smoothed(*pair) for pair in zip(maps, self.transfers, strict=True)])
 
     @cached_property
     def variance(self) -> FloatArray:
         """What smoothing leaves of the variance of white noise in a pixel, shape (frequency,)."""
         ell = np.arange(2, self.lmax + 1)
         area = hp.nside2pixarea(self.nside) / (4 * np.pi)
-        return np.array(
-            [
-                1.0 if t is None else area * float(np.sum((2 * ell + 1) * t[2:] ** 2))
-                for t in self.transfers
-            ]
-        )
+        return area * self.transfers[:, 2:] ** 2 @ (2 * ell + 1)

@@ -1,6 +1,7 @@
 """Transmission of bands: quadrature, PySM's and FGBuster's conventions, and files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_a_shift_moves_the_band_as_it_is() -> None:
 _H_OVER_K = scipy.constants.h * 1e9 / scipy.constants.k
 
 
-def _k_rj_to_k_cmb(nu: np.ndarray) -> np.ndarray:
+def _k_rj_to_k_cmb(nu: Any) -> Any:
     x = _H_OVER_K * nu / T_CMB
     return np.expm1(x) ** 2 / (np.exp(x) * x**2)
 
@@ -142,7 +143,10 @@ def test_components_are_fgbusters() -> None:
 
 
 def test_dust_through_a_band_is_fgbusters_spectrum_averaged() -> None:
-    """Over a transmission of K_CMB, which is what weights a map calibrated on the CMB."""
+    """Its `bandpass_integration` is the trapezoid rule over a transmittance that users normalise.
+
+    For maps calibrated on the CMB that is one of K_CMB, t nu^2 / g, of integral 1.
+    """
     nu, band = dense(280.0, 0.3), top_hat("band", 280.0, 0.3)
     transmission = nu**2 / _k_rj_to_k_cmb(nu)
     transmission /= np.trapezoid(transmission, nu)

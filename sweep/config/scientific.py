@@ -31,6 +31,9 @@ _REPLACED_BY_FILE = (
 _FILES = ("*.path", "instrument.bandpass")
 """Settings that name files."""
 
+_NUMBERS = ("instrument.errors.*",)
+"""Settings of a number or a list of them, which Hydra may give as integers."""
+
 
 def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     """The settings that can change a fitted number, {dotted key: value}; files by content.
@@ -41,12 +44,10 @@ def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
     if flat.get("instrument.path"):
         flat = {k: v for k, v in flat.items() if k not in _REPLACED_BY_FILE}
 
-    def content(key: str, value: Any) -> Any:
-        if key in by_realisation:
-            return True
-        return _by_content(key, value) if _matches(key, _FILES) else value
+    def meant(key: str, value: Any) -> Any:
+        return True if key in by_realisation else _meant(key, value)
 
-    return {k: content(k, v) for k, v in flat.items() if not _matches(k, NOT_SCIENTIFIC)}
+    return {k: meant(k, v) for k, v in flat.items() if not _matches(k, NOT_SCIENTIFIC)}
 
 
 def files_by_realisation(conf: Any, prefix: str = "") -> dict[str, str]:
@@ -78,10 +79,13 @@ def _matches(key: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(key, pattern) for pattern in patterns)
 
 
-def _by_content(key: str, value: str | list[str] | None) -> Any:
-    """A file, or each of a list, by its content."""
+def _meant(key: str, value: Any) -> Any:
+    """What a value stands for: a file for its content, an integer for a number."""
     if isinstance(value, list):
-        return [content_digest(f"{key}[{i}]", path) for i, path in enumerate(value)]
+        of = f"{key}[{{}}]" if _matches(key, _FILES) else key
+        return [_meant(of.format(i), each) for i, each in enumerate(value)]
     if value is None:
         return None
-    return files_digest(key, value) if "{" in value else content_digest(key, value)
+    if _matches(key.partition("[")[0], _FILES):
+        return files_digest(key, value) if "{" in value else content_digest(key, value)
+    return float(value) if _matches(key, _NUMBERS) else value

@@ -96,15 +96,18 @@ class Tables(NamedTuple):
             pixels have classes.
         factors: one a parameter, at all nodes of all bands, node by node; the first of a component
             carries the weights, 1/uK_CMB.
-        nodes: of a band; a column is the sum over them.
         classes: what multiplies the weights in every class; None where there are no classes.
     """
 
     fixed: Float[Array, "column frequency"]
     basis: Float[Array, "*class column frequency"]
     factors: tuple[FactorTable, ...]
-    nodes: int
     classes: Float[Array, "class frequency"] | None
+
+    @property
+    def nodes(self) -> int:
+        """Of a band; a column is the sum over them."""
+        return self.factors[0].value.shape[1] // self.fixed.shape[1]
 
     def columns(self, model: SkyModel, index: Any) -> list[Array]:
         """The fitted columns, shape (frequency, row) each.
@@ -184,10 +187,10 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
     """Evaluate the columns for every cluster; rows beyond `Cells.lengths` have none."""
     nu, weight, model = problem.frequency, problem.inverse_sigma, problem.model
     if problem.bands is None:
-        nodes, rj = 1, rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
+        rj = rj_to_cmb(nu, xp=jnp).astype(nu.dtype) * weight
     else:
         fitted = problem.bands.fitted
-        nodes, nu = len(fitted.frequency), fitted.frequency.reshape(-1)
+        nu = fitted.frequency.reshape(-1)
         rj = (fitted.weight * weight).reshape(-1)
     factors: list[FactorTable] = []
     for component in model.components:
@@ -199,7 +202,7 @@ def tables(problem: SpectralProblem, spectral: Spectral) -> Tables:
             )
     fixed = fixed_columns(problem)
     classes = None if problem.weights is None else problem.weights.bands
-    return Tables(fixed, basis_of(fixed, classes), tuple(factors), nodes, classes)
+    return Tables(fixed, basis_of(fixed, classes), tuple(factors), classes)
 
 
 def _weighted(table: FactorTable, weight: Array, at_reference: float) -> FactorTable:

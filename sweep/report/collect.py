@@ -169,9 +169,9 @@ def _zones(
 
 
 def _templates(products: Sequence[SpectralProducts]) -> dict[str, Any]:
-    """What spectra are compared with, for every resolution that occurs."""
-    found = {one.nside: one.templates for one in products if one.templates is not None}
-    return {str(nside): packing.bins(nside, found[nside]) for nside in sorted(found)}
+    """What spectra are compared with, for every resolution and beam that occurs."""
+    found = {one.named: one.templates for one in products if one.templates is not None}
+    return {name: packing.bins(found[name]) for name in sorted(found)}
 
 
 def _maps(

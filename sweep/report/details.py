@@ -13,7 +13,7 @@ from sweep.report import packing
 from sweep.statistics.comparison_groups import ComparisonGroup
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.maps import parameter_maps, residual_maps, sphere, true_parameter_maps
-from sweep.statistics.rankings import templates_of
+from sweep.statistics.rankings import templates_name, templates_of
 from sweep.statistics.residuals import Spectra, read_residuals
 from sweep.statistics.tensor_ratio import Templates, TensorRatio, tensor_ratio
 from sweep.store import NOISELESS
@@ -60,19 +60,19 @@ class SpectralProducts:
     """Spectra of the residuals of an experiment, and the r they would be taken for.
 
     Attributes:
-        nside: resolution of the spectra.
+        named: the name of the templates.
         templates: what they are compared with; None without spectra.
         spectra: by each estimator that is known.
         ratios: by each estimator that is known.
     """
 
-    nside: int
+    named: str
     templates: Templates | None
     spectra: dict[Estimator, Spectra]
     ratios: dict[Estimator, TensorRatio]
 
 
-NOTHING = SpectralProducts(0, None, {}, {})
+NOTHING = SpectralProducts("", None, {}, {})
 """Of an experiment that was not looked at, or has no spectra."""
 
 
@@ -95,7 +95,7 @@ def spectral_products(experiment: ExperimentView, missing: MissingProducts) -> S
     if not spectra:
         missing.note("spectra", "Spectra of residuals, and r", residuals.missing(ESTIMATORS[0]))
         return NOTHING
-    return SpectralProducts(residuals.nside, templates_of(residuals), spectra, ratios)
+    return SpectralProducts(templates_name(residuals), templates_of(residuals), spectra, ratios)
 
 
 def estimators_of(
@@ -171,7 +171,7 @@ def packed(products: Sequence[SpectralProducts], estimators: Sequence[Estimator]
     each = list(zip(products, estimators, strict=True))
     return {
         "spectra": [
-            packing.spectra(one.spectra[e], one.nside) if e in one.spectra else None
+            packing.spectra(one.spectra[e], one.named) if e in one.spectra else None
             for one, e in each
         ],
         "likelihoods": [

@@ -64,16 +64,19 @@ def logarithms(values: np.ndarray) -> str:
     return text((np.sign(np.nan_to_num(values)) * size).astype("<i2").tobytes())
 
 
-def spectra(found: Spectra, nside: int) -> dict[str, Any]:
-    """Total, systematic and statistical power at `bins` of a resolution."""
+def spectra(found: Spectra, templates: str) -> dict[str, Any]:
+    """Total, systematic and statistical power at `bins`, and the name of what they compare with."""
     stacked = [found.total, found.systematic, found.statistical]
-    return {"nside": nside, "data": logarithms(np.concatenate([_binned(s) for s in stacked]))}
-
-
-def bins(nside: int, templates: Templates) -> dict[str, Any]:
-    """Where spectra of a resolution are given, and what they are compared with, uK_CMB^2."""
     return {
-        "ell": _digits(_binned(multipoles(nside)), 4),
+        "templates": templates,
+        "data": logarithms(np.concatenate([_binned(s) for s in stacked])),
+    }
+
+
+def bins(templates: Templates) -> dict[str, Any]:
+    """Where spectra are given, and what they are compared with, uK_CMB^2."""
+    return {
+        "ell": _digits(_binned(multipoles(len(templates.tensor) // 2)), 4),
         "lensing": _digits(_binned(templates.lensing), 5),
         "tensor": _digits(_binned(templates.tensor), 5),
     }

@@ -13,6 +13,7 @@ from sweep.report import packing
 from sweep.statistics.combination import Combination, best_of_zones
 from sweep.statistics.dataset import labels_of
 from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.rankings import templates_name
 from sweep.statistics.recovered import kept_pixels
 from sweep.statistics.tensor_ratio import NUMBERS
 
@@ -116,5 +117,5 @@ def _combined(found: Combination) -> dict[str, Any]:
         "realisations": len(residuals.realisations),
         "sky_fraction": residuals.sky_fraction,
         "likelihood": packing.likelihood(ratio),
-        "spectra": packing.spectra(residuals.spectra(found.estimator), residuals.nside),
+        "spectra": packing.spectra(residuals.spectra(found.estimator), templates_name(residuals)),
     }

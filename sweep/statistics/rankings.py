@@ -224,6 +224,12 @@ def templates_of(residuals: Residuals) -> Templates:
     return _templates(residuals.nside, residuals.fwhm)
 
 
+def templates_name(residuals: Residuals) -> str:
+    """By what `templates_of` differ: the resolution, and the beam where there is one."""
+    beam = f", {residuals.fwhm:g} arcmin" if residuals.fwhm else ""
+    return f"{residuals.nside}{beam}"
+
+
 @lru_cache(maxsize=8)
 def _templates(nside: int, fwhm: float) -> Templates:
     return templates(nside, usual_cache(), fwhm=fwhm)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import healpy as hp
 import numpy as np
@@ -15,9 +16,10 @@ from sweep.beams import smoothed, window
 from sweep.errors import ConfigError
 from sweep.fit import fit_block
 from sweep.jax_session import jax_session
+from sweep.problem import SpectralProblem
 from sweep.spectra import harmonics
 from sweep.statistics.experiment import ExperimentView
-from sweep.statistics.rankings import templates_of
+from sweep.statistics.rankings import templates_name, templates_of
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.residuals import read_residuals
 from sweep.store import NOISELESS, open_dataset
@@ -95,10 +97,11 @@ def homogeneous(folder: Path) -> list[str]:
 def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
     setup, truth = build(conf), true_cmb(conf, (0,))[0]
-    dust = replace(setup.sky.model, synchrotron=np.zeros_like(truth))
+    model: Any = setup.sky.model
+    dust = replace(model, synchrotron=np.zeros_like(truth))
     at_140 = dust.through(top_hat("140 GHz", 140.0, 0.3))
 
-    def leak(problem: object) -> tuple[float, float]:
+    def leak(problem: SpectralProblem) -> tuple[float, float]:
         fit = fit_block(
             setup.solver, setup.objective, problem, setup.maps((NOISELESS,)), setup.bounds, []
         )
@@ -117,7 +120,7 @@ def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path
 def test_maps_are_the_sky_through_the_bands(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
     sky, band = build_sky(conf), 12
-    model = sky.model
+    model: Any = sky.model
     nu = np.linspace(280 * 0.85, 280 * 1.15, 4001)
     weight = nu**2 / rj_to_cmb(nu)
     dust = rj_to_cmb(nu) * modified_black_body(nu, model.dust_nu0, 1.54, 20.0)
@@ -135,13 +138,14 @@ def test_signal_truth_and_noise_have_the_resolution_of_the_fit() -> None:
     words = ["sky.nside=8", "mask.expression=GAL080"]
     plain, smooth = small(*words), small(*words, FWHM, "instrument.fwhm_out=1200")
     sky, pixels = build_sky(plain), build_mask(plain).pixels
-    transfer = window(1200.0, 16)
+    transfer = window(1200.0, 23)
     np.testing.assert_allclose(true_cmb(smooth, (0,))[0], smoothed(sky.cmb, transfer)[:, pixels])
     setup = build(smooth)
     at_235 = smoothed(sky.maps(235.0)[0], transfer)[:, pixels]
     np.testing.assert_allclose(setup.signal(0)[11], at_235, atol=1e-9)
 
-    noise = np.array([setup.noise(r) for r in range(60)]).std(axis=(0, 2, 3))
+    draw: Any = setup.noise
+    noise = np.array([draw(r) for r in range(60)]).std(axis=(0, 2, 3))
     np.testing.assert_allclose(noise, build_noise(smooth).sigma, rtol=0.08)
     assert np.all(build_noise(smooth).sigma < 0.6 * build_noise(plain).sigma)
     np.testing.assert_allclose(1 / setup.problem.inverse_sigma, build_noise(smooth).sigma)
@@ -188,23 +192,32 @@ def test_a_shift_is_a_sky_at_other_frequencies(bands: list[str]) -> None:
 def test_a_store_knows_the_beam_of_its_maps(tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
     words = ["store.spectra=alm", "noise.realisations=3"]
-    run([small(*words, *more, store=store) for more in ([], [FWHM, "instrument.fwhm_out=1200"])])
+    of_file = tmp_path / "mine.yaml"
+    of_file.write_text(
+        "{name: mine, source: here, frequency: [40, 90, 150, 220, 350], depth_p: [9, 3, 3, 5, 20], "
+        "bandwidth: [0.3, 0.3, 0.3, 0.3, 0.3], fwhm: [900, 400, 250, 170, 100], fwhm_out: 900}"
+    )
+    optics = ([], [FWHM, "instrument.fwhm_out=1200"], [f"instrument.path={of_file}"])
+    run([small(*words, *more, store=store) for more in optics])
     ds = open_dataset(store)
-    found = {read_residuals(ExperimentView(ds, i)).fwhm: i for i in range(2)}
-    assert set(found) == {0.0, 1200.0}
+    found = {read_residuals(ExperimentView(ds, i)).fwhm: i for i in range(len(optics))}
+    assert set(found) == {0.0, 1200.0, 900.0}
     smooth = ExperimentView(ds, found[1200.0])
     # what a worker kept is what is made again, truth at the resolution of the fit in both
     again = harmonics(residual_of(smooth, [0]), 4, kept_pixels(smooth))[0, 1]
-    np.testing.assert_allclose(smooth.stored["blm_residual"].values[1 - 1], again, atol=1e-4)
-    power = [templates_of(read_residuals(ExperimentView(ds, i))).tensor for i in found.values()]
-    assert power[1][-1] < 0.5 * power[0][-1]
+    np.testing.assert_allclose(smooth.stored["blm_residual"].values[0], again, atol=1e-4)
+    last = {b: templates_of(read_residuals(ExperimentView(ds, found[b]))).tensor[-1] for b in found}
+    assert last[1200.0] < last[900.0] < 0.9 * last[0.0]
+    names = {templates_name(read_residuals(ExperimentView(ds, i))) for i in found.values()}
+    assert names == {"4", "4, 900 arcmin", "4, 1200 arcmin"}
 
 
 def test_errors_with_noise_leave_the_noise_as_it_is() -> None:
     with_errors, exact = small("instrument.errors.angle=2"), small()
     both = np.asarray(build(with_errors).maps((1,))[0])
     with jax_session():
-        signal = build(with_errors).distorted(1)
-        noise = np.asarray(build(exact).noise(1))
+        distorted: Any = build(with_errors).distorted
+        draw: Any = build(exact).noise
+        signal, noise = distorted(1), np.asarray(draw(1))
     np.testing.assert_allclose(both, signal + noise, rtol=1e-12)
     assert hp.npix2nside(both.shape[-1]) == 4

@@ -214,6 +214,9 @@ def test_a_key_names_its_value_and_not_its_place() -> None:
 
 def test_numbers_that_are_equal_are_the_same() -> None:
     assert identity(small("noise.ratio=1")) == identity(small("noise.ratio=1.0"))
+    errors = "instrument.errors.angle"
+    assert identity(small(f"{errors}=1")) == identity(small(f"{errors}=1.0"))
+    assert identity(small(f"{errors}=[1,2]")) == identity(small(f"{errors}=[1.0,2.0]"))
     assert identity(small("noise.ratio=0.28")) != identity(small("noise.ratio=0.29"))
     assert identity(small("noise.ratio=0.1")) != identity(small("noise.ratio=0.10000000000000002"))
 

@@ -54,7 +54,9 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
         "zones": [],
         "templates": {str(NSIDE): templates()},
         "map_kinds": KINDS,
-        "spectra": [{"nside": NSIDE, "data": codes_of(rng, 3 * 128)} for _ in range(count)],
+        "spectra": [
+            {"templates": str(NSIDE), "data": codes_of(rng, 3 * 128)} for _ in range(count)
+        ],
         "likelihoods": [bell() for _ in range(count)],
         "masks": [mask(nside) for nside in sorted(set(finest))],
         "maps": [maps(rng, nside, sorted(set(finest))) for nside in finest],

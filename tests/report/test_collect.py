@@ -99,6 +99,7 @@ def test_spectra_and_r_are_those_of_statistics(ds: xr.Dataset, collected: dict) 
         twin = np.interp(r, ratio.grid, ratio.likelihood)
         np.testing.assert_allclose(values, twin, atol=1e-4)
     templates = templates_of(read_residuals(ds, 0))
+    assert {one["templates"] for one in collected["spectra"] if one} == {"4"}
     found = collected["templates"]["4"]
     np.testing.assert_allclose(found["lensing"], templates.lensing, rtol=1e-4)
     np.testing.assert_allclose(found["tensor"], templates.tensor, rtol=1e-4)

@@ -1,5 +1,7 @@
 """The synthetic sky with spectra that the standard model does not have."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,8 @@ def test_none_of_them_is_the_plain_sky(plain: Sky) -> None:
 
 
 def test_synchrotron_bends_about_its_reference(plain: Sky) -> None:
-    bent, model = with_other_laws(plain, 2, -0.05, 0.0, 0.0), plain.model
+    model: Any = plain.model
+    bent = with_other_laws(plain, 2, -0.05, 0.0, 0.0)
     index = model.beta_pl - 0.05 * np.log(FREQUENCY / 30.0)[:, None]
     laws = [power_law(nu, 30.0, each) for nu, each in zip(FREQUENCY, index, strict=True)]
     synchrotron = np.array(laws)[:, None] * model.synchrotron
@@ -50,13 +53,14 @@ def test_free_free_is_a_fraction_with_one_index(plain: Sky) -> None:
 def test_a_share_of_the_dust_is_colder(plain: Sky) -> None:
     share = 0.2
     cold = with_other_laws(plain, 2, 0.0, 0.0, share)
-    other = cold.model.cold
-    shown = share * plain.model.dust
+    model: Any = plain.model
+    changed: Any = cold.model
+    other, shown = changed.cold, share * model.dust
     assert 0.5 < other.std() / shown.std() < 2.0
     assert np.corrcoef(other.ravel(), shown.ravel())[0, 1] < 0.9
     law = modified_black_body(FREQUENCY, 353.0, COLD_BETA, COLD_TEMPERATURE)[:, None, None]
     g = rj_to_cmb(FREQUENCY)[:, None, None]
-    synchrotron = power_law(FREQUENCY, 30.0, plain.model.beta_pl)[:, None] * plain.model.synchrotron
+    synchrotron = power_law(FREQUENCY, 30.0, model.beta_pl)[:, None] * model.synchrotron
     warm = plain.foregrounds(FREQUENCY) - g * synchrotron
     expected = (1 - share) * warm + g * (synchrotron + law * other)
     np.testing.assert_allclose(cold.foregrounds(FREQUENCY), expected, rtol=1e-10, atol=1e-10)

@@ -174,10 +174,12 @@ def test_the_scan_is_the_value_with_one_cluster_moved(small, parameter: int):
 
 @pytest.mark.parametrize("form", ["cells", "pixels"])
 @pytest.mark.parametrize("parameter", range(3))
-def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int):
+@pytest.mark.parametrize("of_band", [1, 3])
+def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int, of_band: int):
     """A tile of thousands, as on an accelerator: XLA once multiplied by ones wrongly there."""
     rng, n, frequencies = np.random.default_rng(0), 4096, 8
-    table = lambda rows: jnp.asarray(rng.uniform(0.5, 2.0, (rows, frequencies)))  # noqa: E731
+    columns = of_band * frequencies
+    table = lambda rows: jnp.asarray(rng.uniform(0.5, 2.0, (rows, columns)))  # noqa: E731
     weights = jnp.asarray(rng.uniform(0.5, 2.0, (1, frequencies)))
     model = STANDARD
     here, nodes = (

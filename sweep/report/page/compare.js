@@ -85,8 +85,8 @@ class Comparison {
         ...dotted.map((trace) => ({ ...trace, showlegend: false })),
       ];
     });
-    const nside = this.report.spectra[known[0]].nside;
-    return { traces: [...traces, ...templateTraces(this.report, nside)], layout: spectraLayout() };
+    const { templates } = this.report.spectra[known[0]];
+    return { traces: [...traces, ...templateTraces(this.report, templates)], layout: spectraLayout() };
   }
 
   nothing() {

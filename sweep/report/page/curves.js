@@ -26,8 +26,8 @@ const TENSOR_CURVES = [
 ];
 
 /** Curves that residuals are compared with: BB power of lensing and of tensor modes, as D_l. */
-function templateTraces(report, nside) {
-  const found = report.templates[nside];
+function templateTraces(report, name) {
+  const found = report.templates[name];
   if (!found) return [];
   const { ell, lensing, tensor } = found;
   const curve = (name, values, dash) => ({
@@ -83,12 +83,12 @@ function spectraLayout() {
   };
 }
 
-function spectraPicture(report, spectra, nside) {
+function spectraPicture(report, spectra, templates) {
   const traces = [
     ...spectrumTraces("total", spectra.ell, spectra.total, { colour: lineColour(0) }),
     ...spectrumTraces("systematic", spectra.ell, spectra.systematic, { colour: lineColour(1) }),
     ...spectrumTraces("statistical", spectra.ell, spectra.statistical, { colour: lineColour(2) }),
-    ...templateTraces(report, nside),
+    ...templateTraces(report, templates),
   ];
   return { traces, layout: spectraLayout() };
 }

@@ -123,7 +123,7 @@ function decodeSpectra(report, packed) {
   const codes = view(packed.data, Int16Array);
   const names = ["total", "systematic", "statistical"];
   const n = codes.length / names.length;
-  const found = { ell: report.templates[packed.nside].ell };
+  const found = { ell: report.templates[packed.templates].ell };
   names.forEach((name, k) => {
     found[name] = Array.from(codes.subarray(k * n, (k + 1) * n), decodeLogarithm);
   });

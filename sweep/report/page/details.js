@@ -162,7 +162,7 @@ class Details {
       const plot = byId(id);
       if (plot) Plotly.newPlot(plot, picture.traces, { ...layoutOf(plot.clientWidth, picture.layout), height }, PLOTLY_CONFIG);
     };
-    if (report.spectra[i]) put("details-spectra", spectraPicture(report, report.spectraOf(i), report.spectra[i].nside), 380);
+    if (report.spectra[i]) put("details-spectra", spectraPicture(report, report.spectraOf(i), report.spectra[i].templates), 380);
     if (report.likelihoods[i]) {
       const curve = { name: "likelihood", colour: 0, likelihood: report.likelihoodOf(i) };
       put("details-likelihood", likelihoodPicture([curve], false), 260);

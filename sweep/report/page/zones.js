@@ -82,6 +82,6 @@ function zoneCharts(report, search, id) {
   });
   new Chart(`${id}-cl`, {
     title: "BB spectra of the residuals, all zones together",
-    picture: () => spectraPicture(report, decodeSpectra(report, search.combined.spectra), search.combined.spectra.nside),
+    picture: () => spectraPicture(report, decodeSpectra(report, search.combined.spectra), search.combined.spectra.templates),
   });
 }
