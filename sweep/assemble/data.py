@@ -157,7 +157,7 @@ def _instrument(conf: InstrumentConf) -> "Instrument":
                 f"instrument.{key}: instrument.path = {conf.path} has it too; give one of the two, "
                 f"or add instrument.{key}={absent}"
             )
-    return replace(read, **given)
+    return replace(read, **given, **({"band": band} if band else {}))
 
 
 INSTRUMENTS: "dict[type, Callable[[Any], Instrument]]" = {InstrumentConf: _instrument}

@@ -87,10 +87,7 @@ class Setup:
                 seen, signal = found, jnp.asarray(found.astype(self.precision, copy=False))
             if realisation == NOISELESS or self.noise is None:
                 return signal
-            seen = signal
-            if self.distorted is not None:
-                seen = jnp.asarray(self.distorted(realisation), signal.dtype)
-            return seen if self.noise is None else seen + self.noise(realisation).astype(seen.dtype)
+            return signal + self.noise(realisation).astype(signal.dtype)
 
         return jnp.stack([one(r) for r in realisations])
 

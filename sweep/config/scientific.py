@@ -25,7 +25,6 @@ _REPLACED_BY_FILE = (
     "instrument.name",
     "instrument.frequency",
     "instrument.depth_p",
-    "instrument.band",
 )
 
 _FILES = ("*.path", "instrument.bandpass")

@@ -67,10 +67,16 @@ class MapsSky:
             values[:] = self._read(files, band, realisation, pixels)
             bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
             if bad.size:
+                where = "inside the mask"
+                advice = "mask them (mask.expression=OBSERVED keeps what every band saw)"
+                if len(pixels) == 12 * self.nside**2:
+                    where = (
+                        "of the whole sky, which mask.expression=ALL and instrument.fwhm_out need,"
+                    )
+                    advice += ", leave instrument.fwhm_out out"
                 raise ConfigError(
-                    f"{files.named(band, realisation)}: {bad.size:,} pixels inside the mask are "
-                    f"UNSEEN or not finite, first {pixels[bad[0]]}; mask them "
-                    "(mask.expression=OBSERVED keeps what every band saw), or mend the map"
+                    f"{files.named(band, realisation)}: {bad.size:,} pixels {where} are UNSEEN or "
+                    f"not finite, first {pixels[bad[0]]}; {advice}, or mend the map"
                 )
         return found
 

@@ -147,7 +147,8 @@ def test_unseen_pixels_inside_the_mask_are_named(handed: Handed) -> None:
     maps[1, first] = 0.0
     write_map(path, maps, False, False, "K_CMB", "COSMO")
     mended = build(mine(folder, *words, mask="OBSERVED"))
-    assert mended.mask.pixels.size == mended.clusters.beta_dust.labels.size == kept.pixels.size + 1
+    labels = mended.clusters.labels["beta_dust"]
+    assert mended.mask.pixels.size == labels.size == kept.pixels.size + 1
 
 
 def test_identity_is_of_settings_and_not_of_places(handed: Handed) -> None:
@@ -188,3 +189,21 @@ def test_two_sets_in_one_command_need_names(handed: Handed) -> None:
     ds = sweep.open(handed.folder / "store.zarr")
     assert ds.sizes["experiment"] == 2
     np.testing.assert_array_equal(*ds["cmb_variance"].values)
+
+
+def test_smoothing_needs_the_whole_sky(handed: Handed) -> None:
+    folder = handed.write()
+    beams = ["instrument.fwhm=[" + ",".join(["30"] * 15) + "]", "instrument.fwhm_out=600"]
+    with pytest.raises(ConfigError, match=r"\(band b0, realisation 0\): .* instrument.fwhm_out need"):
+        run([mine(folder, *beams)])
+
+
+def test_names_of_bands_may_be_given_beside_the_file_of_an_instrument(handed: Handed) -> None:
+    folder = handed.write()
+    lines = (folder / "instrument.yaml").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("band", "- b"))]
+    (folder / "instrument.yaml").write_text("\n".join(kept))
+    names = "instrument.band=[" + ",".join(f"b{i}" for i in range(15)) + "]"
+    np.testing.assert_allclose(
+        build(mine(folder, names)).maps((0,)), handed.setup.maps((0,)), rtol=1e-12
+    )
