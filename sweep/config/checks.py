@@ -91,6 +91,11 @@ def not_empty(value: str) -> str | None:
     return None if str(value).strip() else "must not be empty"
 
 
+def pair_or_none(value: list[str]) -> str | None:
+    """The value is two words, or none."""
+    return None if len(value) in (0, 2) else "must be two names, of Q and of U"
+
+
 def one_of(*choices: Any) -> Check:
     """The value is one of `choices`."""
     allowed = ", ".join(str(c) for c in choices)

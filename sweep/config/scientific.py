@@ -28,7 +28,7 @@ _REPLACED_BY_FILE = (
     "instrument.band",
 )
 
-_FILES = ("*.path", "instrument.bandpass")
+_FILES = ("*.path", "instrument.bandpass", "noise.rms")
 """Settings that name files."""
 
 

@@ -34,6 +34,7 @@ NEEDS_A_PATH = {
     "binned": "clusters.path=parameters.fits",
     "hits": "noise.path=nhits.fits",
     "rms": "noise.path=rms.fits",
+    "maps": "noise.path=noise.fits",
 }
 
 
