@@ -44,8 +44,9 @@ def measured(setup: Setup, draws: int, restarts: int, cache: Cache) -> dict[str,
     numbers = (NOISELESS, *range(draws))
     blocks = [numbers[k : k + BLOCK] for k in range(0, len(numbers), BLOCK)]
     fits = joined([fitted(setup, block) for block in blocks])
-    truth = setup.sky.cmb[:, setup.mask.pixels]
-    seen = residual_arrays(fits.cmb - truth, setup.mask, spectra=True)
+    truth = setup.sky.true_cmb(0)
+    assert truth is not None
+    seen = residual_arrays(fits.cmb - truth[:, setup.mask.pixels], setup.mask, spectra=True)
     noisy = jax.tree.map(lambda leaf: leaf[1:], fits)
     row = {
         "draws": draws,

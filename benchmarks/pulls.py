@@ -155,7 +155,7 @@ def _observed(
         )
         for name, size in AMPLITUDE.items()
     )
-    noise = setup.maps(tuple(numbers)) - setup.signal
+    noise = setup.maps(tuple(numbers)) - setup.signal(0)
 
     def one(given: tuple[Params, jax.Array]) -> jax.Array:
         of_dust, of_synchrotron = mixing(given[0], setup.problem)

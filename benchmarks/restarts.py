@@ -62,7 +62,9 @@ def _lower(cell: Cell) -> dict[str, object]:
 
 
 def _residual_variance(setup: Setup, fits: BlockResult) -> np.ndarray:
-    residual = fits.cmb - setup.sky.cmb[:, setup.mask.pixels]
+    truth = setup.sky.true_cmb(0)
+    assert truth is not None
+    residual = fits.cmb - truth[:, setup.mask.pixels]
     return residual_arrays(residual, setup.mask, spectra=False)["residual_variance"]
 
 

@@ -20,7 +20,7 @@ from benchmarks.real import MASKS, SKY, check_data
 from sweep.assemble.setup import Setup, build
 from sweep.cache import Arrays, digest, file_digest
 from sweep.config import SweepConf
-from sweep.sky import ParametricForegrounds
+from sweep.sky import ParametricForegrounds, Sky
 from sweep.units import FloatArray, modified_black_body, power_law, rj_to_cmb
 
 VERSION = 1
@@ -67,8 +67,10 @@ def sky_setup(name: str, *overrides: str) -> Setup:
     setup = build(sky(name, *overrides))
     if name != WRONG_LAW:
         return setup
+    assert isinstance(setup.sky, Sky)
     extra = unmodelled(setup.sky.model, setup.instrument.frequency)[..., setup.mask.pixels]
-    return replace(setup, signal=setup.signal + extra.astype(setup.signal.dtype))
+    signal = setup.signal(0) + extra
+    return replace(setup, signal=lambda realisation: signal)
 
 
 @lru_cache(maxsize=8)

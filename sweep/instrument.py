@@ -14,8 +14,8 @@ from sweep.units import FloatArray, frequency_problem
 
 _KEYS = ("name", "frequency", "depth_p", "source")
 OPTIONAL = ("bandwidth", "fwhm", "ell_knee", "alpha_knee")
-"""Lists that not every instrument has."""
-_KNOWN = (*_KEYS, *OPTIONAL, "fwhm_out")
+"""Lists of numbers that not every instrument has."""
+_KNOWN = (*_KEYS, *OPTIONAL, "fwhm_out", "band")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,6 @@ class Instrument:
         frequency: Band centres in GHz, shape (F,).
         depth_p: Noise depth of Q and of U in uK_CMB arcmin, shape (F,).
         source: Paper and table of the numbers.
-        band: Names of the bands, as paths of maps have them; the frequencies where none is given.
         bandwidth: Full widths of top hats over their centres, shape (F,); None where bands are
             monochromatic or given otherwise.
         fwhm: Full widths at half maximum of the beams in arcmin, shape (F,); None for no beams.
@@ -35,10 +34,12 @@ class Instrument:
             None where it is not known.
         alpha_knee: Slopes of the 1/f noise there, below 0, shape (F,); None where not known.
         fwhm_out: Beam in arcmin to which maps are smoothed before the fit; None for none.
+        band: Names of the bands, as paths of maps have them; the frequencies where none is given.
 
     Raises:
         ConfigError: Lengths differ, there is no band, a number is not finite and positive (widths
-            and `ell_knee` may be 0), or a frequency none of 1 to 3000 GHz.
+            and `ell_knee` may be 0), a frequency none of 1 to 3000 GHz, or a band has the name of
+            another.
     """
 
     name: str
@@ -63,6 +64,12 @@ class Instrument:
                 f"instrument `{self.name}`: {self.depth_p.size} depths, "
                 f"{self.frequency.size} frequencies; give one depth_p per frequency"
             )
+        for key in OPTIONAL:
+            if (given := getattr(self, key)) is not None:
+                object.__setattr__(self, key, self._one_a_band(key, given))
+        if self.fwhm_out is not None:
+            (out,) = _positive("instrument.fwhm_out", [self.fwhm_out])
+            object.__setattr__(self, "fwhm_out", float(out))
         names = tuple(map(str, self.band)) or tuple(f"{f:g}" for f in self.frequency)
         if self.band and (len(names) != self.frequency.size or len(set(names)) < len(names)):
             raise ConfigError(
@@ -70,12 +77,6 @@ class Instrument:
                 "names, one per frequency"
             )
         object.__setattr__(self, "band", names)
-        for key in OPTIONAL:
-            if (given := getattr(self, key)) is not None:
-                object.__setattr__(self, key, self._one_a_band(key, given))
-        if self.fwhm_out is not None:
-            (out,) = _positive("instrument.fwhm_out", [self.fwhm_out])
-            object.__setattr__(self, "fwhm_out", float(out))
 
     def _one_a_band(self, key: str, given: Any) -> FloatArray:
         setting = f"instrument.{key}"
@@ -104,8 +105,8 @@ class Instrument:
 def read_instrument(path: str | Path) -> Instrument:
     """Read an instrument from a YAML file.
 
-    The keys are name, frequency, depth_p and source, and where they are known band, those of
-    `OPTIONAL` and fwhm_out.
+    The keys are name, frequency, depth_p and source, and where they are known those of `OPTIONAL`
+    and fwhm_out.
     Hydra's `defaults` and a null `path` are let through, so that the files of
     `conf/instrument` and copies of them can be read too.
 
@@ -133,8 +134,8 @@ def read_instrument(path: str | Path) -> Instrument:
             frequency=content["frequency"],
             depth_p=content["depth_p"],
             source=str(content["source"]),
+            **{key: content.get(key) for key in (*OPTIONAL, "fwhm_out")},
             band=_names(content.get("band", [])),
-            **{key: content.get(key) for key in _KNOWN[len(_KEYS) :]},
         )
     except ConfigError as error:
         raise ConfigError(f"instrument.path = {path}: {error}") from error
@@ -143,20 +144,13 @@ def read_instrument(path: str | Path) -> Instrument:
 def _check_keys(path: str | Path, content: dict[Any, Any]) -> None:
     for key in content:
         of_hydra = key == "defaults" or (key == "path" and content[key] is None)
-        known = (*_KNOWN, "band")
-        if key not in known and not of_hydra:
-            close = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(known)}"
+        if key not in _KNOWN and not of_hydra:
+            close = difflib.get_close_matches(str(key), _KNOWN, 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"use {', '.join(_KNOWN)}"
             raise ConfigError(f"instrument.path = {path}: unknown key `{key}`; {hint}")
     missing = [key for key in _KEYS if key not in content]
     if missing:
         raise ConfigError(f"instrument.path = {path}: `{missing[0]}` is required")
-
-
-def _names(given: Any) -> tuple[str, ...]:
-    if not isinstance(given, list):
-        raise ConfigError(f"instrument.band: expected a list of names, got {given!r}")
-    return tuple(map(str, given))
 
 
 def one_a_band(setting: str, values: Any, bands: int) -> Any:
@@ -171,6 +165,12 @@ def one_a_band(setting: str, values: Any, bands: int) -> Any:
             "frequency"
         )
     return values
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise ConfigError(f"instrument.band: expected a list of names, got {given!r}")
+    return tuple(map(str, given))
 
 
 def _positive(setting: str, values: Any) -> FloatArray:

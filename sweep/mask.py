@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,8 @@ Keep = np.ndarray
 SMOOTHING_DEGREES = 10.0
 """FWHM before ranking pixels: Planck's Galactic masks come from intensity smoothed to 5
 degrees; polarised intensity is patchier, and twice that keeps a mask in one piece."""
+
+OBSERVED = "OBSERVED"
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z0-9_.]+)|(?P<sign>[-+()]))")
 
@@ -107,7 +109,7 @@ class FileMasks(Mapping[str, Keep]):
 
     def __getitem__(self, name: str) -> Keep:
         try:
-            return _binary(name, _seen(self.columns.arrays[name]), self.nside)
+            return _binary(name, _seen(self.columns.ring(name)), self.nside)
         except ConfigError as error:
             raise self.columns.refused(str(error)) from error
 
@@ -178,6 +180,31 @@ class GalacticMasks(Mapping[str, Keep]):
 
     def __len__(self) -> int:
         return 99
+
+
+@dataclass(frozen=True, eq=False)
+class WithObserved(Mapping[str, Keep]):
+    """Named masks, and beside them `OBSERVED`: the pixels that every band has seen.
+
+    Attributes:
+        others: The other masks; one that is called so itself goes before.
+        seen: Gives these pixels, (npix,); called where they are asked for.
+    """
+
+    others: Mapping[str, Keep]
+    seen: Callable[[], Keep]
+
+    def __getitem__(self, name: str) -> Keep:
+        return self.others[name] if name in self.others or name != OBSERVED else self.seen()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.others or name == OBSERVED
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self.others, OBSERVED)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _tokens(expression: str) -> list[str]:

@@ -1,21 +1,25 @@
 """The data path of one unit: configuration in, recorded results out."""
 
 import time
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
-from sweep.assemble.data import build_mask, build_truth
-from sweep.assemble.setup import build
+from sweep.ahead import ahead
+from sweep.assemble.data import build_mask, build_sky, true_cmb
+from sweep.assemble.setup import Setup, build
 from sweep.config.schema import SweepConf
 from sweep.ends import BlockResult, joined
 from sweep.errors import ConfigError, StoreError
 from sweep.fit import fit_block
 from sweep.grid import Outcome, Package, Task, identity
 from sweep.jax_session import jax_session
+from sweep.lanes import side_by_side
 from sweep.memory import halving
 from sweep.model import KNOWN
 from sweep.programs import forget_surplus_programs
+from sweep.sky import MapsSky
 from sweep.spectra import residual_arrays
 from sweep.store import Segment, Store, UnitWriter, WorkerInfo
 from sweep.store.late import await_segments
@@ -106,9 +110,13 @@ def experiment_arrays(
     """
     arrays = fit_experiment(conf, realisations)._asdict()
     params = arrays.pop("params")
-    mask = build_mask(conf)
-    residual = arrays["cmb"] - build_truth(conf)
-    return arrays | params | residual_arrays(residual, mask, spectra)
+    mask, sky, truth = build_mask(conf), build_sky(conf), true_cmb(conf, realisations)
+    # whatever needs the truth is not a number where that is not known
+    residual = arrays["cmb"] - (np.nan if truth is None else truth)
+    arrays |= params | residual_arrays(residual, mask, spectra)
+    if isinstance(sky, MapsSky):
+        arrays["data_digest"] = np.array([sky.digests(r) for r in realisations])
+    return arrays
 
 
 @jax_session()
@@ -116,7 +124,18 @@ def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResul
     """Simulate and fit some realisations of an experiment, in parts where memory is short."""
     forget_surplus_programs()
     setup = build(conf)
+    if isinstance(setup.sky, MapsSky):
+        with ahead(setup.signal, realisations) as signal:
+            return joined(_fitted(replace(setup, signal=signal), _parts(realisations)))
+    return joined(_fitted(setup, [realisations]))
 
+
+def _parts(realisations: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """What is fitted together while what follows is read: one by one, where lanes gain nothing."""
+    return [realisations] if side_by_side() else [(r,) for r in realisations]
+
+
+def _fitted(setup: Setup, parts: list[tuple[int, ...]]) -> list[BlockResult]:
     def fit(numbers: tuple[int, ...]) -> BlockResult:
         maps = setup.maps(numbers)
         return fit_block(
@@ -128,7 +147,7 @@ def fit_experiment(conf: SweepConf, realisations: tuple[int, ...]) -> BlockResul
             setup.further_starts(numbers),
         )
 
-    return joined(halving(fit, realisations))
+    return [one for part in parts for one in halving(fit, part)]
 
 
 def unit_arrays(segment: Segment, found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

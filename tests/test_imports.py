@@ -45,6 +45,7 @@ ORDER = (
     "spectra",
     "programs",
     "lanes",
+    "ahead",
     "problem",
     "solvers",
     "ends",

@@ -37,7 +37,7 @@ def needs(setup: Setup, count: int) -> float:
 
 
 def test_a_realisation_takes_at_least_its_maps(setup: Setup) -> None:
-    size = setup.signal.nbytes
+    size = setup.signal(0).nbytes
     assert 2 * size < needs(setup, 1) < 2000 * size
     # a CPU has the data of all, and works on one at a time
     more = [needs(setup, n + 1) - needs(setup, n) for n in (1, 2, 3)]

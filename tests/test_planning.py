@@ -112,7 +112,7 @@ SIZES = np.random.default_rng(1).integers(1, 2000, (60, 4))
 
 def shapes(experiment: Experiment) -> Geometry:
     pixels, *counts = SIZES[experiment.conf.noise.seed].tolist()
-    return Geometry(dict(zip(PARAMETERS, counts, strict=True)), 4, np.arange(pixels))
+    return Geometry(dict(zip(PARAMETERS, counts, strict=True)), 4, np.arange(pixels), 0)
 
 
 def test_a_power_law_is_found() -> None:

@@ -67,5 +67,5 @@ def test_cross_spectra_are_those_of_sums() -> None:
 
 @pytest.mark.parametrize("nside", [1, 4, 64])
 def test_the_store_has_room_for_all(nside: int) -> None:
-    axes = fit_axes(nside, {}, 0, "alm")
+    axes = fit_axes(nside, {}, 0, "alm", 0)
     assert axes == {"multipole": len(multipoles(nside)), "harmonic": harmonic_count(nside)}

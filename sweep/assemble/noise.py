@@ -13,6 +13,7 @@ from sweep.config.schema import (
     HitsNoiseConf,
     KneeNoiseConf,
     MapsNoiseConf,
+    MapsSkyConf,
     RmsNoiseConf,
     SweepConf,
     WhiteNoiseConf,
@@ -149,21 +150,23 @@ def build_noise(conf: SweepConf) -> "Noise":
     Raises:
         ConfigError: a file cannot be used, or says nothing of a kept pixel.
     """
-    make, instrument, mask = NOISES[type(conf.noise)], build_instrument(conf), build_mask(conf)
-    noise, beams = make(conf.noise, instrument, mask), build_beams(conf)
+    given: Any = conf.noise
+    make, instrument, mask = NOISES[type(given)], build_instrument(conf), build_mask(conf)
+    noise, beams = make(given, instrument, mask), build_beams(conf)
     if noise.root is not None:
         bad = np.flatnonzero(~np.isfinite(noise.root).all(axis=(0, 1)))
         if bad.size:
-            lacking = _LACKING[type(conf.noise)].format(mask.pixels[bad[0]])
-            key = "noise.rms" if getattr(conf.noise, "rms", None) else "noise.path"
-            path = getattr(conf.noise, key.removeprefix("noise."))
+            lacking = _LACKING[type(given)].format(mask.pixels[bad[0]])
+            key = "noise.rms" if getattr(given, "rms", None) else "noise.path"
+            path = getattr(given, key.removeprefix("noise."))
             raise ConfigError(f"{key} = {path}: {bad.size:,} pixels inside the mask {lacking}")
-    if beams is None:
-        return noise
-    from sweep.mask import Mask
+    if beams is not None:
+        from sweep.mask import Mask
 
-    sphere = make(conf.noise, instrument, Mask(mask.nside, np.ones_like(mask.keep), "ALL"))
-    return _smoothed(noise, sphere, beams, mask.pixels)
+        sphere = make(given, instrument, Mask(mask.nside, np.ones_like(mask.keep), "ALL"))
+        noise = _smoothed(noise, sphere, beams, mask.pixels)
+    # maps from files hold their noise
+    return replace(noise, draw=None) if isinstance(conf.sky, MapsSkyConf) else noise
 
 
 def check_noise(conf: SweepConf, realisations: tuple[int, ...]) -> None:
@@ -172,7 +175,7 @@ def check_noise(conf: SweepConf, realisations: tuple[int, ...]) -> None:
     Raises:
         ConfigError: it is read, and a file is not there.
     """
-    if isinstance(conf.noise, MapsNoiseConf):
+    if isinstance(conf.noise, MapsNoiseConf) and not isinstance(conf.sky, MapsSkyConf):
         from sweep.noise.maps import check_there
 
         files = _by_realisation(conf.noise, build_instrument(conf))

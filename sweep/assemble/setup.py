@@ -9,6 +9,7 @@ import numpy as np
 
 from sweep.assemble.clusters import build_clusters
 from sweep.assemble.data import (
+    Signal,
     build_bands,
     build_distorted,
     build_instrument,
@@ -30,7 +31,7 @@ from sweep.jax_session import jax_session
 from sweep.mask import Mask
 from sweep.noise.weights import Weights
 from sweep.problem import PixelWeights, SpectralProblem
-from sweep.sky import Sky
+from sweep.sky import MapsSky, Sky
 from sweep.solvers import Bounds, Objective, Solver
 from sweep.solvers.base import BlockMaps
 from sweep.solvers.starts import drawn_starts
@@ -45,24 +46,25 @@ class Setup:
     Attributes:
         problem: the likelihood.
         bounds: start, box and priors; cluster axes are padded to lengths that like counts share.
-        signal: noise-free maps of the kept pixels, uK_CMB, shape (frequency, stokes, pixel).
-        distorted: the signal of a realisation, by its number, where the instrument has errors;
-            None where it has none.
+        signal: maps of the kept pixels before noise is added, by realisation.
+        distorted: the same where the instrument has errors; None where it has none.
         noise: of a realisation, by its number, in the kept pixels; None for none.
+        precision: dtype of the maps.
         seed: of further starts.
     """
 
     instrument: Instrument
-    sky: Sky
+    sky: Sky | MapsSky
     mask: Mask
     clusters: Clusters
     problem: SpectralProblem
     bounds: Bounds
     solver: Solver
     objective: Objective
-    signal: np.ndarray
-    distorted: Draw | None
+    signal: Signal
+    distorted: Signal | None
     noise: Draw | None
+    precision: str
     seed: int
 
     @property
@@ -73,10 +75,17 @@ class Setup:
     @jax_session()
     def maps(self, realisations: tuple[int, ...]) -> BlockMaps:
         """Observed maps, uK_CMB, shape (realisation, frequency, stokes, pixel)."""
-        signal = jnp.asarray(self.signal)
+        seen, signal = None, jnp.zeros(0)
 
         def one(realisation: int) -> Any:
-            if realisation == NOISELESS:
+            nonlocal seen, signal
+            data = self.signal
+            if self.distorted is not None and realisation != NOISELESS:
+                data = self.distorted
+            found = data(realisation)
+            if found is not seen:  # most skies are the same in all realisations
+                seen, signal = found, jnp.asarray(found.astype(self.precision, copy=False))
+            if realisation == NOISELESS or self.noise is None:
                 return signal
             seen = signal
             if self.distorted is not None:
@@ -124,9 +133,10 @@ def build(conf: SweepConf) -> Setup:
         bounds=build_bounds(conf, lengths, counts),
         solver=solver,
         objective=objective_of(conf.fit.likelihood),
-        signal=build_signal(conf).astype(conf.fit.precision),
+        signal=build_signal(conf),
         distorted=build_distorted(conf),
         noise=build_noise(conf).draw,
+        precision=conf.fit.precision,
         seed=conf.noise.seed,
     )
 

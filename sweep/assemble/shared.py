@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sweep.cache import canonical_json
 from sweep.config.schema import SweepConf
-from sweep.config.scientific import scientific
+from sweep.config.scientific import files_by_realisation, scientific
 
 Made = TypeVar("Made")
 
@@ -34,13 +34,31 @@ class _Key:
 
     def __init__(self, conf: SweepConf, groups: tuple[str, ...]) -> None:
         self.conf = conf
-        self.text = canonical_json([scientific(getattr(conf, g), f"{g}.") for g in groups])
+        made_of = [(getattr(conf, g), f"{g}.") for g in depending(conf, groups)]
+        state = STATES.get(type(conf.sky)) if "sky" in groups else None
+        self.text = canonical_json(
+            [
+                *(scientific(*group) | files_by_realisation(*group) for group in made_of),
+                *(state(conf) if state is not None else ()),
+            ]
+        )
 
     def __hash__(self) -> int:
         return hash(self.text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and self.text == other.text
+
+
+STATES: dict[type, Callable[[SweepConf], list[Any]]] = {}
+"""Of skies, by the dataclass of their settings, whose files these say nothing of: what changes with
+the files that all realisations depend on."""
+
+
+def depending(conf: SweepConf, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """Groups that what is made of `groups` depends on: a sky of maps has an instrument's bands."""
+    from_files = "sky" in groups and files_by_realisation(conf.sky)
+    return tuple(dict.fromkeys((*groups, "instrument"))) if from_files else groups
 
 
 Versions = Callable[[Any], dict[str, Any]]

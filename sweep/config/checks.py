@@ -18,7 +18,14 @@ Check = Callable[[Any], str | None]
 _ALWAYS = object()
 
 
-def setting(default: Any, doc: str, check: Check | None = None, *, absent: Any = _ALWAYS) -> Any:
+def setting(
+    default: Any,
+    doc: str,
+    check: Check | None = None,
+    *,
+    absent: Any = _ALWAYS,
+    by_realisation: bool = False,
+) -> Any:
     """A dataclass field with its one line of documentation and its check.
 
     Args:
@@ -27,8 +34,10 @@ def setting(default: Any, doc: str, check: Check | None = None, *, absent: Any =
         check: what values it takes.
         absent: the value of experiments from before there was such a setting; at it, it is left
             out of an experiment's identity and of what a store keeps.
+        by_realisation: whether it is a path that names a file for every realisation, see
+            `sweep.inputs.map_files`; made absolute, and no part of an experiment's identity.
     """
-    metadata = {"doc": doc, "check": check, "absent": absent}
+    metadata = {"doc": doc, "check": check, "absent": absent, "by_realisation": by_realisation}
     if isinstance(default, list | dict) or is_dataclass(default):
         return field(default_factory=lambda: deepcopy(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -91,7 +100,7 @@ def not_empty(value: str) -> str | None:
     return None if str(value).strip() else "must not be empty"
 
 
-def pair_or_none(value: list[str]) -> str | None:
+def none_or_two(value: list[str]) -> str | None:
     """The value is two words, or none."""
     return None if len(value) in (0, 2) else "must be two names, of Q and of U"
 
@@ -152,7 +161,17 @@ def check_setting(key: str, value: Any, metadata: Mapping) -> None:
         raise ConfigError(f"{key} = {value!r}: {problem}")
 
 
-def check_likelihood(conf: Any) -> None:
+def check_together(conf: Any) -> None:
+    """Check what settings of different groups ask of each other.
+
+    Raises:
+        ConfigError: naming the key, its value and what to choose instead.
+    """
+    _check_likelihood(conf)
+    _check_maps(conf)
+
+
+def _check_likelihood(conf: Any) -> None:
     """Check that solver and model know the likelihood that `fit` asks for.
 
     Raises:
@@ -168,6 +187,50 @@ def check_likelihood(conf: Any) -> None:
         raise ConfigError(
             f"fit.likelihood = furax: furax's own code has no model={conf.model.name}; choose "
             f"fit.likelihood=direct or model={DEFAULT}"
+        )
+
+
+def _check_maps(conf: Any) -> None:
+    """Check what the choice of `sky=maps` asks of the groups `noise` and `store`.
+
+    Raises:
+        ConfigError: naming the key, its value and what to choose instead.
+    """
+    sky, noise = conf.sky, conf.noise
+    if sky.name != "maps":
+        return
+    if getattr(noise, "ratio", 1.0) != 1.0:
+        raise ConfigError(
+            f"noise.ratio = {noise.ratio!r}: maps from files hold their noise, and none is added; "
+            "leave it at 1"
+        )
+    errors = conf.instrument.errors
+    for kind in ("gain", "shift", "angle"):
+        if getattr(errors, kind) not in (0, 0.0, [], None):
+            raise ConfigError(
+                f"instrument.errors.{kind} = {getattr(errors, kind)!r}: maps from files have the "
+                "errors of their instrument, and none are added; leave it at 0"
+            )
+    if "{realisation" not in sky.path and noise.realisations != 1:
+        raise ConfigError(
+            f"noise.realisations = {noise.realisations}: sky.path has no {{realisation}}, it is "
+            "one observed sky; set noise.realisations=1"
+        )
+    if noise.noiseless and sky.noiseless is None:
+        raise ConfigError(
+            "noise.noiseless = True: maps from files hold their noise; give those without it by "
+            "sky.noiseless=..., or leave it at false"
+        )
+    for key, path in (("noiseless", sky.noiseless), ("truth", sky.truth)):
+        if noise.noiseless and "{realisation" in (path or ""):
+            raise ConfigError(
+                f"sky.{key} = {path}: the fit without noise is one, and has one CMB; give one set "
+                "of maps, or leave noise.noiseless at false"
+            )
+    if conf.store.spectra != "none" and sky.truth is None:
+        raise ConfigError(
+            f"store.spectra = {conf.store.spectra!r}: spectra are of residuals, and without the "
+            "true CMB there are none; give it by sky.truth=..., or leave store.spectra at none"
         )
 
 
@@ -190,6 +253,11 @@ def settings(conf: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping]]:
 @cache  # a launch asks for every point of its grid
 def _items(group: type) -> tuple[tuple[str, Mapping], ...]:
     return tuple((item.name, item.metadata) for item in fields(group))
+
+
+def names_files(metadata: Mapping) -> bool:
+    """Whether a setting is a path that names a file for every realisation."""
+    return metadata.get("by_realisation", False)
 
 
 def can_be_absent(metadata: Mapping) -> bool:

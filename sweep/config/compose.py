@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, cast
@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweep.cache import usual_folder
-from sweep.config.checks import check, check_likelihood
+from sweep.config.checks import check, check_together, names_files
 from sweep.config.explain import explain, unknown_key
 from sweep.config.models import fill_in
 from sweep.config.schema import SweepConf, register
@@ -106,7 +106,7 @@ def to_conf(composed: DictConfig, overrides: Sequence[str]) -> SweepConf:
         raise ConfigError(explain(error)) from error
     fill_in(conf, overrides)
     check(conf)
-    check_likelihood(conf)
+    check_together(conf)
     if conf.store.cache is None:
         conf.store.cache = usual_folder()
     for item in fields(conf):
@@ -135,8 +135,10 @@ def _check_present(composed: DictConfig) -> None:
 
 def _resolve_paths(name: str, group: Any) -> None:
     """Workers may run elsewhere: paths of the user's become absolute before anything is sent."""
-    for key in PATH_KEYS:
-        value = getattr(group, key, None)
+    for item in fields(group) if is_dataclass(group) else ():
+        key, value = item.name, getattr(group, item.name)
+        if key not in PATH_KEYS and not names_files(item.metadata):
+            continue
         if isinstance(value, str):
             setattr(group, key, _resolved(f"{name}.{key}", value))
         elif isinstance(value, list):

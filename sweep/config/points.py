@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from sweep.config.checks import check_likelihood, check_setting, settings
+from sweep.config.checks import check_setting, check_together, names_files, settings
 from sweep.config.compose import PATH_KEYS, to_conf
 from sweep.config.schema import SweepConf
 
@@ -88,7 +88,7 @@ class _Base:
         conf = copy(self._conf)
         for name, keys in self._keys.items():
             setattr(conf, name, self._group(name, tuple(plain[key] for key in keys)))
-        check_likelihood(conf)
+        check_together(conf)
         return conf
 
     def _group(self, name: str, texts: tuple[str, ...]) -> Any:
@@ -119,7 +119,8 @@ class _Base:
         *path, last = key.split(".")
         try:
             value = self._parser.parse_override(text).value()
-            if last not in PATH_KEYS and isinstance(value, int | float | str | bool):
+            is_path = last in PATH_KEYS or names_files(self._rules[key])
+            if not is_path and isinstance(value, int | float | str | bool):
                 OmegaConf.update(self._single, key, value)
                 found = reduce(getattr, path, self._single)[last]
                 check_setting(key, found, self._rules[key])

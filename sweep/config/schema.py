@@ -20,11 +20,11 @@ from sweep.config.checks import (
     healpix_nside,
     in_ghz,
     negative,
+    none_or_two,
     not_empty,
     number_or_list,
     one_of,
     or_null,
-    pair_or_none,
     positive,
     setting,
 )
@@ -63,6 +63,8 @@ _STARTS = (
     "fits of every realisation, all but the first from starts drawn in the box; the lowest is kept"
 )
 
+_CMB_REALISATIONS = "draw the CMB of every realisation anew, by sky.cmb_seed and its number"
+
 
 @dataclass
 class SyntheticSkyConf:
@@ -82,6 +84,7 @@ class SyntheticSkyConf:
     second_dust: float = setting(
         0.0, "share of dust at 353 GHz in a second, colder component", between(0, 1), absent=0
     )
+    cmb_realisations: bool = setting(False, _CMB_REALISATIONS, absent=False)
 
 
 @dataclass
@@ -103,6 +106,35 @@ class PysmSkyConf:
         "c1d1s1", "PySM presets in a row; `cr<N>` for a CMB realisation with r = 0.001 N"
     )
     cmb_seed: int = setting(0, "seed of the CMB realisation of `cr<N>`", at_least(0))
+    cmb_realisations: bool = setting(False, _CMB_REALISATIONS, absent=False)
+
+
+@dataclass
+class MapsSkyConf:
+    """Maps of the bands from files: observed, or simulated elsewhere; they hold their noise."""
+
+    name: str = chosen("maps")
+    nside: int = setting(64, "HEALPix resolution; the files must have it", healpix_nside)
+    path: str = setting(
+        MISSING,
+        "maps of Q and U, by `{band}` (or `{frequency:g}`) and `{realisation:04d}`; without "
+        "`{realisation}` one observed sky",
+        by_realisation=True,
+    )
+    first: int = setting(0, "what the files call realisation 0", at_least(0))
+    unit: str | None = setting(None, "unit of files that state none, e.g. K_CMB")
+    columns: list[str] = setting(
+        [], "names of Q and U in the files, where they are unusual", none_or_two
+    )
+    truth: str | None = setting(
+        None,
+        "true CMB, one map or by `{realisation}`; null is unknown, and with it all residuals",
+        by_realisation=True,
+    )
+    noiseless: str | None = setting(
+        None, "maps without noise by `{band}`, for noise.noiseless", by_realisation=True
+    )
+    dataset: str = setting("", "tells sets of maps apart that have the same settings")
 
 
 @dataclass
@@ -174,6 +206,9 @@ class InstrumentConf:
     )
     errors: InstrumentErrorsConf = setting(
         InstrumentErrorsConf(), "of the data alone, drawn for every realisation"
+    )
+    band: list[str] = setting(
+        [], "names of the bands, in paths of maps; without them `{frequency:g}`", absent=[]
     )
     source: str = setting("", "where the figures come from")
     path: str | None = setting(None, "YAML file with these keys, instead of the figures here")
@@ -303,7 +338,7 @@ class MapsNoiseConf(PatternNoiseConf):
     first: int = setting(0, "what the files call realisation 0", at_least(0))
     unit: str | None = setting(None, "unit of files that state none, e.g. K_CMB")
     columns: list[str] = setting(
-        [], "names of Q and U in the files, where they are unusual", pair_or_none
+        [], "names of Q and U in the files, where they are unusual", none_or_two
     )
     rms: str | None = setting(
         None,
@@ -459,6 +494,7 @@ GROUPS: dict[str, dict[str, type]] = {
         "synthetic": SyntheticSkyConf,
         "templates": TemplatesSkyConf,
         "pysm": PysmSkyConf,
+        "maps": MapsSkyConf,
     },
     "instrument": {"instrument": InstrumentConf},
     "mask": {"mask": MaskConf},

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from sweep.cache import content_digest, files_digest
-from sweep.config.checks import is_absent, settings
+from sweep.config.checks import is_absent, names_files, settings
 
 OPERATIONAL = (
     "noise.realisations",
@@ -33,15 +33,26 @@ _FILES = ("*.path", "instrument.bandpass", "noise.rms")
 
 
 def scientific(conf: Any, prefix: str = "") -> dict[str, Any]:
-    """The settings that can change a fitted number, {dotted key: value}; files by content."""
-    flat = _present(conf, prefix)
+    """The settings that can change a fitted number, {dotted key: value}; files by content.
+
+    Of files by realisation it is only said that there are any: each fit stores what they held.
+    """
+    flat, by_realisation = _present(conf, prefix), files_by_realisation(conf, prefix)
     if flat.get("instrument.path"):
         flat = {k: v for k, v in flat.items() if k not in _REPLACED_BY_FILE}
-    return {
-        key: _by_content(key, value) if _matches(key, _FILES) else value
-        for key, value in flat.items()
-        if not _matches(key, NOT_SCIENTIFIC)
-    }
+
+    def content(key: str, value: Any) -> Any:
+        if key in by_realisation:
+            return True
+        return _by_content(key, value) if _matches(key, _FILES) else value
+
+    return {k: content(k, v) for k, v in flat.items() if not _matches(k, NOT_SCIENTIFIC)}
+
+
+def files_by_realisation(conf: Any, prefix: str = "") -> dict[str, str]:
+    """The settings that name a file for every realisation, {dotted key: path with braces}."""
+    found = settings(conf, prefix)
+    return {key: value for key, value, metadata in found if names_files(metadata) and value}
 
 
 def recorded(conf: Any, prefix: str = "") -> dict[str, Any]:

@@ -78,15 +78,17 @@ class Geometry:
         counts: clusters of every parameter, or more.
         nside: of the maps.
         pixels: RING indices of the kept pixels; only looked at where maps are stored.
+        files: files that a realisation of the data is read from.
     """
 
     counts: Mapping[str, int]
     nside: int
     pixels: np.ndarray
+    files: int
 
 
 def axes_of_fit(
-    kept: StoreConf, nside: int, counts: Mapping[str, int], pixels: int
+    kept: StoreConf, nside: int, counts: Mapping[str, int], pixels: int, files: int
 ) -> tuple[dict[str, int], str | None]:
     """Axes of what a store keeps of one fit, and the dtype of its maps, as for `fit_bytes`.
 
@@ -95,11 +97,12 @@ def axes_of_fit(
         nside: resolution of the fit.
         counts: clusters of every parameter, or more.
         pixels: number of the kept pixels.
+        files: files that a realisation of the data is read from.
     """
     maps = None if kept.maps == "none" else kept.maps
     spectra: Any = None if kept.spectra == "none" else kept.spectra
     clusters = counts if kept.parameters else {}
-    return fit_axes(nside, clusters, pixels if maps is not None else 0, spectra), maps
+    return fit_axes(nside, clusters, pixels if maps is not None else 0, spectra, files), maps
 
 
 MOST_UNITS = 4000
@@ -120,7 +123,8 @@ def plan_segments(
     """Segments for every (experiment, realisation) that no published segment has.
 
     Experiments share a segment where the same realisations are missing and the arrays have the
-    same shapes: one nside, one block size, the same parameters and, if maps are stored, one mask.
+    same shapes: one nside, one number of files, one block size, the same parameters and, if maps
+    are stored, one mask.
 
     Args:
         store: the store as it is, or None where there is none yet.
@@ -144,12 +148,22 @@ def plan_segments(
         size = block(experiment, len(missing))
         units += -(-len(missing) // size)
         variables = (kept.maps, kept.parameters, kept.spectra)
-        group = (missing, size, fit.experiments, shapes.nside, variables, *shapes.counts, pixels)
+        which = (shapes.nside, shapes.files, *shapes.counts)
+        group = (
+            missing,
+            size,
+            fit.experiments,
+            shapes.nside,
+            shapes.files,
+            variables,
+            which,
+            pixels,
+        )
         groups[group].append((experiment, shapes))
 
     together = -(-units // most_units)
     specs = []
-    for (missing, size, wanted, nside, variables, *_), members in groups.items():
+    for (missing, size, wanted, nside, files, variables, *_), members in groups.items():
         maps, parameters, spectra = variables
         spec = SegmentSpec(
             experiments=tuple(e.entry for e, _ in members),
@@ -161,6 +175,7 @@ def plan_segments(
             maps=None if maps == "none" else maps,
             spectra=None if spectra == "none" else spectra,
             pixels=members[0][1].pixels if maps != "none" else None,
+            files=files,
             provenance=provenance,
         )
         layout = spec.layout

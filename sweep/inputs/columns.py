@@ -1,6 +1,7 @@
 """Named maps of a file, in one form: RING, Galactic, COSMO, and in the unit asked for."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ class Columns:
     Attributes:
         key: The setting that names the file, for messages.
         path: The file.
-        arrays: Maps by name, as in the file but in RING order.
+        arrays: Maps by name, as in the file.
         header: Numbers and texts about all of them, by name in lower case.
         units: Units that the file states, by name of the map.
+        nested: Whether the maps are in NESTED order; what is asked for is in RING.
     """
 
     key: str
@@ -31,6 +33,7 @@ class Columns:
     arrays: dict[str, np.ndarray]
     header: dict[str, Any]
     units: dict[str, str]
+    nested: bool
 
     def refused(self, problem: str) -> ConfigError:
         """The error that the file has a problem, in one line that names setting and file."""
@@ -40,8 +43,19 @@ class Columns:
         """What the header says under `name`, in capitals; empty where it says nothing."""
         return str(self.header.get(name, "")).strip().upper()
 
-    def map(self, name: str, nside: int) -> np.ndarray:
-        """The map `name`, shape (npix,), as in the file; FITS does not tell a from A.
+    def ring(self, name: str, pixels: np.ndarray | None = None) -> np.ndarray:
+        """An array in RING order, or some of its pixels; as it is where it has no HEALPix size."""
+        array, index = self.arrays[name], pixels
+        if not array.ndim or not hp.isnpixok(array.shape[-1]):
+            return array
+        if self.nested:
+            places = _nested_places(array.shape[-1])
+            index = places if pixels is None else places[pixels]
+        found = array if index is None else array[..., index]
+        return found.astype(found.dtype.newbyteorder("="), copy=False)
+
+    def map(self, name: str, nside: int, pixels: np.ndarray | None = None) -> np.ndarray:
+        """The map `name`, shape (npix,), RING, or some of its pixels; FITS does not tell a from A.
 
         Raises:
             ConfigError: It is missing, holds no numbers, or is of another size.
@@ -60,17 +74,18 @@ class Columns:
                 f"`{name}`: map has nside {hp.npix2nside(array.size)}, config {nside}; "
                 "set sky.nside to the map's or regrade the map"
             )
-        return array
+        return self.ring(found, pixels)
 
-    def values(self, name: str, nside: int) -> FloatArray:
-        """The map `name` without a unit, float64, shape (npix,), UNSEEN as NaN.
+    def values(self, name: str, nside: int, pixels: np.ndarray | None = None) -> FloatArray:
+        """The map `name`, or some pixels of it, without a unit, float64, UNSEEN as NaN.
 
         Raises:
             ConfigError: As of `map`.
         """
-        array = self.map(name, nside).astype(np.float64)
+        array = self.map(name, nside, pixels).astype(np.float64)
         # healpy.UNSEEN, -1.6375e30, survives a trip through float32 only roughly.
-        return np.where(array < -1e30, np.nan, array)
+        array[array < -1e30] = np.nan
+        return array
 
     def temperature(self, name: str, nside: int) -> FloatArray:
         """The map `name` of a temperature in K, from the unit that the file states, K without.
@@ -86,7 +101,13 @@ class Columns:
             raise self.refused(f"`{name}` is in {unit}, expected K: {error}") from error
 
     def polarised(
-        self, q: str, u: str, nside: int, unit: str, frequency: float | None
+        self,
+        q: str,
+        u: str,
+        nside: int,
+        unit: str,
+        frequency: float | None,
+        pixels: np.ndarray | None = None,
     ) -> FloatArray:
         """Q and U of two maps, float64, shape (2, npix), in COSMO's sign of U.
 
@@ -96,6 +117,7 @@ class Columns:
             nside: The resolution that they must have.
             unit: uK_CMB or uK_RJ; what the file states is converted, without it is this.
             frequency: GHz, to convert at; None where there is none.
+            pixels: RING indices of those that are wanted, shape (pixel,); all without.
 
         Raises:
             ConfigError: As of `map`, the unit cannot be converted, or POLCCONV is unknown.
@@ -105,10 +127,12 @@ class Columns:
             raise self.refused(
                 f"POLCCONV = {convention}, expected COSMO or IAU: which sign U has is not known"
             )
-        maps = np.stack([self._microkelvin(name, nside, unit, frequency) for name in (q, u)])
-        if convention == "IAU":
-            maps[1] *= -1.0
-        return maps
+        maps = [self.values(name, nside, pixels) for name in (q, u)]
+        for name, values, sign in zip(
+            (q, u), maps, (1, -1 if convention == "IAU" else 1), strict=True
+        ):
+            values *= sign * self._to_microkelvin(name, unit, frequency)
+        return np.stack(maps)
 
     def frequency(self, *names: str) -> float:
         """The frequency, GHz, that stands under the first of `names` that is there.
@@ -127,13 +151,12 @@ class Columns:
             raise self.refused(f"`{name}` = {value:g}: {problem}")
         return float(value)
 
-    def _microkelvin(self, name: str, nside: int, unit: str, frequency: float | None) -> FloatArray:
-        values = self.values(name, nside)
+    def _to_microkelvin(self, name: str, unit: str, frequency: float | None) -> float:
         stated = self.unit(name)
         if stated is None:
-            return values
+            return 1.0
         try:
-            return values * to_microkelvin(stated, unit, frequency)
+            return to_microkelvin(stated, unit, frequency)
         except ValueError as error:
             raise self.refused(f"`{name}` is in {stated}, expected {unit}: {error}") from error
 
@@ -147,6 +170,11 @@ class Columns:
 
     def _spelling(self, name: str) -> str | None:
         return next((s for s in (name, name.upper(), name.lower()) if s in self.arrays), None)
+
+
+@lru_cache(maxsize=1)
+def _nested_places(npix: int) -> np.ndarray:
+    return hp.ring2nest(hp.npix2nside(npix), np.arange(npix))
 
 
 def not_numbers(array: np.ndarray) -> str | None:

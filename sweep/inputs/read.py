@@ -5,11 +5,9 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import healpy as hp
 import numpy as np
 
 from sweep.errors import ConfigError
@@ -49,7 +47,7 @@ def read_columns(path: str | Path, key: str, wanted: Wanted = lambda name: True)
             Galactic, or in an unknown order; or the pixels that it lists are none.
     """
     path = Path(path)
-    empty = Columns(key, path, {}, {}, {})
+    empty = Columns(key, path, {}, {}, {}, False)
     if not path.is_file():
         raise empty.refused("does not exist or is no file")
     try:
@@ -73,7 +71,7 @@ def read_columns(path: str | Path, key: str, wanted: Wanted = lambda name: True)
             f"is no readable npz or FITS file: {reason(error)}; restore a copy"
         ) from error
     _check_coordinates(columns)
-    return _in_ring_order(on_whole_sky(columns))
+    return on_whole_sky(_with_order(columns))
 
 
 def _read_npz(empty: Columns, wanted: Wanted) -> Columns:
@@ -118,8 +116,7 @@ def _read_fits(empty: Columns, wanted: Wanted) -> Columns:
         for column in table.columns:
             if column.name not in read and not lists_pixels(column.name):
                 continue
-            array = np.asarray(table.data[column.name]).ravel()
-            arrays[column.name] = array.astype(array.dtype.newbyteorder("="))
+            arrays[column.name] = np.asarray(table.data[column.name]).ravel()
             if column.unit:
                 units[column.name] = column.unit
     return replace(empty, arrays=arrays, header=header, units=units)
@@ -137,23 +134,8 @@ def _check_coordinates(columns: Columns) -> None:
             )
 
 
-def _in_ring_order(columns: Columns) -> Columns:
+def _with_order(columns: Columns) -> Columns:
     word = columns.stated("ordering")
-    if not word or word.startswith("RING"):
-        return columns
-    if not word.startswith("NEST"):
+    if word and not word.startswith(("RING", "NEST")):
         raise columns.refused(f"ORDERING = {word}, expected RING or NESTED: write the maps so")
-    return replace(
-        columns,
-        arrays={
-            name: array[..., _nested_places(array.shape[-1])]
-            if array.ndim and hp.isnpixok(array.shape[-1])
-            else array
-            for name, array in columns.arrays.items()
-        },
-    )
-
-
-@lru_cache(maxsize=1)
-def _nested_places(npix: int) -> np.ndarray:
-    return hp.ring2nest(hp.npix2nside(npix), np.arange(npix))
+    return replace(columns, nested=word.startswith("NEST"))

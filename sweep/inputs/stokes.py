@@ -28,6 +28,7 @@ def read_stokes(
     frequency: float | None,
     unit: str | None = None,
     columns: Sequence[str] = (),
+    pixels: np.ndarray | None = None,
 ) -> FloatArray:
     """Q and U of npz or FITS: I, hits and whatever else is in the file is not looked at.
 
@@ -44,9 +45,11 @@ def read_stokes(
             none.
         unit: That of files that state none.
         columns: Names of Q and of U, where they are none of the usual.
+        pixels: RING indices of those that are wanted, shape (pixel,); all without.
 
     Returns:
-        uK_CMB, float64, RING, Galactic, COSMO, shape (2, npix); NaN where nothing was observed.
+        uK_CMB, float64, RING, Galactic, COSMO, shape (2, npix) or (2, pixel); NaN where nothing was
+        observed.
 
     Raises:
         ConfigError: As of `read_columns` and `Columns.polarised`; Q and U cannot be told; or there
@@ -57,7 +60,7 @@ def read_stokes(
     found = _split(found) if not columns else found
     q, u = columns or _pair(found, f"{group}.columns")
     found = _with_unit(found, (q, u), unit, f"{group}.unit", frequency)
-    return found.polarised(q, u, nside, "uK_CMB", frequency)
+    return found.polarised(q, u, nside, "uK_CMB", frequency, pixels)
 
 
 def _stokes(name: str) -> str | None:

@@ -286,6 +286,12 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("bb_residual", _SPECTRUM.format("BB"), _CL, unit="uK_CMB^2"),
     Quantity("elm_residual", _COEFFICIENTS.format("E"), _ALM, dtype="complex64", unit="uK_CMB"),
     Quantity("blm_residual", _COEFFICIENTS.format("B"), _ALM, dtype="complex64", unit="uK_CMB"),
+    Quantity(
+        "data_digest",
+        "digest of each file that was fitted: the maps of the bands, then the true CMB",
+        (*FIT, "file"),
+        dtype="int64",
+    ),
     Quantity("compared", "realisations on which experiments are compared", heading="compared\non"),
     Quantity("delta_to_best", "the metric minus that of the best", heading="delta\nto best"),
     Quantity(

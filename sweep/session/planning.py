@@ -169,7 +169,9 @@ def _fit_bytes(ready: Prepared, key: str) -> int:
         return 0
     experiment = ready.experiments[key]
     shapes, kept = ready.preflight.geometry(experiment), experiment.conf.store
-    return fit_bytes(*axes_of_fit(kept, shapes.nside, shapes.counts, shapes.pixels.size))
+    return fit_bytes(
+        *axes_of_fit(kept, shapes.nside, shapes.counts, shapes.pixels.size, shapes.files)
+    )
 
 
 def _files(ready: Prepared, writers: int) -> int:

@@ -4,7 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep.assemble.clusters import count_clusters
-from sweep.assemble.data import build_distorted, build_mask, build_signal
+from sweep.assemble.data import (
+    build_distorted,
+    build_instrument,
+    build_mask,
+    check_data,
+    file_count,
+)
+from sweep.assemble.shared import depending
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Geometry
 
@@ -34,13 +41,17 @@ class Preflight:
 
         conf = experiment.conf
         try:
-            self._once(experiment, ("sky", "instrument", "mask"), lambda: build_signal(conf))
+            numbers = experiment.realisations
+            groups = ("sky", "instrument", "mask")
+            self._once(experiment, groups, lambda: check_data(conf, numbers), numbers)
             mask = self._once(experiment, ("sky", "mask"), lambda: build_mask(conf))
             counts = self._once(
                 experiment, ("sky", "mask", "clusters", "model"), lambda: count_clusters(conf, mask)
             )
         except MemoryError:
             raise ConfigError("not enough memory for the maps: choose a lower sky.nside") from None
+        of_fit = ("instrument", "model", "parameters")
+        self._once(experiment, of_fit, lambda: build_instrument(conf))  # has it bands enough?
         self._once(experiment, ("instrument", "fit"), lambda: build_band_nodes(conf))
         self._once(experiment, ("instrument",), lambda: build_distorted(conf))
         self._once(experiment, ("solver",), lambda: build_solver(conf))
@@ -51,7 +62,9 @@ class Preflight:
         groups = ("sky", "instrument", "mask", "noise", "model", "parameters")
         _, lost = self._once(experiment, groups, lambda: build_weights(conf))
         self._lost = max(self._lost, lost)
-        self._geometry[experiment.identity] = Geometry(counts, mask.nside, mask.pixels)
+        self._geometry[experiment.identity] = Geometry(
+            counts, mask.nside, mask.pixels, file_count(conf)
+        )
         size = mask.pixels.size + sum(counts.values())
         if size > self._largest.get(_alike(experiment), (0, None))[0]:
             self._largest[_alike(experiment)] = (size, experiment)
@@ -104,7 +117,8 @@ class Preflight:
         self, experiment: Experiment, names: tuple[str, ...], look: Callable[[], Any], *more: Any
     ) -> Any:
         """What `look` finds, which depends on these groups of settings."""
-        key = (names, more, *(experiment.groups.digest(experiment.conf, n) for n in names))
+        used = depending(experiment.conf, names)
+        key = (names, more, *(experiment.groups.digest(experiment.conf, n) for n in used))
         if key not in self._seen:
             self._seen[key] = look()
         return self._seen[key]

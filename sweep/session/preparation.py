@@ -23,6 +23,7 @@ from sweep.jax_session import jax_session
 from sweep.progress import Progress
 from sweep.provenance import provenance
 from sweep.session.preflight import Preflight
+from sweep.session.unchanged import check_told_apart, check_unchanged
 from sweep.store import SegmentSpec, Store
 from sweep.store.files import store_path, writing
 
@@ -79,8 +80,8 @@ def prepare(request: Request, progress: Progress) -> Prepared:
     Where all is recorded there is nothing to check: identities have looked at the input files.
 
     Raises:
-        ConfigError: a configuration cannot be used, and the message names which; or the engine
-            cannot have what it asks for.
+        ConfigError: a configuration cannot be used, and the message names which; a file of maps
+            has changed since it was fitted; or the engine cannot have what it asks for.
         StoreError: the store cannot be read or written.
     """
     path, groups = _store_path(request.confs), Groups()
@@ -89,7 +90,10 @@ def prepare(request: Request, progress: Progress) -> Prepared:
     if len(experiments) < len(asked):
         progress.note(f"{len(asked) - len(experiments)} duplicate experiments dropped")
 
+    check_told_apart(asked)
     store = _opened(path)
+    if store is not None:
+        check_unchanged(store, experiments)
     preflight = Preflight()
     segments: list[SegmentSpec] = []
     pending: list[Task] = []

@@ -1,6 +1,6 @@
 """What a sky is: a CMB, foregrounds at any frequency, and the truth behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -101,25 +101,32 @@ class Sky:
 
     Attributes:
         nside: HEALPix resolution.
-        cmb: Q and U of the CMB in uK_CMB, shape (2, npix).
+        cmb: Q and U of the CMB that all realisations share, uK_CMB, shape (2, npix).
         model: The foregrounds.
+        drawn: Q and U of the CMB that a realisation has beside it, by its number, uK_CMB, shape
+            (2, npix); None where all have the same.
     """
 
     nside: int
     cmb: FloatArray
     model: Foregrounds
+    drawn: Callable[[int], FloatArray] | None
 
     @property
     def truth(self) -> dict[str, FloatArray]:
         """Spectral parameter maps (npix,) behind the foregrounds; may be empty."""
         return dict(self.model.truth)
 
+    def true_cmb(self, realisation: int) -> FloatArray:
+        """Q and U of the CMB in a realisation, by its number, uK_CMB, shape (2, npix)."""
+        return self.cmb if self.drawn is None else self.cmb + self.drawn(realisation)
+
     def foregrounds(self, frequency: ArrayLike) -> FloatArray:
         """Foregrounds at frequencies in GHz (F,): uK_CMB, float64, shape (F, 2, npix)."""
         return self.model(np.atleast_1d(np.asarray(frequency, np.float64)))
 
     def maps(self, frequency: ArrayLike) -> FloatArray:
-        """CMB and foregrounds at frequencies in GHz (F,): uK_CMB, float64, (F, 2, npix)."""
+        """Foregrounds and shared CMB at frequencies in GHz (F,): uK_CMB, float64, (F, 2, npix)."""
         return self.foregrounds(frequency) + self.cmb
 
     def maps_through(self, bands: Sequence[Band]) -> FloatArray:

@@ -1,6 +1,6 @@
 """CMB polarisation: spectra from CAMB, Gaussian realisations from a seed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -92,7 +92,9 @@ def cmb_spectra(
     }
 
 
-def cmb_realisation(spectra: Mapping[str, FloatArray], nside: int, seed: int) -> FloatArray:
+def cmb_realisation(
+    spectra: Mapping[str, FloatArray], nside: int, seed: int | np.random.SeedSequence
+) -> FloatArray:
     """A Gaussian CMB: Q and U without temperature, beam or pixel window.
 
     Multipoles run from 2 to 2 nside, where the pixels still sample the field well, or to
@@ -113,6 +115,22 @@ def cmb_realisation(spectra: Mapping[str, FloatArray], nside: int, seed: int) ->
         for alm, field in zip(alms, ("ee", "bb"), strict=True)
     ]
     return polarised_map(scaled[0], scaled[1], nside, lmax)
+
+
+def cmb_by_realisation(
+    spectra: Mapping[str, FloatArray], nside: int, seed: int
+) -> Callable[[int], FloatArray]:
+    """The CMB of a realisation, addressed by (seed, number): uK_CMB, shape (2, npix).
+
+    Below 0, without noise, it is that of `cmb_realisation` with the seed alone.
+    """
+
+    def draw(realisation: int) -> FloatArray:
+        # not [seed, realisation]: numpy takes [seed, 0] for seed
+        address = np.random.SeedSequence(seed, spawn_key=(realisation,) if realisation >= 0 else ())
+        return cmb_realisation(spectra, nside, address)
+
+    return draw
 
 
 def _camb_spectra(lmax: int, cosmology: Cosmology) -> dict[str, FloatArray]:

@@ -142,6 +142,11 @@ def parse_tag(tag: str) -> dict[str, str]:
     return parts
 
 
+def tag_ratio(cmb: str) -> float | None:
+    """The tensor-to-scalar ratio of the CMB `cr<N>` of a tag; None of PySM's own, or of none."""
+    return R_STEP * int(cmb.removeprefix("cr")) if cmb.startswith("cr") else None
+
+
 def pysm_sky(tag: str, nside: int, cmb_seed: int, cache: Cache) -> Sky:
     """Compute the sky of a PySM tag.
 
@@ -188,7 +193,8 @@ def pysm_sky(tag: str, nside: int, cmb_seed: int, cache: Cache) -> Sky:
     key = {"models": models, "nside": nside, **identity}
     truth = cache.get("pysm-truth", key, lambda: _truth(models, nside))
     model = PysmForegrounds(models, nside, identity, truth, cache)
-    return Sky(nside=nside, cmb=_cmb(cmb_name, nside, cmb_seed, identity, cache), model=model)
+    cmb = _cmb(cmb_name, nside, cmb_seed, identity, cache)
+    return Sky(nside=nside, cmb=cmb, model=model, drawn=None)
 
 
 def _presets() -> dict[str, Any]:
@@ -204,9 +210,8 @@ def _presets() -> dict[str, Any]:
 def _cmb(name: str, nside: int, seed: int, identity: Mapping[str, Any], cache: Cache) -> FloatArray:
     if not name:
         return np.zeros((2, hp.nside2npix(nside)))
-    if name.startswith("cr"):
-        spectra = cmb_spectra(R_STEP * int(name.removeprefix("cr")), 2 * nside, cache)
-        return cmb_realisation(spectra, nside, seed)
+    if (r := tag_ratio(name)) is not None:
+        return cmb_realisation(cmb_spectra(r, 2 * nside, cache), nside, seed)
     key = {"model": name, "nside": nside, **identity}
     return cache.get("pysm-cmb", key, lambda: {"cmb": _pysm_cmb(name, nside)})["cmb"]
 

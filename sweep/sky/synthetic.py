@@ -116,7 +116,7 @@ def synthetic_sky(nside: int, seed: int, r: float, cmb_seed: int, cache: Cache) 
         beta_pl=beta_pl,
     )
     cmb = cmb_realisation(cmb_spectra(r, 2 * nside, cache), nside, cmb_seed)
-    return Sky(nside=nside, cmb=cmb, model=model)
+    return Sky(nside=nside, cmb=cmb, model=model, drawn=None)
 
 
 def emission_map(emission: Emission, nside: int, generator: np.random.Generator) -> FloatArray:

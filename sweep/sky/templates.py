@@ -46,7 +46,8 @@ def template_sky(path: str | Path, nside: int) -> Sky:
         temp_dust=columns.temperature("temp_dust", nside),
         beta_pl=columns.values("beta_pl", nside),
     )
-    return Sky(nside=nside, cmb=_polarised(columns, "cmb", nside, "uK_CMB", None), model=model)
+    cmb = _polarised(columns, "cmb", nside, "uK_CMB", None)
+    return Sky(nside=nside, cmb=cmb, model=model, drawn=None)
 
 
 def _polarised(

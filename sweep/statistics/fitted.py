@@ -14,6 +14,7 @@ from sweep.jax_session import jax_session
 from sweep.problem import Prior, SpectralProblem, observe
 from sweep.problem.cells import Rows
 from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.recovered import check_data
 from sweep.types import Params, Status
 
 
@@ -50,6 +51,7 @@ def fitted(experiment: ExperimentView, realisation: int) -> Fitted:
             that the experiment was made from is gone or has changed.
     """
     one = recorded(experiment, realisation)
+    check_data(experiment, [realisation])
     setup = build(experiment.configuration)
     counts: dict[Any, int] = dict(setup.counts)
     problem, maps = _double((setup.problem, setup.maps((realisation,))[0]))

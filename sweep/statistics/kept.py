@@ -63,11 +63,12 @@ def _forget_oldest(folder: Path) -> None:
 def content_of(experiment: ExperimentView, realisations: np.ndarray) -> dict[str, Any]:
     """What residuals of some realisations follow from: the experiment, and what is stored of fits.
 
-    The identity stands for the sky, the mask and the noise, files by content.
+    The identity stands for the sky, the mask and the noise, files by content; of maps from files
+    what they held is stored.
     """
     one = experiment.stored.sel(realisation=realisations)
     stored = {}
-    for name in ("cmb", *(p.name for p in experiment.parameters)):
+    for name in ("cmb", *(p.name for p in experiment.parameters), "data_digest"):
         if name in one:
             values = one[name].values
             there = np.isfinite(values).any(axis=tuple(range(values.ndim - 1)))

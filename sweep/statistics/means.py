@@ -34,6 +34,10 @@ class Field:
     fallback: bool = False
 
 
+_NEEDS = {"residual_variance": ", which needs the true CMB (sky.truth)"}
+"""What fits lack that do not have a number."""
+
+
 class Means:
     """A number that every fit has; an experiment is ranked by its mean over realisations."""
 
@@ -52,7 +56,7 @@ class Means:
         kept, on = in_common(has, parts)
         left_out: Counter[str] = Counter()
         if without := np.count_nonzero(~has.any(axis=1)):
-            left_out[f"no {self._metric}"] += int(without)
+            left_out[f"no {self._metric}{_NEEDS.get(self._metric, '')}"] += int(without)
         if apart := np.count_nonzero(~kept) - without:
             left_out[APART] += int(apart)
         ranked, numbers = where[kept], self._realisations[on]

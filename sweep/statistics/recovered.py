@@ -57,12 +57,34 @@ def residual_of(experiment: ExperimentView, realisations: Sequence[int]) -> np.n
     """Recovered minus true CMB, as `recovered_cmb`.
 
     Raises:
-        ConfigError: as `recovered_cmb`; the true sky is needed in any case.
+        ConfigError: as `recovered_cmb`; the true CMB is needed in any case, and may not be known.
     """
-    from sweep.assemble.data import build_truth  # imports jax
+    from sweep.assemble.data import true_cmb  # imports jax
 
-    truth = build_truth(experiment.configuration)
+    check_data(experiment, realisations)
+    truth = true_cmb(experiment.configuration, tuple(map(int, realisations)))
+    if truth is None:
+        raise experiment.missing("the true CMB is not known (sky.truth), and with it no residual")
     return recovered_cmb(experiment, realisations) - truth
+
+
+def check_data(experiment: ExperimentView, realisations: Sequence[int]) -> None:
+    """See that maps from files hold what they held when they were fitted.
+
+    Raises:
+        ConfigError: one does not: its path, band and realisation.
+    """
+    from sweep.sky.maps import MapsSky  # imports healpy
+
+    digests = experiment.stored.get("data_digest")
+    if digests is None:
+        return
+    from sweep.assemble.data import build_sky
+
+    sky = build_sky(experiment.configuration)
+    if isinstance(sky, MapsSky):
+        for number in realisations:
+            sky.check_unchanged(int(number), digests.sel(realisation=number).values.tolist())
 
 
 def _stored(one: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
@@ -92,6 +114,7 @@ def _again(experiment: ExperimentView, one: xr.Dataset) -> np.ndarray:
     numbers = [int(n) for n in one["realisation"].values]
     if not recorded:
         raise experiment.missing(f"a fit of realisations {numbers} is not recorded")
+    check_data(experiment, numbers)
     values = {p: one[p].values[:, : setup.counts[p]] for p in names}
 
     # as long as in the fit, so that experiments of a store share a compiled program

@@ -135,6 +135,7 @@ class SegmentSpec:
         spectra: whether spectra (`cl`) or also coefficients (`alm`) of the residuals are stored.
         provenance: versions, commit, host, command, overrides: any JSON.
         experiments_per_unit: experiments that share a unit.
+        files: files that a realisation of the data is read from; 0 where they are simulated here.
         pixels: RING indices of the map pixels, shape (pixel,); needed with `maps`,
             else dropped.
 
@@ -152,6 +153,7 @@ class SegmentSpec:
     spectra: Literal["cl", "alm"] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     experiments_per_unit: int = 1
+    files: int = 0
     pixels: Sequence[int] | np.ndarray | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -207,6 +209,7 @@ class SegmentSpec:
             self.clusters if self.parameters else {},
             pixels if self.maps is not None else 0,
             self.spectra,
+            self.files,
         )
         return Layout(
             sizes=sizes,
@@ -222,6 +225,7 @@ def fit_axes(
     clusters: Mapping[str, int],
     pixels: int,
     spectra: Literal["cl", "alm"] | None,
+    files: int,
 ) -> dict[str, int]:
     """Lengths of the axes of what is kept of one fit.
 
@@ -230,6 +234,7 @@ def fit_axes(
         clusters: number of each parameter, empty where parameters are not kept.
         pixels: of the maps, 0 where they are not kept.
         spectra: as in `SegmentSpec`.
+        files: as in `SegmentSpec`.
     """
     sizes = {f"cluster_{name}": count for name, count in clusters.items()}
     if pixels:
@@ -238,6 +243,8 @@ def fit_axes(
         sizes |= {"multipole": 2 * nside}  # 2 to 2 nside + 1
     if spectra == "alm":
         sizes |= {"harmonic": (nside + 1) * (2 * nside + 3) - 3}
+    if files:
+        sizes |= {"file": files}
     return sizes
 
 

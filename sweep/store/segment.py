@@ -238,6 +238,7 @@ class Segment:
             spectra=self.spectra,
             provenance=self.provenance,
             experiments_per_unit=self.layout.experiments_per_unit,
+            files=self.layout.sizes.get("file", 0),
             pixels=None if maps is None else self.coordinate("healpix_index"),
         )
 

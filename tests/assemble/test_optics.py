@@ -7,7 +7,8 @@ import healpy as hp
 import numpy as np
 import pytest
 
-from sweep.assemble.data import build_mask, build_sigma, build_sky, build_truth
+from sweep.assemble.data import build_mask, build_sky, true_cmb
+from sweep.assemble.noise import build_noise
 from sweep.assemble.setup import build
 from sweep.bands import top_hat
 from sweep.beams import smoothed, window
@@ -93,7 +94,7 @@ def homogeneous(folder: Path) -> list[str]:
 @jax_session()
 def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
-    setup, truth = build(conf), build_truth(conf)
+    setup, truth = build(conf), true_cmb(conf, (0,))[0]
     dust = replace(setup.sky.model, synchrotron=np.zeros_like(truth))
     at_140 = dust.through(top_hat("140 GHz", 140.0, 0.3))
 
@@ -125,7 +126,7 @@ def test_maps_are_the_sky_through_the_bands(tmp_path: Path) -> None:
         np.trapezoid(weight * s, nu) / np.trapezoid(weight, nu) for s in (dust, synchrotron)
     )
     expected = sky.cmb + of_dust * model.dust + of_synchrotron * model.synchrotron
-    found = build(conf).signal[band]
+    found = build(conf).signal(0)[band]
     np.testing.assert_allclose(found, expected[:, build_mask(conf).pixels], rtol=1e-6)
 
 
@@ -135,15 +136,15 @@ def test_signal_truth_and_noise_have_the_resolution_of_the_fit() -> None:
     plain, smooth = small(*words), small(*words, FWHM, "instrument.fwhm_out=1200")
     sky, pixels = build_sky(plain), build_mask(plain).pixels
     transfer = window(1200.0, 16)
-    np.testing.assert_allclose(build_truth(smooth), smoothed(sky.cmb, transfer)[:, pixels])
+    np.testing.assert_allclose(true_cmb(smooth, (0,))[0], smoothed(sky.cmb, transfer)[:, pixels])
     setup = build(smooth)
     at_235 = smoothed(sky.maps(235.0)[0], transfer)[:, pixels]
-    np.testing.assert_allclose(setup.signal[11], at_235, atol=1e-9)
+    np.testing.assert_allclose(setup.signal(0)[11], at_235, atol=1e-9)
 
     noise = np.array([setup.noise(r) for r in range(60)]).std(axis=(0, 2, 3))
-    np.testing.assert_allclose(noise, build_sigma(smooth), rtol=0.08)
-    assert np.all(build_sigma(smooth) < 0.6 * build_sigma(plain))
-    np.testing.assert_allclose(1 / setup.problem.inverse_sigma, build_sigma(smooth))
+    np.testing.assert_allclose(noise, build_noise(smooth).sigma, rtol=0.08)
+    assert np.all(build_noise(smooth).sigma < 0.6 * build_noise(plain).sigma)
+    np.testing.assert_allclose(1 / setup.problem.inverse_sigma, build_noise(smooth).sigma)
 
 
 @jax_session()
@@ -151,8 +152,8 @@ def test_errors_are_in_the_data_of_noisy_realisations_only() -> None:
     words = ["noise.ratio=0", "noise.seed=3"]
     setup, exact = build(small(*words, "instrument.errors.gain=0.02")), build(small(*words))
     free, first, second = np.asarray(setup.maps((NOISELESS, 0, 1)))
-    np.testing.assert_array_equal(free, exact.signal)
-    gains = [maps[:, 0] / exact.signal[:, 0] for maps in (first, second)]
+    np.testing.assert_array_equal(free, exact.signal(0))
+    gains = [maps[:, 0] / exact.signal(0)[:, 0] for maps in (first, second)]
     for gain in gains:
         np.testing.assert_allclose(gain, gain[:, :1] * np.ones_like(gain), rtol=1e-9)
     assert 0.005 < np.std(gains[0][:, 0] - 1) < 0.05
@@ -181,7 +182,7 @@ def test_a_shift_is_a_sky_at_other_frequencies(bands: list[str]) -> None:
     else:
         expected = sky.maps(frequency * (1 + shift))
     np.testing.assert_allclose(seen, expected, rtol=1e-9)
-    assert np.abs(seen - build(conf).signal).max() > 1e-3 * np.abs(seen).max()
+    assert np.abs(seen - build(conf).signal(0)).max() > 1e-3 * np.abs(seen).max()
 
 
 def test_a_store_knows_the_beam_of_its_maps(tmp_path: Path) -> None:

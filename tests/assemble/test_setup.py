@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sweep.assemble.clusters import CLUSTERS, build_clusters
-from sweep.assemble.data import INSTRUMENTS, MASKS, SKIES, build_mask, build_sky
+from sweep.assemble.data import INSTRUMENTS, MASKS, SKIES, build_mask, build_sky, true_cmb
 from sweep.assemble.noise import NOISES
 from sweep.assemble.setup import build, padded
 from sweep.config.schema import GROUPS
@@ -17,7 +17,7 @@ from sweep.instrument import Instrument
 from sweep.solvers import SOLVERS
 from sweep.testing.small import small
 from sweep.types import Status
-from sweep.worker import fit_experiment
+from sweep.worker import experiment_arrays, fit_experiment
 from tests.small import write_templates
 
 TABLES = {
@@ -42,8 +42,8 @@ def test_every_instrument_builds(name: str) -> None:
     setup = build(small(f"instrument={name}"))
     assert setup.instrument.name == name
     assert setup.instrument.source
-    assert setup.signal.shape == (setup.instrument.frequency.size, 2, 192)
-    assert np.isfinite(setup.signal).all()
+    assert setup.signal(0).shape == (setup.instrument.frequency.size, 2, 192)
+    assert np.isfinite(setup.signal(0)).all()
 
 
 @pytest.mark.parametrize("name", sorted(SOLVERS))
@@ -96,7 +96,7 @@ def test_files_build(tmp_path: Path) -> None:
     )
     setup = build(conf)
     assert setup.counts == {"beta_dust": 5, "temp_dust": 3, "beta_pl": 1}
-    assert setup.signal.shape == (4, 2, 96)
+    assert setup.signal(0).shape == (4, 2, 96)
     assert setup.mask.pixels.tolist() == list(range(96, 192))
 
 
@@ -114,19 +114,19 @@ def test_what_is_the_same_is_shared_and_what_differs_is_not() -> None:
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = write_templates(tmp_path / "s.npz")
     conf = small("sky=templates", f"sky.path={path}")
-    before = build(conf).signal
+    before = build(conf).signal(0)
     write_templates(path, cmb_q=np.full(192, 7.0))
-    assert not np.array_equal(build(conf).signal, before)
+    assert not np.array_equal(build(conf).signal(0), before)
 
 
 def test_noise_is_addressed_by_seed_and_number_and_scales_with_its_ratio() -> None:
     one, twice = build(small()), build(small("noise.ratio=2"))
     maps = np.asarray(one.maps((0, 1, -1)))
     np.testing.assert_array_equal(maps[1:2], one.maps((1,)))
-    np.testing.assert_array_equal(maps[2], one.signal)
+    np.testing.assert_array_equal(maps[2], one.signal(0))
     np.testing.assert_allclose(
-        np.asarray(twice.maps((0,)))[0] - one.signal,
-        2 * (maps[0] - one.signal),
+        np.asarray(twice.maps((0,)))[0] - one.signal(0),
+        2 * (maps[0] - one.signal(0)),
         rtol=1e-6,
         atol=1e-9,
     )
@@ -136,7 +136,7 @@ def test_noise_is_addressed_by_seed_and_number_and_scales_with_its_ratio() -> No
 
 def test_without_noise_all_realisations_are_the_signal() -> None:
     setup = build(small("noise.ratio=0"))
-    np.testing.assert_array_equal(setup.maps((3,))[0], setup.signal)
+    np.testing.assert_array_equal(setup.maps((3,))[0], setup.signal(0))
 
 
 def test_nothing_is_built_in_a_session_of_single_precision() -> None:
@@ -180,3 +180,34 @@ def test_pysm_without_its_package_says_how_to_get_it(monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigError, match=r"pip install -e '.*\[pysm\]'"):
         build(small("sky=pysm", "sky.tag=d1s1"))
+
+
+def test_every_realisation_may_have_a_cmb_of_its_own() -> None:
+    conf, same = small("sky.cmb_realisations=true", "noise.ratio=0"), small("noise.ratio=0")
+    maps, numbers = np.asarray(build(conf).maps((0, 1, -1))), (0, 1, -1)
+    truth, fixed = true_cmb(conf, numbers), true_cmb(same, numbers)
+    assert truth is not None
+    assert fixed is not None
+    # what differs is the CMB, alike in all bands; without noise it is that of the seed
+    foregrounds = build(same).signal(0) - fixed[0]
+    np.testing.assert_allclose(maps, foregrounds + truth[:, None], atol=1e-12)
+    np.testing.assert_array_equal(truth[2], fixed[2])
+    np.testing.assert_array_equal(fixed[0], fixed[2])
+    pairs = [truth[0] - truth[1], truth[0] - truth[2]]
+    assert all(np.std(pair) > 0.1 * np.std(fixed[0]) for pair in pairs)
+    np.testing.assert_array_equal(build(conf).maps((1,))[0], maps[1])
+
+
+def test_residuals_are_against_the_cmb_of_the_realisation() -> None:
+    conf = small("sky.cmb_realisations=true", "noise.ratio=0", "solver.max_steps=200")
+    found = experiment_arrays(conf, (0, 1), spectra=False)["residual_variance"]
+    truth = true_cmb(conf, (0, 1))
+    assert truth is not None
+    between = np.var(truth[0] - truth[1], axis=-1).sum()
+    # the foregrounds that are left are the same; against another CMB they would not look so
+    assert np.ptp(found) < 1e-3 * between
+
+
+def test_a_cmb_that_is_not_drawn_has_no_realisations() -> None:
+    with pytest.raises(ConfigError, match="`c1d1s1` has no CMB that is drawn; take cr<N>"):
+        build_sky(small("sky=pysm", "sky.tag=c1d1s1", "sky.cmb_realisations=true"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -170,3 +171,17 @@ def test_a_wrong_value_is_refused_as_by_itself(load: Counted, wrong: str) -> Non
         point(given)
     assert str(found.value) == str(told.value)
     assert point([*first.values()]).noise.seed == 0
+
+
+def test_paths_of_maps_are_absolute_and_checked_with_the_rest(
+    load: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["sky=maps", "sky.path='{band}_{realisation}.fits'"]
+    point = points(load)
+    for words in (["sky.truth=a.fits"], ["sky.truth=b.fits"], ["sky.truth=null"]):
+        assert point([*given, *words]) == to_conf(load([*given, *words]))
+    assert point([*given, "sky.truth=c.fits"]).sky.truth == str(tmp_path / "c.fits")
+    assert not point([*given, "noise.noiseless=false"]).noise.noiseless
+    with pytest.raises(ConfigError, match="noise.noiseless = True: maps from files"):
+        point([*given, "noise.noiseless=true"])

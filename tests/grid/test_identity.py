@@ -42,7 +42,6 @@ SCIENTIFIC = [
     "instrument=planck",
     "instrument.frequency=[40,50]",
     "instrument.depth_p=[1,2]",
-    "instrument.band=[a,b]",
     "instrument.bandwidth=[0.1,0.2]",
     "instrument.bandpass_unit=RJ",
     "instrument.fwhm=[10,20]",
@@ -53,6 +52,8 @@ SCIENTIFIC = [
     "instrument.errors.gain=[0.01,0.02]",
     "instrument.errors.shift=0.01",
     "instrument.errors.angle=1",
+    "sky.cmb_realisations=true",
+    "instrument.band=[a,b]",
     "mask.expression=GAL060",
     "clusters.beta_dust=3",
     "clusters.temp_dust=3",
@@ -141,6 +142,7 @@ def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
     given = small("parameters=published", "solver.starts=2")
     absent = {f"parameters.{p}.{key}" for p in PARAMETERS for key in NOT_SET} | {"model.name"}
     absent |= {f"{g}.{p}" for g in ("parameters", "clusters") for p in KNOWN if p not in PARAMETERS}
+    absent |= {"sky.cmb_realisations", "instrument.band"}
     assert (
         set(scientific(given))
         == {

@@ -31,7 +31,7 @@ def plan(
     def geometry(experiment: Experiment) -> Geometry:
         clusters = experiment.conf.clusters
         counts: dict[str, int] = {p: getattr(clusters, p) for p in PARAMETERS}
-        return Geometry(counts, experiment.conf.sky.nside, PIXELS[: clusters.beta_dust])
+        return Geometry(counts, experiment.conf.sky.nside, PIXELS[: clusters.beta_dust], 0)
 
     return plan_segments(
         Store(store) if store is not None and store.exists() else None,

@@ -9,6 +9,7 @@ import xarray as xr
 import sweep
 from sweep.importing.importer import Imported, Maps, import_folders
 from sweep.progress import Progress
+from sweep.sky import Sky
 from sweep.statistics.experiment import ExperimentView
 from tests.problems import PARAMETERS
 
@@ -28,11 +29,12 @@ def contents(ds: xr.Dataset, experiment: int) -> dict[str, dict[str, Any]]:
         experiment: its position.
     """
     setup = sweep.build(ExperimentView(ds, experiment).configuration)
+    assert isinstance(setup.sky, Sky)
     truth = setup.sky.cmb[:, setup.mask.pixels]
     one = ds.isel(experiment=experiment).load()
     noisy = one.sel(realisation=one["realisation"].values >= 0)
     cmb = one["cmb"].values[..., np.isin(one["healpix_index"], setup.mask.pixels)]
-    bands, pixels = setup.signal.shape[0], truth.shape[1]
+    bands, pixels = setup.signal(0).shape[0], truth.shape[1]
     results = {
         "value": noisy["cmb_variance"].values,
         "CMB_O": cmb[one["realisation"].values >= 0],
@@ -44,7 +46,7 @@ def contents(ds: xr.Dataset, experiment: int) -> dict[str, dict[str, Any]]:
     }
     results = {name: values[None] for name, values in results.items()}
     results["W_D_FG_0"] = cmb[one["realisation"].values < 0][0] - truth
-    inputs = {"I_CMB": truth, "I_D": setup.signal, "I_D_NOCMB": setup.signal - truth}
+    inputs = {"I_CMB": truth, "I_D": setup.signal(0), "I_D_NOCMB": setup.signal(0) - truth}
     return {"results.npz": results, "best_params.npz": inputs, "mask.npy": {"": setup.mask.keep}}
 
 

@@ -175,3 +175,19 @@ def test_other_names_are_asked_for_and_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no one Q and one U by name among Q, U, Q_STOKES"):
         read(both)
     np.testing.assert_array_equal(read(both, columns=["Q_STOKES", "U_STOKES"]), [Q, U])
+
+
+@pytest.mark.parametrize("nest", [False, True])
+@pytest.mark.parametrize("suffix", [".fits", ".npz"])
+def test_some_pixels_are_those_of_the_whole_map(tmp_path: Path, nest: bool, suffix: str) -> None:
+    path = tmp_path / f"m{suffix}"
+    seen = Q.copy()
+    seen[PART[3]] = hp.UNSEEN
+    q, u = (hp.reorder(m, r2n=True) if nest else m for m in (seen, U))
+    cards = {"ORDERING": "NESTED" if nest else "RING", "POLCCONV": "IAU"}
+    if suffix == ".npz":
+        np.savez(path, q=q, u=u, unit="K", **cards)  # pyright: ignore[reportArgumentType]
+    else:
+        table(path, {"q": q, "u": u}, "K", **cards)
+    np.testing.assert_array_equal(read(path, pixels=PART), read(path)[:, PART])
+    np.testing.assert_allclose(read(path)[0], np.where(seen < -1e30, np.nan, 1e6 * seen))

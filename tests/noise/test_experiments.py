@@ -72,15 +72,15 @@ def test_maps_of_a_store_are_made_again(kind: str, tmp_path: Path) -> None:
     kept = view.stored["cmb"].values
     without = ExperimentView(view.ds.drop_vars("cmb"), 0)
     again = recovered_cmb(without, [0, 1])
-    np.testing.assert_allclose(again, kept, rtol=1e-9, atol=1e-9 * np.std(kept))
+    np.testing.assert_allclose(again, kept, rtol=1e-9, atol=1e-9 * float(np.std(kept)))
 
 
 def test_what_is_lost_is_said_in_a_line_and_memory_is_known(tmp_path: Path) -> None:
     said: list[str] = []
 
     class Notes(Progress):
-        def note(self, text: str) -> None:
-            said.append(text)
+        def note(self, line: str) -> None:
+            said.append(line)
 
     conf = conf_of(*words_of("classes", tmp_path), f"store.path={tmp_path / 's.zarr'}")
     with jax_session():

@@ -5,15 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweep.assemble.noise import build_noise
-from sweep.assemble.setup import build
 from sweep.errors import ConfigError
 from sweep.grid import identity
 from sweep.jax_session import jax_session
 from sweep.noise.maps import SAMPLE
 from sweep.testing.small import run
 from sweep.worker import fit_experiment
-from tests.noise.cases import BANDS, NPIX, conf_of
+from tests.noise.cases import BANDS, NPIX, built, conf_of, noise_of, write
 from tests.small import listing
 
 
@@ -28,7 +26,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """White noise as the program draws it itself, written in K."""
     folder = tmp_path_factory.mktemp("noise")
     with jax_session():
-        draw = build(conf_of("noise.seed=5")).noise
+        draw = built(conf_of("noise.seed=5")).noise
         for number in range(SAMPLE):
             for nu, (q, u) in zip((27, 39, 93, 145, 225, 280), draw(number), strict=True):
                 np.savez(
@@ -47,12 +45,12 @@ def path_of(folder: Path, pattern: str = "{band}_{realisation:04d}.npz") -> str:
 def test_it_gives_the_numbers_of_the_noise_that_was_written(folder: Path) -> None:
     ours = conf_of("noise.seed=5")
     read = conf_of("noise=maps", path_of(folder))
-    np.testing.assert_allclose(build(read).maps((0, 7)), build(ours).maps((0, 7)), rtol=1e-12)
-    noise, white = build_noise(read), build_noise(ours)
+    np.testing.assert_allclose(built(read).maps((0, 7)), built(ours).maps((0, 7)), rtol=1e-12)
+    noise, white = noise_of(read), noise_of(ours)
     few = 5 / np.sqrt(2 * SAMPLE * 2 * NPIX)
     np.testing.assert_allclose(noise.sigma, white.sigma, rtol=few)
     rms = {f"b{i}": np.full(NPIX, s) for i, s in enumerate(white.sigma)}
-    np.savez(folder / "rms.npz", unit="uK_CMB", **rms)
+    write(folder / "rms.npz", unit="uK_CMB", **rms)
     with_rms = conf_of("noise=maps", path_of(folder), f"noise.rms={folder / 'rms.npz'}")
     one, other = fit_experiment(with_rms, (0, 1)), fit_experiment(ours, (0, 1))
     np.testing.assert_allclose(one.nll, other.nll, rtol=1e-10)
@@ -61,7 +59,7 @@ def test_it_gives_the_numbers_of_the_noise_that_was_written(folder: Path) -> Non
 
 def test_a_ratio_scales_what_is_added_alone(folder: Path) -> None:
     one, twice, none = (
-        build_noise(conf_of("noise=maps", path_of(folder), f"noise.ratio={ratio}"))
+        noise_of(conf_of("noise=maps", path_of(folder), f"noise.ratio={ratio}"))
         for ratio in (1, 2, 0)
     )
     np.testing.assert_array_equal(twice.draw(3), 2 * one.draw(3))
@@ -72,10 +70,10 @@ def test_a_ratio_scales_what_is_added_alone(folder: Path) -> None:
 def test_fewer_maps_than_a_variance_takes_need_an_rms(folder: Path) -> None:
     words = ("noise=maps", path_of(folder), "noise.first=1")
     with pytest.raises(ConfigError, match=r"27_0020.npz: there is no such file .*noise.rms="):
-        build(conf_of(*words))
-    np.savez(folder / "rms.npz", unit="uK_CMB", **{f"b{i}": np.ones(NPIX) for i in range(BANDS)})
-    setup = build(conf_of(*words, f"noise.rms={folder / 'rms.npz'}"))
-    first = build_noise(conf_of("noise=maps", path_of(folder))).draw(1)
+        built(conf_of(*words))
+    write(folder / "rms.npz", unit="uK_CMB", **{f"b{i}": np.ones(NPIX) for i in range(BANDS)})
+    setup = built(conf_of(*words, f"noise.rms={folder / 'rms.npz'}"))
+    first = noise_of(conf_of("noise=maps", path_of(folder))).draw(1)
     np.testing.assert_array_equal(setup.noise(0), first)
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from sweep.errors import ConfigError
-from sweep.sky.cmb import cmb_realisation, cmb_spectra
+from sweep.sky.cmb import cmb_by_realisation, cmb_realisation, cmb_spectra
 from sweep.sky.harmonics import polarised_map, unit_alms
 
 
@@ -110,3 +110,17 @@ def test_realisation_is_deterministic_and_leaves_the_global_state(cache):
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(before, np.random.get_state(legacy=False)["state"]["key"])
     assert np.abs(first - cmb_realisation(spectra, 32, 6)).max() > 0.1
+
+
+def test_a_cmb_by_realisation_is_addressed_and_none_is_that_of_the_seed() -> None:
+    spectra = {"ee": np.ones(17), "bb": np.ones(17)}
+    draw, again = (cmb_by_realisation(spectra, 8, 3) for _ in range(2))
+    maps = [draw(number) for number in (-1, 0, 1, 2)]
+    np.testing.assert_array_equal(again(2), maps[3])
+    np.testing.assert_array_equal(maps[0], cmb_realisation(spectra, 8, 3))
+    correlation = np.corrcoef([m.ravel() for m in maps])
+    assert np.abs(correlation - np.eye(4)).max() < 0.3
+    assert (
+        np.abs(np.corrcoef(maps[1].ravel(), cmb_by_realisation(spectra, 8, 4)(0).ravel())[0, 1])
+        < 0.3
+    )

@@ -169,7 +169,7 @@ def test_single_precision_is_looked_at_in_double(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     single = small(*of_file(store.with_name("sky.npz")), "fit.precision=float32")
-    assert build(single).signal.dtype == np.float32
+    assert build(single).maps((0,)).dtype == np.float32
     ds = sweep.open(store)
     monkeypatch.setattr(ExperimentView, "configuration", single)
     one = fitted(ExperimentView(ds, 1), 0)

@@ -22,7 +22,7 @@ def disk_usage(conf: SweepConf, points: int) -> tuple[float, float]:
     most = {name: pixels for name in parameter_names(conf)}
     if conf.clusters.name == "kmeans":
         most = {name: min(getattr(conf.clusters, name), pixels) for name in most}
-    axes, maps = axes_of_fit(conf.store, conf.sky.nside, most, pixels)
+    axes, maps = axes_of_fit(conf.store, conf.sky.nside, most, pixels, 0)
     fits = points * (conf.noise.realisations + conf.noise.noiseless)
     size = fits * fit_bytes(axes, maps)
     variables = sum(set(v.dims[2:]) <= axes.keys() for v in VARIABLES.values())
