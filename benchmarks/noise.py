@@ -83,6 +83,7 @@ def losses(folder: Path) -> list[dict[str, Any]]:
             ]
         )
         noise, (spectra, names) = build_noise(conf), start_spectra(conf)
+        assert noise.root is not None
         levels = np.exp(np.log(noise.root).mean(axis=(1, 2))) * noise.sigma
         choices = {"pixels alike": Weights(levels, None, None, None)}
         choices |= {f"{n or 'own'} classes": weights_of(noise, n) for n in CLASSES}

@@ -12,8 +12,8 @@ from sweep.assemble.shared import shared
 from sweep.config.schema import (
     HitsNoiseConf,
     KneeNoiseConf,
+    MapsNoiseConf,
     MapsSkyConf,
-    PatternNoiseConf,
     RmsNoiseConf,
     SweepConf,
     WhiteNoiseConf,
@@ -23,6 +23,7 @@ from sweep.errors import ConfigError
 if TYPE_CHECKING:
     from sweep.beams import Beams
     from sweep.inputs.columns import Columns
+    from sweep.inputs.map_files import MapFiles
     from sweep.instrument import Instrument
     from sweep.mask import Mask
     from sweep.noise import Noise
@@ -41,7 +42,8 @@ def _hits(conf: HitsNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise
     from sweep.noise.hits import hits_root
     from sweep.noise.pixelwise import pixelwise_noise
 
-    files, bands = _files(conf, instrument), instrument.frequency.size
+    files = _files("noise.path", conf.path, instrument)
+    bands = instrument.frequency.size
     root = hits_root(files, bands, mask.nside, mask.pixels, conf.floor)
     sigma = instrument.noise_sigma(mask.nside)
     return pixelwise_noise(conf.seed, conf.ratio, sigma, root, mask.nside, mask.pixels)
@@ -52,7 +54,8 @@ def _rms(conf: RmsNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
     from sweep.noise.rms import rms_root
 
     frequency = instrument.frequency
-    root = rms_root(_files(conf, instrument), frequency, mask.nside, mask.pixels)
+    files = _files("noise.path", conf.path, instrument)
+    root = rms_root(files, frequency, mask.nside, mask.pixels)
     ones = np.ones(frequency.size)
     return pixelwise_noise(conf.seed, conf.ratio, ones, root, mask.nside, mask.pixels)
 
@@ -77,18 +80,44 @@ def _knee(conf: KneeNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise
     return knee_noise(conf.seed, conf.ratio, sigma, red, mask.nside, mask.pixels)
 
 
-def _files(conf: PatternNoiseConf, instrument: "Instrument") -> "list[Columns]":
-    from sweep.inputs.map_files import MapFiles
+def _maps(conf: MapsNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
+    from sweep.noise.maps import NoiseMaps, maps_noise
+    from sweep.noise.rms import rms_root
+
+    files, root = _by_realisation(conf, instrument), None
+    if conf.rms is not None:
+        rms = _files("noise.rms", conf.rms, instrument)
+        root = rms_root(rms, instrument.frequency, mask.nside, mask.pixels)
+    maps = NoiseMaps(files, mask.nside, mask.pixels, conf.unit, tuple(conf.columns))
+    return maps_noise(maps, conf.ratio, root)
+
+
+def _by_realisation(conf: MapsNoiseConf, instrument: "Instrument") -> "MapFiles":
+    files = _of_bands("noise.path", conf.path, instrument, conf.first)
+    if not files.by_realisation:
+        raise ConfigError(
+            f"noise.path = {conf.path}: has no {{realisation}}, all would have the same noise; "
+            "give maps by {band} and {realisation:04d}"
+        )
+    return files
+
+
+def _files(key: str, path: str, instrument: "Instrument") -> "list[Columns]":
     from sweep.inputs.read import read_columns
 
-    key, path = "noise.path", conf.path
     if "{" not in path:
         return [read_columns(path, key)]
-    frequency = tuple(instrument.frequency.tolist())
-    files = MapFiles(key, path, instrument.band, frequency, 0)
+    files = _of_bands(key, path, instrument, 0)
     if files.by_realisation:
         raise ConfigError(f"{key} = {path}: unknown `{{realisation}}`; use {{band}}")
     return [read_columns(each, key) for each in files.paths(0)]
+
+
+def _of_bands(key: str, path: str, instrument: "Instrument", first: int) -> "MapFiles":
+    from sweep.inputs.map_files import MapFiles
+
+    frequency = tuple(instrument.frequency.tolist())
+    return MapFiles(key, path, instrument.band, frequency, first)
 
 
 NOISES: "dict[type, Callable[[Any, Instrument, Mask], Noise]]" = {
@@ -96,14 +125,20 @@ NOISES: "dict[type, Callable[[Any, Instrument, Mask], Noise]]" = {
     HitsNoiseConf: _hits,
     RmsNoiseConf: _rms,
     KneeNoiseConf: _knee,
+    MapsNoiseConf: _maps,
 }
 """Noise in kept pixels, by the dataclass of its settings."""
+
+_NO_RMS = (
+    "have no rms above 0, or no covariance that is positive definite, first {}; leave them out by "
+    "the mask (mask.path), or mend the file"
+)
 
 _LACKING = {
     HitsNoiseConf: "have no hits, first {}; leave them out by the mask (mask.path), or give "
     "noise.floor, e.g. 0.05",
-    RmsNoiseConf: "have no rms above 0, or no covariance that is positive definite, first {}; "
-    "leave them out by the mask (mask.path), or mend the file",
+    RmsNoiseConf: _NO_RMS,
+    MapsNoiseConf: _NO_RMS,
 }
 """What is wrong where the noise of a pixel is not known."""
 
@@ -122,9 +157,9 @@ def build_noise(conf: SweepConf) -> "Noise":
         bad = np.flatnonzero(~np.isfinite(noise.root).all(axis=(0, 1)))
         if bad.size:
             lacking = _LACKING[type(given)].format(mask.pixels[bad[0]])
-            raise ConfigError(
-                f"noise.path = {given.path}: {bad.size:,} pixels inside the mask {lacking}"
-            )
+            key = "noise.rms" if getattr(given, "rms", None) else "noise.path"
+            path = getattr(given, key.removeprefix("noise."))
+            raise ConfigError(f"{key} = {path}: {bad.size:,} pixels inside the mask {lacking}")
     if beams is not None:
         from sweep.mask import Mask
 
@@ -132,6 +167,20 @@ def build_noise(conf: SweepConf) -> "Noise":
         noise = _smoothed(noise, sphere, beams, mask.pixels)
     # maps from files hold their noise
     return replace(noise, draw=None) if isinstance(conf.sky, MapsSkyConf) else noise
+
+
+def check_noise(conf: SweepConf, realisations: tuple[int, ...]) -> None:
+    """See that there is noise for these realisations.
+
+    Raises:
+        ConfigError: it is read, and a file is not there.
+    """
+    if isinstance(conf.noise, MapsNoiseConf) and not isinstance(conf.sky, MapsSkyConf):
+        from sweep.noise.maps import check_there
+
+        files = _by_realisation(conf.noise, build_instrument(conf))
+        noisy = [number for number in realisations if number >= 0]
+        check_there(files, noisy, "give one of every band in each of noise.realisations")
 
 
 def _smoothed(noise: "Noise", sphere: "Noise", beams: "Beams", pixels: np.ndarray) -> "Noise":

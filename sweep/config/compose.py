@@ -26,7 +26,7 @@ from sweep.paths import check_home, located, refuse_address
 
 register()
 
-PATH_KEYS = ("path", "cache", "bandpass")
+PATH_KEYS = ("path", "cache", "bandpass", "rms")
 """Last parts of keys whose values are paths, and become absolute."""
 
 _HYDRA = RLock()

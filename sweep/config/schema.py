@@ -328,6 +328,25 @@ class RmsNoiseConf(PatternNoiseConf):
 
 
 @dataclass
+class MapsNoiseConf(PatternNoiseConf):
+    """Noise from files: maps that were simulated elsewhere."""
+
+    name: str = chosen("maps")
+    path: str = setting(
+        MISSING, "maps of Q and U, by `{band}` (or `{frequency:g}`) and `{realisation:04d}`"
+    )
+    first: int = setting(0, "what the files call realisation 0", at_least(0))
+    unit: str | None = setting(None, "unit of files that state none, e.g. K_CMB")
+    columns: list[str] = setting(
+        [], "names of Q and U in the files, where they are unusual", none_or_two
+    )
+    rms: str | None = setting(
+        None,
+        "file of the rms, as of noise=rms; null is the variance of the first 20 maps of a band",
+    )
+
+
+@dataclass
 class PriorConf:
     """Gaussian prior of every cluster of one spectral parameter."""
 
@@ -490,6 +509,7 @@ GROUPS: dict[str, dict[str, type]] = {
         "hits": HitsNoiseConf,
         "rms": RmsNoiseConf,
         "knee": KneeNoiseConf,
+        "maps": MapsNoiseConf,
     },
     "model": {"model": ModelConf},
     "parameters": {"parameters": ParametersConf},

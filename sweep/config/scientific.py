@@ -27,7 +27,7 @@ _REPLACED_BY_FILE = (
     "instrument.depth_p",
 )
 
-_FILES = ("*.path", "instrument.bandpass")
+_FILES = ("*.path", "instrument.bandpass", "noise.rms")
 """Settings that name files."""
 
 _NUMBERS = ("instrument.errors.*",)

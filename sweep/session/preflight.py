@@ -34,6 +34,7 @@ class Preflight:
         Raises:
             ConfigError: one cannot: what was expected, what was got, how to mend it.
         """
+        from sweep.assemble.noise import check_noise
         from sweep.assemble.setup import build_band_nodes
         from sweep.assemble.solver import build_bounds, build_solver
         from sweep.assemble.weights import build_weights
@@ -56,6 +57,8 @@ class Preflight:
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(counts, 1)
         self._once(experiment, ("model", "parameters"), lambda: build_bounds(conf, ones, ones))
+        numbers = experiment.realisations
+        self._once(experiment, ("noise", "instrument"), lambda: check_noise(conf, numbers), numbers)
         groups = ("sky", "instrument", "mask", "noise", "model", "parameters")
         _, lost = self._once(experiment, groups, lambda: build_weights(conf))
         self._lost = max(self._lost, lost)
@@ -72,9 +75,11 @@ class Preflight:
         share, name, classes = self._lost
         if share < _WORTH_SAYING:
             return []
-        of_classes = {1: "one pattern for all bands", 0: "a pattern of every pixel"}
-        pattern = of_classes.get(classes, f"{classes} classes of pixels")
-        return [f"noise: {pattern} costs at most {100 * share:.2g} % of the precision of {name}"]
+        of_classes = {1: "one class of pixels", 0: "every pixel"}
+        of = of_classes.get(classes, f"{classes} classes of pixels")
+        return [
+            f"noise: weights of {of} lose at most {100 * share:.2g} % of the precision of {name}"
+        ]
 
     def geometry(self, experiment: Experiment) -> Geometry:
         """Shapes of an experiment that was checked."""

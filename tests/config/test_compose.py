@@ -29,18 +29,19 @@ YAMLS = sorted(
 BIN = Path(sys.executable).parent
 
 NEEDS_A_PATH = {
-    "templates": "sky.path=sky.npz",
-    "maps": "sky.path='{band}_{realisation}.fits'",
-    "file": "clusters.path=clusters.npz",
-    "binned": "clusters.path=parameters.fits",
-    "hits": "noise.path=nhits.fits",
-    "rms": "noise.path=rms.fits",
+    "sky/templates": "sky.path=sky.npz",
+    "sky/maps": "sky.path='{band}_{realisation}.fits'",
+    "clusters/file": "clusters.path=clusters.npz",
+    "clusters/binned": "clusters.path=parameters.fits",
+    "noise/hits": "noise.path=nhits.fits",
+    "noise/rms": "noise.path=rms.fits",
+    "noise/maps": "noise.path=noise.fits",
 }
 
 
 def overrides(file: Path) -> list[str]:
     group = file.parent.name
-    needs = [NEEDS_A_PATH[file.stem]] if file.stem in NEEDS_A_PATH else []
+    needs = [path] if (path := NEEDS_A_PATH.get(f"{group}/{file.stem}")) else []
     return [f"{'+' if group == 'experiment' else ''}{group}={file.stem}", *needs]
 
 

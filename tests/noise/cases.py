@@ -7,6 +7,8 @@ import healpy as hp
 import numpy as np
 
 import sweep
+from sweep.assemble.noise import build_noise
+from sweep.assemble.setup import build
 from sweep.config import SweepConf
 
 NSIDE = 4
@@ -28,6 +30,16 @@ SMALL = (
 def conf_of(*words: str) -> SweepConf:
     """A composed configuration."""
     return sweep.compose([*SMALL, *words])
+
+
+def built(conf: SweepConf) -> Any:
+    """Its `Setup`; a test knows which of its parts are None."""
+    return build(conf)
+
+
+def noise_of(conf: SweepConf) -> Any:
+    """Its `Noise`, likewise."""
+    return build_noise(conf)
 
 
 def patch(width: float, nside: int = NSIDE) -> np.ndarray:

@@ -4,12 +4,10 @@ import healpy as hp
 import numpy as np
 import pytest
 
-from sweep.assemble.noise import build_noise
-from sweep.assemble.setup import build
 from sweep.errors import ConfigError
 from sweep.jax_session import jax_session
 from sweep.noise.knee import pixel_variance, red_maps, red_spectrum
-from tests.noise.cases import BANDS, NPIX, conf_of
+from tests.noise.cases import BANDS, NPIX, built, conf_of, noise_of
 
 DRAWS = 50
 KNEE = "instrument.ell_knee=[0,10,20,20,30,40]"
@@ -24,10 +22,10 @@ def _session():
 
 def test_without_a_knee_it_is_white_noise_bit_for_bit() -> None:
     zeros = f"instrument.ell_knee=[{','.join('0' * BANDS)}]"
-    knee, white = build(conf_of("noise=knee", zeros, SLOPE)), build(conf_of())
+    knee, white = built(conf_of("noise=knee", zeros, SLOPE)), built(conf_of())
     np.testing.assert_array_equal(knee.maps((0, 5)), white.maps((0, 5)))
     np.testing.assert_array_equal(knee.problem.inverse_sigma, white.problem.inverse_sigma)
-    one = build(conf_of("noise=knee", KNEE, SLOPE))
+    one = built(conf_of("noise=knee", KNEE, SLOPE))
     np.testing.assert_array_equal(one.noise(3)[0], white.noise(3)[0])
     assert not np.array_equal(one.noise(3)[1], white.noise(3)[1])
 
@@ -36,7 +34,7 @@ def test_the_mean_spectrum_of_draws_is_that_of_the_formula() -> None:
     """White noise on pixels has its spectrum up to a few per cent only near the pixel scale."""
     nside = 16
     conf = conf_of("noise=knee", KNEE, SLOPE, f"sky.nside={nside}")
-    noise, depth = build_noise(conf), np.array(conf.instrument.depth_p)
+    noise, depth = noise_of(conf), np.array(conf.instrument.depth_p)
     ell = np.arange(2, 2 * nside)
     for band in (2, 5):
         found = []
@@ -54,7 +52,7 @@ def test_the_mean_spectrum_of_draws_is_that_of_the_formula() -> None:
 
 
 def test_the_likelihood_has_the_variance_of_a_pixel() -> None:
-    noise = build_noise(conf_of("noise=knee", KNEE, SLOPE, "sky.nside=16"))
+    noise = noise_of(conf_of("noise=knee", KNEE, SLOPE, "sky.nside=16"))
     drawn = np.stack([np.asarray(noise.draw(i)) for i in range(DRAWS)])
     found = drawn.var(axis=(0, 2, 3)) / noise.sigma**2
     # few multipoles hold most of the variance of the steep bands
@@ -79,16 +77,16 @@ def test_what_is_below_the_lowest_multipole_is_not_there() -> None:
     both = np.stack([spectrum, red_spectrum(2.0, 10.0, -2.0, 2, 47)])
     assert np.diff(pixel_variance(both)) > 0
     full, filtered = (
-        build_noise(conf_of("noise=knee", KNEE, SLOPE, f"noise.lowest={low}")) for low in (2, 5)
+        noise_of(conf_of("noise=knee", KNEE, SLOPE, f"noise.lowest={low}")) for low in (2, 5)
     )
     assert np.all(filtered.sigma[1:] < full.sigma[1:])
 
 
 def test_a_ratio_scales_both_parts_and_a_mask_takes_out_pixels() -> None:
     words = ("noise=knee", KNEE, SLOPE)
-    one, twice = (build(conf_of(*words, f"noise.ratio={r}")) for r in (1, 2))
+    one, twice = (built(conf_of(*words, f"noise.ratio={r}")) for r in (1, 2))
     np.testing.assert_allclose(twice.noise(0), 2 * one.noise(0), rtol=1e-12)
-    part = build(conf_of(*words, "mask.expression=GAL060"))
+    part = built(conf_of(*words, "mask.expression=GAL060"))
     assert part.mask.pixels.size < NPIX
     np.testing.assert_array_equal(part.noise(0), one.noise(0)[..., part.mask.pixels])
 
@@ -108,4 +106,4 @@ def test_a_ratio_scales_both_parts_and_a_mask_takes_out_pixels() -> None:
 )
 def test_what_makes_no_knee_is_refused(words: tuple[str, ...], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
-        build(conf_of("noise=knee", *words))
+        built(conf_of("noise=knee", *words))

@@ -1,5 +1,7 @@
 """What is lost by weights, against dense algebra of all pixels together."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,17 +14,17 @@ RNG = np.random.default_rng(2)
 SPECTRA = Spectra(RNG.uniform(0.5, 2.0, (3, BANDS)), RNG.normal(size=(2, BANDS)))
 
 
-def noise_of(parts: int) -> Noise:
+def noise_of(parts: int) -> Any:
     root = RNG.uniform(0.5, 2.0, (BANDS, parts, PIXELS))
     return Noise(None, RNG.uniform(0.5, 2.0, BANDS), root, None)
 
 
-def dense(noise: Noise, classes: int) -> np.ndarray:
+def dense(noise: Any, classes: int) -> np.ndarray:
     """Every band, Stokes parameter and pixel is a row; parameters and all amplitudes are fitted."""
     true = noise.sigma[:, None, None, None] * matrices(noise.root)
     stokes = true.shape[-1]
     covariance = true @ true.swapaxes(-1, -2)
-    weights = weights_of(noise, classes)
+    weights: Any = weights_of(noise, classes)
     used = np.broadcast_to(np.eye(stokes), true.shape) / weights.sigma[:, None, None, None]
     used = (
         used * matrices(weights.stokes[None])

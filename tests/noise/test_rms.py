@@ -1,13 +1,12 @@
 """Noise by maps of rms and covariance: units, signs, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import healpy as hp
 import numpy as np
 import pytest
 
-from sweep.assemble.noise import build_noise
-from sweep.assemble.setup import build
 from sweep.errors import ConfigError
 from sweep.grid import identity
 from sweep.inputs.read import read_columns
@@ -15,7 +14,7 @@ from sweep.jax_session import jax_session
 from sweep.noise.base import Noise, coloured, matrices
 from sweep.noise.rms import rms_root
 from sweep.noise.weights import weights_of
-from tests.noise.cases import BANDS, NPIX, NSIDE, conf_of, write
+from tests.noise.cases import BANDS, NPIX, NSIDE, built, conf_of, noise_of, write
 
 PIXELS = np.arange(NPIX)
 
@@ -29,12 +28,12 @@ def _session():
 def test_rms_of_all_bands_in_one_file_in_any_unit(tmp_path: Path) -> None:
     sigma = np.random.default_rng(0).uniform(1, 2, (BANDS, 1)) * np.linspace(1, 3, NPIX)
     maps = {f"b{i}": 1e-6 * one for i, one in enumerate(sigma)}
-    noise = build_noise(conf_of("noise=rms", write(tmp_path / "r.npz", unit="K_CMB", **maps)))
+    noise = noise_of(conf_of("noise=rms", write(tmp_path / "r.npz", unit="K_CMB", **maps)))
     np.testing.assert_allclose(noise.root[:, 0], sigma, rtol=1e-12)
     np.testing.assert_array_equal(noise.sigma, 1.0)
     drawn = np.stack([noise.draw(i) for i in range(200)]) / sigma[:, None]
     np.testing.assert_allclose(drawn.std(axis=(0, 2, 3)), 1, rtol=5 / np.sqrt(2 * 400 * NPIX))
-    setup = build(conf_of("noise=rms", f"noise.path={tmp_path / 'r.npz'}"))
+    setup = built(conf_of("noise=rms", f"noise.path={tmp_path / 'r.npz'}"))
     found = setup.problem.inverse_sigma[:, None] * setup.problem.weights.stokes
     np.testing.assert_allclose(found, 1 / sigma, rtol=1e-12)
 
@@ -79,7 +78,7 @@ def test_a_file_a_band_by_its_name(tmp_path: Path) -> None:
     words = ["noise=rms", f"instrument.band=[{','.join(names)}]"]
     pattern = tmp_path / "cov_{band}.fits"
     conf = conf_of(*words, f'noise.path="{pattern}"')
-    setup, before = build(conf), identity(conf)
+    setup, before = built(conf), identity(conf)
     stokes = matrices(setup.problem.weights.stokes[None])[0, 0]
     found = np.linalg.inv(stokes.T @ stokes) / np.asarray(setup.problem.inverse_sigma[0]) ** 2
     np.testing.assert_allclose(found, [[4, 1], [1, 3]], rtol=1e-9)
@@ -89,9 +88,9 @@ def test_a_file_a_band_by_its_name(tmp_path: Path) -> None:
     assert identity(conf) != before
     (tmp_path / "cov_b0.fits").unlink()
     with pytest.raises(ConfigError, match=r"noise.path = .*cov_b0.fits: does not exist"):
-        build(conf)
+        built(conf)
     with pytest.raises(ConfigError, match=r"unknown `{colour}`; use {band}, {frequency}"):
-        build(conf_of(*words, f'noise.path="{tmp_path}/cov_{{colour}}.fits"'))
+        built(conf_of(*words, f'noise.path="{tmp_path}/cov_{{colour}}.fits"'))
 
 
 def test_draws_have_the_covariance_of_their_pixel() -> None:
@@ -112,7 +111,7 @@ def test_an_rms_of_zero_inside_the_mask_is_refused_with_its_pixel(tmp_path: Path
     maps = {f"b{i}": np.where(9 + i == PIXELS, 0.0, 1.0) for i in range(BANDS)}
     path = write(tmp_path / "r.npz", unit="uK_CMB", **maps)
     with pytest.raises(ConfigError, match=r"noise.path = .*: 6 pixels inside the mask .* first 9;"):
-        build(conf_of("noise=rms", path))
+        built(conf_of("noise=rms", path))
 
 
 @pytest.mark.parametrize(
@@ -129,11 +128,14 @@ def test_an_rms_of_zero_inside_the_mask_is_refused_with_its_pixel(tmp_path: Path
 def test_what_is_no_rms_is_refused(maps: dict, problem: str, tmp_path: Path) -> None:
     path = write(tmp_path / "r.npz", **maps)
     with pytest.raises(ConfigError, match=rf"noise.path = .*r.npz: {problem}"):
-        build(conf_of("noise=rms", path))
+        built(conf_of("noise=rms", path))
 
 
 def test_a_covariance_in_a_unit_that_is_no_square_is_refused(tmp_path: Path) -> None:
-    maps = {n: np.ones(NPIX) for n in ("QQ", "UU")} | {"QU": np.zeros(NPIX), "unit": "K_CMB"}
+    maps: dict[str, Any] = {n: np.ones(NPIX) for n in ("QQ", "UU")} | {
+        "QU": np.zeros(NPIX),
+        "unit": "K_CMB",
+    }
     np.savez(tmp_path / "r.npz", **maps)
     file = read_columns(tmp_path / "r.npz", "noise.path")
     with pytest.raises(
@@ -155,7 +157,7 @@ def test_weights_of_covariances_that_bands_share_are_exact(tmp_path: Path) -> No
         )
         files.append(read_columns(path, "noise.path"))
     root = rms_root(files, np.array([90.0, 150.0, 220.0]), NSIDE, PIXELS)
-    weights = weights_of(Noise(None, np.ones(3), root, None), 1)
+    weights: Any = weights_of(Noise(None, np.ones(3), root, None), 1)
     assert weights.bands is None
     whitening = matrices(weights.stokes[None])[0] / weights.sigma[:, None, None, None]
     unit = whitening @ matrices(root)
