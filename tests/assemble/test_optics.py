@@ -13,6 +13,7 @@ from sweep.assemble.noise import build_noise
 from sweep.assemble.setup import build
 from sweep.bands import top_hat
 from sweep.beams import smoothed, window
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.fit import fit_block
 from sweep.jax_session import jax_session
@@ -86,6 +87,13 @@ def test_values_out_of_bounds_are_refused(word: str, message: str) -> None:
         small(word)
 
 
+def truth_of(conf: SweepConf) -> np.ndarray:
+    """The CMB of realisation 0 in the kept pixels, shape (stokes, pixel)."""
+    found = true_cmb(conf, (0,))
+    assert found is not None
+    return found[0]
+
+
 def homogeneous(folder: Path) -> list[str]:
     """A sky with one spectrum of dust and of synchrotron, that three clusters fit."""
     path = write_templates(folder / "sky.npz")
@@ -96,7 +104,7 @@ def homogeneous(folder: Path) -> list[str]:
 @jax_session()
 def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
-    setup, truth = build(conf), true_cmb(conf, (0,))[0]
+    setup, truth = build(conf), truth_of(conf)
     model: Any = setup.sky.model
     dust = replace(model, synchrotron=np.zeros_like(truth))
     at_140 = dust.through(top_hat("140 GHz", 140.0, 0.3))
@@ -119,8 +127,9 @@ def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path
 
 def test_maps_are_the_sky_through_the_bands(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
-    sky, band = build_sky(conf), 12
-    model: Any = sky.model
+    sky: Any = build_sky(conf)
+    band = 12
+    model = sky.model
     nu = np.linspace(280 * 0.85, 280 * 1.15, 4001)
     weight = nu**2 / rj_to_cmb(nu)
     dust = rj_to_cmb(nu) * modified_black_body(nu, model.dust_nu0, 1.54, 20.0)
@@ -137,9 +146,10 @@ def test_maps_are_the_sky_through_the_bands(tmp_path: Path) -> None:
 def test_signal_truth_and_noise_have_the_resolution_of_the_fit() -> None:
     words = ["sky.nside=8", "mask.expression=GAL080"]
     plain, smooth = small(*words), small(*words, FWHM, "instrument.fwhm_out=1200")
-    sky, pixels = build_sky(plain), build_mask(plain).pixels
+    sky: Any = build_sky(plain)
+    pixels = build_mask(plain).pixels
     transfer = window(1200.0, 23)
-    np.testing.assert_allclose(true_cmb(smooth, (0,))[0], smoothed(sky.cmb, transfer)[:, pixels])
+    np.testing.assert_allclose(truth_of(smooth), smoothed(sky.cmb, transfer)[:, pixels])
     setup = build(smooth)
     at_235 = smoothed(sky.maps(235.0)[0], transfer)[:, pixels]
     np.testing.assert_allclose(setup.signal(0)[11], at_235, atol=1e-9)
@@ -176,7 +186,7 @@ def test_a_shift_is_a_sky_at_other_frequencies(bands: list[str]) -> None:
     assert mismatch is not None
     shift = mismatch.drawn(conf.noise.seed, 4).shift
     frequency = np.array(conf.instrument.frequency)
-    sky = build_sky(conf)
+    sky: Any = build_sky(conf)
     if bands:
         moved = [
             top_hat("band", nu * (1 + by), width)
