@@ -42,6 +42,7 @@ SCIENTIFIC = [
     "instrument=planck",
     "instrument.frequency=[40,50]",
     "instrument.depth_p=[1,2]",
+    "instrument.band=[a,b]",
     "instrument.bandwidth=[0.1,0.2]",
     "instrument.bandpass_unit=RJ",
     "instrument.fwhm=[10,20]",
