@@ -103,9 +103,9 @@ def homogeneous(folder: Path) -> list[str]:
 @jax_session()
 def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
+    setup, truth = build(conf), truth_of(conf)
     sky: Any = setup.sky
     model = sky.model
-    model: Any = setup.sky.model
     dust = replace(model, synchrotron=np.zeros_like(truth))
     at_140 = dust.through(top_hat("140 GHz", 140.0, 0.3))
 
