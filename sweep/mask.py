@@ -35,6 +35,7 @@ class Mask:
         nside: HEALPix resolution.
         keep: Shape (npix,), bool, RING; true where kept.
         expression: What it was made from.
+        apodisation: Degrees over which `weights` fall to zero inside the edge; 0 for none.
 
     Raises:
         ConfigError: `keep` is of another size, or keeps no pixel.
@@ -43,6 +44,7 @@ class Mask:
     nside: int
     keep: Keep
     expression: str
+    apodisation: float = 0.0
 
     def __post_init__(self) -> None:
         keep = np.array(self.keep, bool)
@@ -58,10 +60,24 @@ class Mask:
         """Indices of the kept pixels, int64, ascending, shape (n_pixels,)."""
         return np.flatnonzero(self.keep)
 
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """What spectra multiply maps of the kept pixels by, in [0, 1], shape (n_pixels,).
+
+        C1 of Grain, Tristram and Stompor 2009 (arXiv:0903.2350), by the distance to the nearest
+        pixel that is not kept.
+        """
+        if not self.apodisation:
+            return np.ones(self.pixels.size)
+        width = np.radians(self.apodisation)
+        distance = hp.dist2holes(~self.keep, maxdist=width)[self.pixels]
+        x = np.sqrt((1 - np.cos(np.minimum(distance, width))) / (1 - np.cos(width)))
+        return x - np.sin(2 * np.pi * x) / (2 * np.pi)
+
     @property
     def sky_fraction(self) -> float:
-        """Kept share of the sphere, in (0, 1]."""
-        return self.pixels.size / self.keep.size
+        """Mean of the squared weights over the sphere, in (0, 1]; without an edge the kept share."""
+        return float(np.sum(self.weights**2)) / self.keep.size
 
     @property
     def digest(self) -> str:

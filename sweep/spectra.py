@@ -67,7 +67,7 @@ def residual_arrays(residual: np.ndarray, mask: Mask, spectra: bool) -> dict[str
         "sky_fraction": np.full(len(residual), mask.sky_fraction),
     }
     if spectra:
-        alms = harmonics(residual, mask.nside, mask.pixels)
+        alms = harmonics(residual * mask.weights, mask.nside, mask.pixels)
         cl = power(alms) / mask.sky_fraction
         arrays |= {"ee_residual": cl[:, 0], "bb_residual": cl[:, 1]}
         arrays |= {"elm_residual": alms[:, 0], "blm_residual": alms[:, 1]}

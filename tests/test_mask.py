@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import healpy as hp
@@ -222,3 +223,24 @@ def test_a_mask_of_part_of_the_sky_keeps_none_of_the_rest(tmp_path: Path, nest: 
     )
     found = read_masks(tmp_path / "m.fits", 16)["mine"]
     assert np.flatnonzero(found).tolist() == [*range(100, 150), *range(160, 200)]
+
+
+def test_an_apodised_edge_falls_to_zero_over_its_width() -> None:
+    nside, width = 64, 10.0
+    theta = np.degrees(hp.pix2ang(nside, np.arange(hp.nside2npix(nside)))[0])
+    cap = Mask(nside, theta < 50.0, "CAP")
+    soft = replace(cap, apodisation=width)
+    inside = 50.0 - theta[soft.pixels]  # to the first pixel that is not kept, up to a pixel
+    resolution = np.degrees(hp.nside2resol(nside))
+    assert (soft.weights[inside > width + resolution] == 1.0).all()
+    assert soft.weights[inside < resolution / 2].max() < 0.01
+    half = np.abs(inside - np.degrees(np.arccos(1 - (1 - np.cos(np.radians(width))) / 4))) < 0.3
+    np.testing.assert_allclose(soft.weights[half], 0.5, atol=2 * resolution / width)
+    assert soft.sky_fraction == pytest.approx(np.sum(soft.weights**2) / soft.keep.size)
+    assert soft.sky_fraction < cap.sky_fraction == cap.keep.mean()
+    assert (cap.weights == 1.0).all()
+    assert soft.digest == cap.digest  # clusters are of the kept pixels
+
+
+def test_a_sphere_has_no_edge_to_be_apodised() -> None:
+    assert (Mask(8, np.ones(768, bool), "ALL", apodisation=5.0).weights == 1.0).all()

@@ -4,7 +4,8 @@ import healpy as hp
 import numpy as np
 import pytest
 
-from sweep.spectra import harmonic_count, harmonics, multipoles, power
+from sweep.mask import Mask
+from sweep.spectra import harmonic_count, harmonics, multipoles, power, residual_arrays
 from sweep.store import fit_axes
 
 NSIDE = 8
@@ -25,6 +26,21 @@ def test_spectra_are_those_of_anafast() -> None:
     ell = multipoles(NSIDE)
     assert ell.tolist() == list(range(2, 2 * NSIDE + 2))
     np.testing.assert_allclose(ours, expected[1:3][:, ell], rtol=1e-10)
+
+
+def test_spectra_of_a_mask_with_a_soft_edge_are_of_the_weighted_map() -> None:
+    theta = hp.pix2ang(NSIDE, np.arange(PIXELS))[0]
+    mask = Mask(NSIDE, theta < 1.2, "CAP", apodisation=25.0)
+    seen = maps(2)[..., mask.pixels]
+    found = residual_arrays(seen, mask, spectra=True)
+    full = np.zeros((3, PIXELS))
+    full[1:, mask.pixels] = mask.weights * seen[1]
+    expected = np.asarray(hp.anafast(full, lmax=2 * NSIDE + 1, pol=True))[2, multipoles(NSIDE)]
+    fraction = np.mean(np.pad(mask.weights, (0, PIXELS - mask.weights.size)) ** 2)
+    np.testing.assert_allclose(found["bb_residual"][1], expected / fraction, rtol=1e-10)
+    np.testing.assert_allclose(found["sky_fraction"], fraction)
+    # variances are of the pixels, which have no edge
+    np.testing.assert_allclose(found["residual_variance"], seen.var(axis=-1).sum(axis=-1))
 
 
 def test_coefficients_of_disjoint_masks_add_up() -> None:

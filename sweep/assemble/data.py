@@ -172,7 +172,8 @@ def _mask(conf: MaskConf, sky: "AnySky") -> "Mask":
     named = read_masks(path, sky.nside) if path else GalacticMasks(sky.dust_intensity())
     if isinstance(sky, MapsSky):
         named = WithObserved(named, sky.seen)
-    return parse_mask(conf.expression, sky.nside, named)
+    mask = parse_mask(conf.expression, sky.nside, named)
+    return mask if conf.apodisation is None else replace(mask, apodisation=conf.apodisation)
 
 
 MASKS: "dict[type, Callable[[Any, AnySky], Mask]]" = {MaskConf: _mask}

@@ -224,6 +224,12 @@ class MaskConf:
     path: str | None = setting(
         None, "file of named masks; without it GALxxx is the cleanest xxx % of the sky"
     )
+    apodisation: float | None = setting(
+        None,
+        "degrees over which spectra of residuals fall to zero inside the edge; fits have no edge",
+        positive,
+        absent=None,
+    )
 
 
 @dataclass

@@ -178,7 +178,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         ),
         "r below, 95 %",
     ),
-    Quantity("sky_fraction", "kept share of the sphere", FIT),
+    Quantity("sky_fraction", "kept share of the sphere, by the square of mask weights", FIT),
     Quantity(
         "nll",
         "negative log-likelihood -S at the solution",

@@ -18,10 +18,11 @@ import xarray as xr
 from sweep.cache import Arrays
 from sweep.errors import MissingError
 from sweep.estimators import NAMES, NEEDED, Estimator
+from sweep.mask import Mask
 from sweep.spectra import harmonics, power
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.kept import content_of, kept
-from sweep.statistics.recovered import kept_pixels, residual_of
+from sweep.statistics.recovered import residual_of
 from sweep.store import NOISELESS
 
 Field = Literal["E", "B"]
@@ -181,10 +182,15 @@ def _alms_of_maps(experiment: ExperimentView, field: Field) -> np.ndarray:
     numbers = experiment.realisations
 
     def made() -> Arrays:
-        residual = residual_of(experiment, numbers.tolist())
-        nside = experiment.configuration.sky.nside
-        both = harmonics(residual, nside, kept_pixels(experiment))
+        residual, mask = residual_of(experiment, numbers.tolist()), _mask_of(experiment)
+        both = harmonics(residual * mask.weights, mask.nside, mask.pixels)
         return {"alms": both[:, FIELDS.index(field)]}
 
     key = {"field": field, **content_of(experiment, numbers)}
     return kept("alms", key, made)["alms"]
+
+
+def _mask_of(experiment: ExperimentView) -> Mask:
+    from sweep.assemble.data import build_mask  # imports jax
+
+    return build_mask(experiment.configuration)

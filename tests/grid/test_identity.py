@@ -55,6 +55,7 @@ SCIENTIFIC = [
     "instrument.errors.angle=1",
     "sky.cmb_realisations=true",
     "mask.expression=GAL060",
+    "mask.apodisation=3",
     "clusters.beta_dust=3",
     "clusters.temp_dust=3",
     "clusters.beta_pl=3",
@@ -142,7 +143,7 @@ def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
     given = small("parameters=published", "solver.starts=2")
     absent = {f"parameters.{p}.{key}" for p in PARAMETERS for key in NOT_SET} | {"model.name"}
     absent |= {f"{g}.{p}" for g in ("parameters", "clusters") for p in KNOWN if p not in PARAMETERS}
-    absent |= {"sky.cmb_realisations", "instrument.band"}
+    absent |= {"sky.cmb_realisations", "instrument.band", "mask.apodisation"}
     assert (
         set(scientific(given))
         == {
