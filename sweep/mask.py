@@ -76,7 +76,7 @@ class Mask:
 
     @property
     def sky_fraction(self) -> float:
-        """Mean of the squared weights over the sphere, in (0, 1]; without an edge the kept share."""
+        """Mean of the squared weights over the sphere; the kept share where there is no edge."""
         return float(np.sum(self.weights**2)) / self.keep.size
 
     @property
