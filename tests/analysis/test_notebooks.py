@@ -25,9 +25,9 @@ from tests.analysis.notebooks import (
     read,
 )
 
-VARIANCE, RESIDUALS, SOLVERS, ADAPTIVE = NOTEBOOKS
+VARIANCE, RESIDUALS, SOLVERS, ADAPTIVE, FROM_MAPS = NOTEBOOKS
 
-USED = {"sweep", "numpy", "pandas", "IPython", "itertools", "pathlib"}
+USED = {"sweep", "numpy", "pandas", "healpy", "IPython", "itertools", "pathlib"}
 """What notebooks import: the library, and what tables and pictures are shown with."""
 
 ABSOLUTE = re.compile(r"(?<![\w.~])/(home|root|work|tmp|usr|mnt|opt|var|Users)\b|[A-Z]:\\\\")
@@ -163,6 +163,35 @@ def test_adaptive_component_separation(store: Path) -> None:
     assert len(holds) == 8
     assert all(holds)
     assert (store.parent / "pictures/adaptive/maps/cmb.fits").is_file()
+
+
+@pytest.mark.slow
+def test_from_maps_to_an_answer(store: Path) -> None:
+    folder = store.parent / "handed_out"
+    values = {"folder": str(folder), "beta_dust": [4, 12], "temp_dust": 2, "beta_pl": 2}
+    values |= {"realisations": 3}
+    asked = (
+        "[ranking.index[0], ranking['cmb_variance'].tolist(), "
+        "residuals['residual_variance'].tolist(), written.left_out['residuals'], "
+        "sorted(f.name for f in written.files)]"
+    )
+    notebook, (first, by_cmb, by_truth, why, files) = run(FROM_MAPS, store, values, asked)
+
+    assert pictures(notebook) == ["cmb"]
+    assert len(list(folder.glob("B*_*.fits"))) == 9 * 3
+    ds = sweep.open(store)
+    known = ~np.isnan(ds["residual_variance"].values).any(axis=1)
+    assert known.sum() == 2 == (~known).sum()
+    variance = ds["cmb_variance"].values[~known].mean(axis=1)
+    np.testing.assert_allclose(by_cmb, np.sort(variance), rtol=1e-9)
+    assert str(ds["identity"].values[~known][np.argmin(variance)])[:8] == first
+    left = ds["residual_variance"].values[known].mean(axis=1)
+    np.testing.assert_allclose(by_truth, np.sort(left), rtol=1e-9)
+    # what the truth adds is knowledge, not another fit
+    again = ds["cmb_variance"].values[known].mean(axis=1)
+    np.testing.assert_allclose(np.sort(again), np.sort(variance), rtol=1e-9)
+    assert "true CMB is not known" in why
+    assert files == ["clusters.fits", "cmb.fits", "parameters.fits"]
 
 
 @pytest.mark.slow
