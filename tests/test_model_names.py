@@ -24,8 +24,8 @@ def names_in(source: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
             found |= {name for name in KNOWN if name in node.value}
-        for field in ("attr", "id", "arg"):
-            found |= {getattr(node, field, None)} & KNOWN.keys()
+        fields = {str(getattr(node, field, None)) for field in ("attr", "id", "arg")}
+        found |= fields & KNOWN.keys()
     return found
 
 

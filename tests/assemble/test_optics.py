@@ -13,6 +13,7 @@ from sweep.assemble.noise import build_noise
 from sweep.assemble.setup import build
 from sweep.bands import top_hat
 from sweep.beams import smoothed, window
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.fit import fit_block
 from sweep.jax_session import jax_session
@@ -34,13 +35,7 @@ FWHM = f"instrument.fwhm={[600.0] * 14 + [700.0]}".replace(" ", "")
 
 def refusals(folder: Path) -> list[tuple[list[str], str]]:
     """Settings that are refused, and by which words."""
-    band = folder / "band.txt"
-    band.write_text("30 1\n50 1\n")
-    both = folder / "both.yaml"
-    both.write_text(
-        "{name: x, source: y, frequency: [40, 90, 150, 220], depth_p: [1, 1, 1, 1], "
-        "fwhm: [9, 8, 7, 6]}"
-    )
+    band, both = folder / "band.txt", folder / "both.yaml"
     files = f"instrument.bandpass=[{','.join([str(band)] * 15)}]"
     return [
         (["instrument.bandwidth=[0.3]"], "instrument.bandwidth: expected 15 values.*got 1"),
@@ -57,12 +52,17 @@ def refusals(folder: Path) -> list[tuple[list[str], str]]:
     ]
 
 
-REFUSALS = len(refusals(Path("/tmp")))
+REFUSALS = len(refusals(Path()))
 
 
 @pytest.mark.parametrize("number", range(REFUSALS))
 def test_what_cannot_be_is_refused_before_anything_is_made(number: int, tmp_path: Path) -> None:
     words, message = refusals(tmp_path)[number]
+    (tmp_path / "band.txt").write_text("30 1\n50 1\n")
+    (tmp_path / "both.yaml").write_text(
+        "{name: x, source: y, frequency: [40, 90, 150, 220], depth_p: [1, 1, 1, 1], "
+        "fwhm: [9, 8, 7, 6]}"
+    )
     before = listing(tmp_path)
     with pytest.raises(ConfigError, match=message) as caught:
         run([small(*words, store=tmp_path / "s.zarr")])
@@ -86,6 +86,13 @@ def test_values_out_of_bounds_are_refused(word: str, message: str) -> None:
         small(word)
 
 
+def truth_of(conf: SweepConf) -> np.ndarray:
+    """The CMB of realisation 0 in the kept pixels, shape (stokes, pixel)."""
+    found = true_cmb(conf, (0,))
+    assert found is not None
+    return found[0]
+
+
 def homogeneous(folder: Path) -> list[str]:
     """A sky with one spectrum of dust and of synchrotron, that three clusters fit."""
     path = write_templates(folder / "sky.npz")
@@ -96,8 +103,9 @@ def homogeneous(folder: Path) -> list[str]:
 @jax_session()
 def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
-    setup, truth = build(conf), true_cmb(conf, (0,))[0]
-    model: Any = setup.sky.model
+    setup, truth = build(conf), truth_of(conf)
+    sky: Any = setup.sky
+    model = sky.model
     dust = replace(model, synchrotron=np.zeros_like(truth))
     at_140 = dust.through(top_hat("140 GHz", 140.0, 0.3))
 
@@ -119,8 +127,9 @@ def test_dust_leaks_through_bands_that_are_fitted_as_monochromatic_only(tmp_path
 
 def test_maps_are_the_sky_through_the_bands(tmp_path: Path) -> None:
     conf = small(*homogeneous(tmp_path), BANDWIDTH)
-    sky, band = build_sky(conf), 12
-    model: Any = sky.model
+    sky: Any = build_sky(conf)
+    band = 12
+    model = sky.model
     nu = np.linspace(280 * 0.85, 280 * 1.15, 4001)
     weight = nu**2 / rj_to_cmb(nu)
     dust = rj_to_cmb(nu) * modified_black_body(nu, model.dust_nu0, 1.54, 20.0)
@@ -137,9 +146,10 @@ def test_maps_are_the_sky_through_the_bands(tmp_path: Path) -> None:
 def test_signal_truth_and_noise_have_the_resolution_of_the_fit() -> None:
     words = ["sky.nside=8", "mask.expression=GAL080"]
     plain, smooth = small(*words), small(*words, FWHM, "instrument.fwhm_out=1200")
-    sky, pixels = build_sky(plain), build_mask(plain).pixels
+    sky: Any = build_sky(plain)
+    pixels = build_mask(plain).pixels
     transfer = window(1200.0, 23)
-    np.testing.assert_allclose(true_cmb(smooth, (0,))[0], smoothed(sky.cmb, transfer)[:, pixels])
+    np.testing.assert_allclose(truth_of(smooth), smoothed(sky.cmb, transfer)[:, pixels])
     setup = build(smooth)
     at_235 = smoothed(sky.maps(235.0)[0], transfer)[:, pixels]
     np.testing.assert_allclose(setup.signal(0)[11], at_235, atol=1e-9)
@@ -176,7 +186,7 @@ def test_a_shift_is_a_sky_at_other_frequencies(bands: list[str]) -> None:
     assert mismatch is not None
     shift = mismatch.drawn(conf.noise.seed, 4).shift
     frequency = np.array(conf.instrument.frequency)
-    sky = build_sky(conf)
+    sky: Any = build_sky(conf)
     if bands:
         moved = [
             top_hat("band", nu * (1 + by), width)

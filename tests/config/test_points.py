@@ -180,7 +180,7 @@ def test_paths_of_maps_are_absolute_and_checked_with_the_rest(
     given = ["sky=maps", "sky.path='{band}_{realisation}.fits'"]
     point = points(load)
     for words in (["sky.truth=a.fits"], ["sky.truth=b.fits"], ["sky.truth=null"]):
-        assert point([*given, *words]) == to_conf(load([*given, *words]))
+        assert point([*given, *words]) == to_conf(load([*given, *words]), [*given, *words])
     assert point([*given, "sky.truth=c.fits"]).sky.truth == str(tmp_path / "c.fits")
     assert not point([*given, "noise.noiseless=false"]).noise.noiseless
     with pytest.raises(ConfigError, match="noise.noiseless = True: maps from files"):

@@ -40,7 +40,7 @@ def _dust(beta: Array, t: Array, nu: Array) -> Array:
     return (nu / 150.0) ** (1.0 + beta) * planck * rj_to_cmb(nu, jnp) / rj_to_cmb(150.0)
 
 
-def _power(beta: Array, nu: Array) -> Array:
+def _power(beta: Array | float, nu: Array) -> Array:
     return (nu / 20.0) ** beta * rj_to_cmb(nu, jnp) / rj_to_cmb(20.0)
 
 

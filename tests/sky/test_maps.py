@@ -194,7 +194,9 @@ def test_two_sets_in_one_command_need_names(handed: Handed) -> None:
 def test_smoothing_needs_the_whole_sky(handed: Handed) -> None:
     folder = handed.write()
     beams = ["instrument.fwhm=[" + ",".join(["30"] * 15) + "]", "instrument.fwhm_out=600"]
-    with pytest.raises(ConfigError, match=r"\(band b0, realisation 0\): .* instrument.fwhm_out need"):
+    with pytest.raises(
+        ConfigError, match=r"\(band b0, realisation 0\): .* instrument.fwhm_out need"
+    ):
         run([mine(folder, *beams)])
 
 

@@ -118,7 +118,9 @@ def test_ame_is_polarised_as_its_preset_says(templates, sky, tmp_path):
 
 def test_through_a_band_is_pysms(templates, sky, tmp_path):
     import pysm3
-    import pysm3.units as u
+    import pysm3.units
+
+    u: Any = pysm3.units
 
     nu = np.linspace(80.75, 109.25, 201)
     theirs = pysm3.Sky(nside=64, preset_strings=["d1", "s1"]).get_emission(nu * u.GHz)[1:].value

@@ -183,7 +183,9 @@ def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int, of_band:
     weights = jnp.asarray(rng.uniform(0.5, 2.0, (1, frequencies)))
     model = STANDARD
     here, nodes = (
-        Tables(weights, orthonormal(weights), tuple(Curved(*[table(rows)] * 3) for _ in range(3)))
+        Tables(
+            weights, orthonormal(weights), tuple(Curved(*[table(rows)] * 3) for _ in range(3)), None
+        )
         for rows in (9, 32)
     )
     index = jnp.asarray(rng.integers(0, 9, (3, n)), jnp.int32)

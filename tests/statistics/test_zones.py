@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def ds(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
 def test_they_are_what_one_map_of_both_gives(ds: xr.Dataset) -> None:
     together = read_zones(ds, [0, 1])
     masks = [build_mask(ExperimentView(ds, e).configuration) for e in (0, 1)]
-    sky = build_sky(ExperimentView(ds, 0).configuration)
+    sky: Any = build_sky(ExperimentView(ds, 0).configuration)
     whole = np.zeros((4, 2, masks[0].keep.size))
     for experiment, mask in enumerate(masks):
         places = np.isin(ds["healpix_index"].values, mask.pixels)
