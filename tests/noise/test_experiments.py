@@ -17,7 +17,7 @@ from sweep.statistics.recovered import recovered_cmb
 from sweep.store import open_dataset
 from sweep.testing.small import run
 from sweep.worker import fit_experiment
-from tests.noise.cases import BANDS, NPIX, conf_of, patch, write
+from tests.noise.cases import BANDS, NPIX, built, conf_of, patch, write
 
 KNEE = ("noise=knee", "instrument.ell_knee=[30,30,50,50,70,100]", "noise.lowest=4")
 SLOPE = "instrument.alpha_knee=[-2.4,-2.4,-2.5,-3,-3,-3]"
@@ -101,3 +101,17 @@ def test_maps_in_single_precision_are_fitted_as_well(tmp_path: Path) -> None:
             for kind in ("float64", "float32")
         )
     np.testing.assert_allclose(one.nll, other.nll, rtol=1e-5)
+
+
+def test_maps_from_files_are_weighed_by_their_hits(tmp_path: Path) -> None:
+    words = words_of("classes", tmp_path)
+    with jax_session():
+        seen = np.asarray(built(conf_of(*words)).maps((0,)))[0]
+        for nu, (q, u) in zip((27, 39, 93, 145, 225, 280), seen, strict=True):
+            write(tmp_path / f"{nu}.npz", Q=q, U=u, unit="uK_CMB")
+        read = ("sky=maps", f'sky.path="{tmp_path}/{{band}}.npz"', "noise.realisations=1")
+        setup = built(conf_of(*read, *words))
+        assert setup.noise is None
+        one, other = (fit_experiment(conf_of(*more, *words), (0,)) for more in (read, ()))
+    np.testing.assert_allclose(one.nll, other.nll, rtol=1e-12)
+    np.testing.assert_allclose(one.cmb, other.cmb, rtol=1e-8, atol=1e-8)
