@@ -12,14 +12,9 @@ from sweep.assemble.data import build_mask, cache_of
 from sweep.assemble.shared import Versions, installed, shared, unversioned
 from sweep.cache import Cache
 from sweep.clusters import LLOYD_VERSION
+from sweep.config.groups.clusters import BinnedConf, ClusterFileConf, KmeansConf, MultiresConf
 from sweep.config.models import parameter_names
-from sweep.config.schema import (
-    BinnedConf,
-    ClusterFileConf,
-    KmeansConf,
-    MultiresConf,
-    SweepConf,
-)
+from sweep.config.schema import SweepConf
 from sweep.model import KNOWN
 
 if TYPE_CHECKING:

@@ -15,16 +15,11 @@ import numpy as np
 from sweep.assemble.optics import bands_of, beams_of, mismatch_of
 from sweep.assemble.shared import STATES, Versions, installed, shared, unversioned
 from sweep.cache import Cache
+from sweep.config.groups.instrument import InstrumentConf
+from sweep.config.groups.mask import MaskConf
+from sweep.config.groups.sky import MapsSkyConf, PysmSkyConf, SyntheticSkyConf, TemplatesSkyConf
 from sweep.config.models import sky_model
-from sweep.config.schema import (
-    InstrumentConf,
-    MapsSkyConf,
-    MaskConf,
-    PysmSkyConf,
-    SweepConf,
-    SyntheticSkyConf,
-    TemplatesSkyConf,
-)
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:

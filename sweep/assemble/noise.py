@@ -9,15 +9,15 @@ import numpy as np
 
 from sweep.assemble.data import build_beams, build_instrument, build_mask
 from sweep.assemble.shared import shared
-from sweep.config.schema import (
+from sweep.config.groups.noise import (
     HitsNoiseConf,
     KneeNoiseConf,
     MapsNoiseConf,
-    MapsSkyConf,
     RmsNoiseConf,
-    SweepConf,
     WhiteNoiseConf,
 )
+from sweep.config.groups.sky import MapsSkyConf
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweep.config.schema import InstrumentConf
+from sweep.config.groups.instrument import InstrumentConf
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from sweep.assemble.data import build_bands, build_instrument
 from sweep.assemble.noise import build_noise
 from sweep.assemble.shared import shared
 from sweep.bands import band_nodes
+from sweep.config.groups.noise import PatternNoiseConf
 from sweep.config.models import sky_model
-from sweep.config.schema import PatternNoiseConf, SweepConf
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.noise.loss import Spectra, precision_lost
 from sweep.noise.weights import EACH, Weights, weights_of

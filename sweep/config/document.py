@@ -18,7 +18,8 @@ from omegaconf import MISSING
 
 from sweep.config.checks import Check, settings
 from sweep.config.compose import compose, config_dir
-from sweep.config.schema import GROUPS, ParameterConf, PriorConf, SweepConf
+from sweep.config.groups.parameters import ParameterConf, PriorConf
+from sweep.config.schema import GROUPS, SweepConf
 from sweep.config.scientific import NOT_SCIENTIFIC
 from sweep.model import ABOUT, FITTED, KNOWN
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sweep.config.schema import MultiresConf, ParameterConf, SweepConf
+from sweep.config.groups.clusters import MultiresConf
+from sweep.config.groups.parameters import ParameterConf
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.model import FITTED, KNOWN, MODELS, SET, Pivot, SkyModel
 

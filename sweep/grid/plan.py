@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sweep.config.groups.run import StoreConf
 from sweep.config.restore import restore
-from sweep.config.schema import StoreConf, SweepConf
+from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.grid.experiment import Experiment
 from sweep.grid.identity import identity

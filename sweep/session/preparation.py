@@ -6,7 +6,8 @@ from math import prod
 from tempfile import TemporaryFile
 from typing import Any
 
-from sweep.config.schema import SEARCH, SweepConf
+from sweep.config.groups.solver import SEARCH
+from sweep.config.schema import SweepConf
 from sweep.engines import Engine
 from sweep.errors import ConfigError
 from sweep.grid import (

@@ -10,8 +10,8 @@ import pytest
 import sweep
 from sweep.assemble import shared
 from sweep.config.checks import flatten
+from sweep.config.groups.solver import SEARCH
 from sweep.config.restore import restore
-from sweep.config.schema import SEARCH
 from sweep.config.scientific import NOT_SCIENTIFIC, scientific
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Groups, identity, unique

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sweep
-from sweep.config.schema import SEARCH
+from sweep.config.groups.solver import SEARCH
 from sweep.fit import fit_block
 from sweep.model import Curved
 from sweep.problem import SpectralProblem, chi_square, observe, observe_block
