@@ -18,6 +18,9 @@ from sweep.grid import Experiment, Geometry
 _WORTH_SAYING = 1e-4
 """Share of precision."""
 
+_MEMORY = ("instrument", "model", "noise", "solver", "fit")
+"""Groups of settings that memory depends on, beside pixels and clusters."""
+
 
 class Preflight:
     """Looks at the experiments of a launch; what several share is looked at once."""
@@ -96,7 +99,7 @@ class Preflight:
             return min(block, missing)
         most = self._once(
             experiment,
-            ("instrument", "solver", "fit"),
+            _MEMORY,
             lambda: self._auto(experiment, missing, workers),
             (missing, _alike(experiment)),
         )
