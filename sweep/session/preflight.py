@@ -129,6 +129,4 @@ class Preflight:
 
 def _alike(experiment: Experiment) -> tuple[str, ...]:
     """Experiments whose memory differs by the number of pixels and clusters alone."""
-    names = ("instrument", "solver", "fit")
-    kind = (experiment.conf.noise.name, str(getattr(experiment.conf.noise, "classes", 1)))
-    return (*kind, *(experiment.groups.digest(experiment.conf, name) for name in names))
+    return tuple(experiment.groups.digest(experiment.conf, name) for name in _MEMORY)
