@@ -18,8 +18,8 @@ from sweep.grid import Experiment, Geometry
 _WORTH_SAYING = 1e-4
 """Share of precision."""
 
-_MEMORY = ("instrument", "model", "noise", "solver", "fit")
-"""Groups of settings that memory depends on, beside pixels and clusters."""
+_MEMORY = ("instrument", "model", "solver", "fit")
+"""Groups of settings that memory depends on, beside pixels, clusters and the kind of noise."""
 
 
 class Preflight:
@@ -129,4 +129,6 @@ class Preflight:
 
 def _alike(experiment: Experiment) -> tuple[str, ...]:
     """Experiments whose memory differs by the number of pixels and clusters alone."""
-    return tuple(experiment.groups.digest(experiment.conf, name) for name in _MEMORY)
+    noise = experiment.conf.noise
+    kind = (noise.name, str(getattr(noise, "classes", 1)))
+    return (*kind, *(experiment.groups.digest(experiment.conf, name) for name in _MEMORY))
