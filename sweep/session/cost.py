@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ PILOT_EXPERIMENTS = 40
 PILOT_FITS = 4
 """Realisations of an experiment that a pilot fits on a CPU; elsewhere a whole block."""
 
-_EXPONENTS = {"pixels": 0.3, **dict.fromkeys(KNOWN, 0.25)}
+_EXPONENTS = {"pixels": 0.3, **dict(zip_longest(KNOWN, (0.3, 0.25), fillvalue=0.2))}
 """Of `benchmarks/growth.py`, roughly: what is assumed where the timed fits do not tell."""
 
 _TRUST = 0.3

@@ -96,7 +96,6 @@ WRONG = {
     "group for a value": (["noise.ratio={a:1}"], "noise.ratio", "expected a number"),
     "value for a group": (["+noise=3"], "must be a string or a list"),
     "value for a box": (["parameters.beta_dust=3"], "parameters.beta_dust=3: ", "ParameterConf"),
-    "no box": (["parameters.beta_dust=null"], "parameters.beta_dust = null: expected a value"),
     "no group": (["~parameters"], "parameters is required: give parameters=..."),
     "deleted key": (["~noise.seed"], "~noise.seed: ", "does not support deletion"),
     "name of no sky": (["sky.name=pysm"], "sky.name = 'pysm'", "must be synthetic"),

@@ -14,7 +14,7 @@ from sweep.estimators import ESTIMATORS
 from sweep.progress import Progress
 from sweep.report.collect import collect
 from sweep.report.details import MissingProducts, maps_of
-from sweep.report.maps import KINDS, Atlas, resolutions
+from sweep.report.maps import Atlas, resolutions
 from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
 from sweep.results import parameter_maps, read_residuals, residual_maps, true_parameter_maps
@@ -28,6 +28,7 @@ from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.testing.small import grid, run
 from sweep.types import Status
+from tests.problems import PARAMETERS
 from tests.report.conftest import COUNTS, MASKS
 from tests.report.synthetic import KEPT, NSIDE
 
@@ -119,10 +120,10 @@ def test_maps_are_those_of_statistics_within_a_level(ds: xr.Dataset, collected: 
             packed,
             masks,
             {**parameter_maps(ds, i, -1), **expected},
-            [k for k in KINDS if k != "mean"],
+            [*PARAMETERS, "systematic", "statistical"],
         )
         truth = collected["truths"][packed["truth"]]
-        check_maps(truth, masks, {**true_parameter_maps(ds, i)}, list(KINDS)[:3])
+        check_maps(truth, masks, {**true_parameter_maps(ds, i)}, list(PARAMETERS))
     assert [m["nside"] for m in collected["maps"]] == [4] * 4
 
 

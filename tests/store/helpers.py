@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from sweep.model import KNOWN
 from sweep.quantities.table import VARIABLES
 from sweep.store import ExperimentEntry, Segment, SegmentSpec, Store, Unit, UnitWriter, publish
 from sweep.types import Status
 
 CLUSTERS: dict[Any, int] = {"beta_dust": 3, "temp_dust": 2, "beta_pl": 1}
 PIXELS = (0, 5, 7, 40)
+
+HELD = tuple(n for n in VARIABLES if n not in KNOWN.keys() - CLUSTERS.keys() | {"data_digest"})
+"""Variables of a store of these parameters whose data are simulated."""
 
 
 def entry(number: int, **config: Any) -> ExperimentEntry:

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from sweep.errors import StoreError
-from sweep.quantities.table import VARIABLES
 from sweep.store import Segment, Store, Unit, UnitWriter, open_dataset, publish
 
-from .helpers import assert_expected, entry, fill, filled, make_spec, write_unit
+from .helpers import HELD, assert_expected, entry, fill, filled, make_spec, write_unit
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[Unit, str]]:
 
 def test_every_variable_and_coordinate_says_its_units(tmp_path: Path) -> None:
     dataset = open_dataset(filled(tmp_path / "a.zarr"))
-    assert set(dataset.data_vars) == set(VARIABLES)
+    assert set(dataset.data_vars) == set(HELD)
     for array in dataset.variables.values():
         assert array.attrs["units"]
         assert array.attrs["long_name"]

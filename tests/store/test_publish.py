@@ -8,10 +8,9 @@ import pytest
 import xarray as xr
 
 from sweep.errors import StoreError
-from sweep.quantities.table import VARIABLES
 from sweep.store import Store, publish
 
-from .helpers import PIXELS, assert_expected, entry, fill, filled, make_spec, snapshot
+from .helpers import HELD, PIXELS, assert_expected, entry, fill, filled, make_spec, snapshot
 
 
 def test_a_published_segment_reads_back_as_its_spec(tmp_path: Path) -> None:
@@ -44,7 +43,7 @@ def test_plain_xarray_reads_a_segment(tmp_path: Path) -> None:
         assert array.attrs["units"]
         assert array.attrs["long_name"]
         assert array.dtype.kind in "iufc"
-    for variable in VARIABLES:
+    for variable in HELD:
         assert np.isfinite(dataset[variable].values).all(), variable
 
 

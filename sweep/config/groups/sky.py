@@ -19,7 +19,7 @@ class SyntheticSkyConf:
     cmb_seed: int = setting(0, "seed of the CMB realisation", at_least(0))
     r: float = setting(0.0, "tensor-to-scalar ratio of the CMB realisation", at_least(0))
     curvature: float = setting(
-        0.0, "running C of synchrotron: its index is beta_pl + C ln(nu/30 GHz)", absent=0
+        0.0, "running C of synchrotron: C ln(nu/30 GHz) is added to its index", absent=0
     )
     free_free: float = setting(
         0.0, "polarised fraction of free-free emission; 0 is none", between(0, 1), absent=0

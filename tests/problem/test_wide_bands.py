@@ -45,7 +45,7 @@ def plain(case: models.Case, problem: SpectralProblem, params: dict, maps: Array
     return jnp.sum(jax.vmap(of_pixel, (0, 2))(own, maps))
 
 
-POINTS = [("curved synchrotron, free-free", "cells"), ("two dusts", "pixels")]
+POINTS = [("curved_synchrotron", "cells"), ("two dusts", "pixels")]
 
 
 @pytest.mark.parametrize(("name", "form"), POINTS)
@@ -82,7 +82,7 @@ def test_a_fit_with_bands_is_that_of_dense_integrals(
 
 
 def test_the_curvature_with_bands_is_that_of_its_own_gradient(nodes: BandNodes) -> None:
-    case, rng = models.CASES["dust alone"], np.random.default_rng(3)
+    case, rng = models.CASES["dust"], np.random.default_rng(3)
     labels = {p: jnp.zeros(models.N_PIXELS, jnp.int32) for p in case.model.names}
     sigma = jnp.asarray(rng.uniform(0.5, 2.0, models.NU.size))
     problem = SpectralProblem.create(
