@@ -329,10 +329,10 @@ def build_distorted(conf: SweepConf) -> Signal | None:
 
     def signal(realisation: int) -> np.ndarray:
         errors = mismatch.drawn(conf.noise.seed, realisation)
-        maps = build_signal(conf)(realisation)
-        if errors.shift.any():
-            shifted = _signal(conf, sky, errors.shift)
-            maps = shifted if sky.drawn is None else shifted + _drawn(conf, sky, realisation)
+        if not errors.shift.any():
+            return distorted(build_signal(conf)(realisation), errors)
+        shifted = _signal(conf, sky, errors.shift)
+        maps = shifted if sky.drawn is None else shifted + _drawn(conf, sky, realisation)
         return distorted(maps, errors)
 
     return signal

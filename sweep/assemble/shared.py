@@ -1,11 +1,13 @@
 """What experiments of a grid have in common is made once."""
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from dataclasses import fields
+from functools import cache, lru_cache, wraps
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 from sweep.cache import canonical_json
+from sweep.config.checks import names_files
 from sweep.config.schema import SweepConf
 from sweep.config.scientific import files_by_realisation, scientific
 
@@ -57,8 +59,13 @@ the files that all realisations depend on."""
 
 def depending(conf: SweepConf, groups: tuple[str, ...]) -> tuple[str, ...]:
     """Groups that what is made of `groups` depends on: a sky of maps has an instrument's bands."""
-    from_files = "sky" in groups and files_by_realisation(conf.sky)
+    from_files = "sky" in groups and _reads_files(type(conf.sky))
     return tuple(dict.fromkeys((*groups, "instrument"))) if from_files else groups
+
+
+@cache  # a launch asks for every point of its grid
+def _reads_files(sky: type) -> bool:
+    return any(names_files(item.metadata) for item in fields(sky))
 
 
 Versions = Callable[[Any], dict[str, Any]]

@@ -160,8 +160,7 @@ def _parameters_table() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for p in KNOWN.values():
-        unit = "" if p.unit == "1" else f" {p.unit}"
-        low, high = p.box
+        unit, (low, high) = p.unit_behind, p.box
         models = ", ".join(f"`{name}`" for name, of in FITTED.items() if p in of)
         lines.append(
             f"| `{p.name}` | {p.about} | {p.start:g}{unit} | {low:g} to {high:g}{unit} "

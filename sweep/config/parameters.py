@@ -18,8 +18,9 @@ def check_parameters(given: SweepConf) -> None:
     for p in (*model.parameters, *model.expanded_about):
         conf: Any = getattr(given.parameters, p.name)
         if isinstance(p.coordinate, Inverse) and conf.low <= 0:
-            unit = "" if p.unit == "1" else f" {p.unit}"
-            raise ConfigError(f"parameters.{p.name}.low = {conf.low:g}{unit}: must be above 0")
+            raise ConfigError(
+                f"parameters.{p.name}.low = {conf.low:g}{p.unit_behind}: must be above 0"
+            )
         _check(f"parameters.{p.name}", conf)
         if p in model.expanded_about and (conf.fixed, conf.prior.width) != (None, None):
             raise ConfigError(

@@ -36,3 +36,8 @@ class SpectralParameter:
     coordinate: Coordinate
     clusters: int = 1
     nside: int = 0
+
+    @property
+    def unit_behind(self) -> str:
+        """The unit behind a number, after a blank; empty where there is none."""
+        return "" if self.unit == "1" else f" {self.unit}"

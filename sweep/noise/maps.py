@@ -42,8 +42,9 @@ class NoiseMaps:
         found = np.empty((len(self.files.band), 2, self.pixels.size))
         paths = self.files.paths(realisation)
         for band, (path, nu) in enumerate(zip(paths, self.files.frequency, strict=True)):
-            maps = read_stokes(path, self.files.key, self.nside, nu, self.unit, self.columns)
-            found[band] = maps[:, self.pixels]
+            found[band] = read_stokes(
+                path, self.files.key, self.nside, nu, self.unit, self.columns, self.pixels
+            )
             bad = np.flatnonzero(~np.isfinite(found[band]).all(axis=0))
             if bad.size:
                 raise ConfigError(

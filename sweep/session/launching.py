@@ -8,7 +8,6 @@ from sweep.config.models import parameter_names
 from sweep.engines import ATTEMPTS, Detached, Engine
 from sweep.grid import Experiment, Outcome, Package, Task, asked_units, missing_tasks
 from sweep.jax_session import jax_session
-from sweep.model import KNOWN
 from sweep.progress import Progress
 from sweep.session.preparation import Request, prepare
 from sweep.store import Store, publish, seal
@@ -93,13 +92,14 @@ def _not_kept(store: Store, experiments: dict[str, Experiment]) -> list[str]:
     """Variables that a configuration asks for and a segment of the experiment does not have."""
     names = {
         "cmb": {key for key, e in experiments.items() if e.conf.store.maps != "none"},
+        # one stands for all of a model, which are kept or not together
         **{
             name: {
                 key
                 for key, e in experiments.items()
-                if e.conf.store.parameters and name in parameter_names(e.conf)
+                if e.conf.store.parameters and parameter_names(e.conf)[0] == name
             }
-            for name in KNOWN
+            for name in {parameter_names(e.conf)[0] for e in experiments.values()}
         },
         "bb_residual": {k for k, e in experiments.items() if e.conf.store.spectra != "none"},
         "blm_residual": {k for k, e in experiments.items() if e.conf.store.spectra == "alm"},

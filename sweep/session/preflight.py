@@ -60,14 +60,12 @@ class Preflight:
         self._once(experiment, ("solver",), lambda: build_solver(conf))
         ones = dict.fromkeys(counts, 1)
         self._once(experiment, ("model", "parameters"), lambda: build_bounds(conf, ones, ones))
-        numbers = experiment.realisations
         self._once(experiment, ("noise", "instrument"), lambda: check_noise(conf, numbers), numbers)
         groups = ("sky", "instrument", "mask", "noise", "model", "parameters")
         _, lost = self._once(experiment, groups, lambda: build_weights(conf))
         self._lost = max(self._lost, lost)
-        self._geometry[experiment.identity] = Geometry(
-            counts, mask.nside, mask.pixels, file_count(conf)
-        )
+        files = self._once(experiment, ("sky",), lambda: file_count(conf))
+        self._geometry[experiment.identity] = Geometry(counts, mask.nside, mask.pixels, files)
         size = mask.pixels.size + sum(counts.values())
         if size > self._largest.get(_alike(experiment), (0, None))[0]:
             self._largest[_alike(experiment)] = (size, experiment)

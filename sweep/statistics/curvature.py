@@ -24,7 +24,6 @@ from sweep.problem.derivatives import derivatives
 from sweep.problem.prior import curvature
 from sweep.problem.sed import coordinates
 from sweep.problem.vectors import triangle
-from sweep.quantities.base import unit_symbol
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted
 
@@ -104,7 +103,7 @@ def _described(p: str, errors: np.ndarray) -> str:
     text = f"error of {p}: "
     if finite.size:
         low, median, high = np.quantile(finite, [0.05, 0.5, 0.95])
-        unit = f" {unit_symbol(KNOWN[p].unit)}".rstrip()
+        unit = KNOWN[p].unit_behind
         text += f"median {median:.3g}{unit}, 90 % within {low:.3g} and {high:.3g}{unit}, "
     text += f"{finite.size} of {errors.size} clusters"
     held, free = int(np.sum(np.isnan(errors))), int(np.sum(np.isinf(errors)))

@@ -23,7 +23,6 @@ from sweep.problem import Prior, SpectralProblem, held_by_box, penalty
 from sweep.problem.cells import Rows
 from sweep.problem.derivatives import derivatives, row_values
 from sweep.problem.sed import coordinates
-from sweep.quantities.base import unit_symbol
 from sweep.solvers.newton.system import total
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.fitted import Fitted, fitted, recorded
@@ -167,7 +166,7 @@ def _lowest(line: xr.Dataset) -> Check:
     others = line["shift"].attrs["units"].removeprefix("1").removeprefix(", ")
     unit = f" ({others})" if name == TOGETHER and others else ""
     if name in KNOWN:
-        unit = f" {unit_symbol(KNOWN[name].unit)}".rstrip()
+        unit = KNOWN[name].unit_behind
     reach = " and ".join(f"{v:g}" for v in line["shift"].max("step").values)
     where = "all parameters together" if name == TOGETHER else f"{name} alone"
     text = f"NLL is lowest at zero shift of {where}, tried up to {reach}{unit} to both sides"
