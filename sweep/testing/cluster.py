@@ -19,6 +19,13 @@ from typing import Self
 DAEMONS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")
 NODES = 4
 
+REQUEUE_DELAY = 15
+"""Seconds that a requeued job waits: the life of a credential, which the start of a job needs too.
+
+Nothing may cut it short: after `scontrol update StartTime=now` SLURM may take the exit status of
+the first run, which comes late, for that of the second.
+"""
+
 _SLURM = """
 ClusterName=skysweep
 SlurmctldHost={host}(127.0.0.1)
@@ -30,7 +37,7 @@ SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmdLogFile={folder}/slurmd-%n.log
 SlurmdSpoolDir={folder}/spool-%n
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire={requeue_delay}
 SlurmUser=root
 SlurmdUser=root
 ProctrackType=proctrack/linuxproc
@@ -195,6 +202,7 @@ class Cluster:
             "node_port": first + 2,
             "last_port": first + 1 + NODES,
             "max_array": self.max_array,
+            "requeue_delay": REQUEUE_DELAY,
         }
         (self.folder / "slurm.conf").write_text(_SLURM.format(**values))
         dbd = self.folder / "slurmdbd.conf"

@@ -9,7 +9,14 @@ import pytest
 from sweep.cache import Cache
 from sweep.clusters.base import contiguous
 from sweep.clusters.kmeans import kmeans_map
-from sweep.clusters.lloyd import fill_empty, iterate, lloyd_labels
+from sweep.clusters.lloyd import (
+    JITTER,
+    MAX_PASSES,
+    TOLERANCE,
+    fill_empty,
+    iterate,
+    lloyd_labels,
+)
 from sweep.mask import Mask
 
 NSIDE = 16
@@ -142,6 +149,41 @@ def test_at_convergence_every_pixel_is_nearest_to_its_own_centre(mask, count):
     own = cosine[np.arange(len(vectors)), labels]
     assert np.all(own >= cosine.max(axis=1) - 1e-12)
     assert spread == pytest.approx(np.mean(2 - 2 * own), rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 60, 400])
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_pixels_that_are_not_asked_again_are_where_asking_all_puts_them(mask, count):
+    vectors = vectors_of(mask)
+    vectors = vectors + np.random.default_rng(count).uniform(-JITTER, JITTER, vectors.shape)
+    first = vectors[:count]  # all at one place: many clusters are empty, and centres move far
+    labels, centres, spread = iterate(vectors, first, TOLERANCE)
+    plain_labels, plain_centres, plain_spread = every_pixel_asked(vectors, first)
+    np.testing.assert_array_equal(labels, plain_labels)
+    np.testing.assert_array_equal(centres, plain_centres)
+    assert spread == plain_spread
+
+
+def every_pixel_asked(vectors, centres):
+    """The definition of a pass: every pixel against every centre."""
+    labels, spread = np.full(len(vectors), -1), np.inf
+    for _ in range(MAX_PASSES):
+        before, last = labels, spread
+        distances = np.sqrt(np.sum((vectors[:, None] - centres) ** 2, axis=2))
+        labels, distance = distances.argmin(axis=1), distances.min(axis=1)
+        fill_empty(labels, distance, len(centres))
+        spread = float(np.mean(distance**2))
+        if np.array_equal(labels, before):
+            break
+        for cluster in range(len(centres)):
+            total = [np.bincount(labels, x, len(centres))[cluster] for x in vectors.T]
+            if length := np.sqrt(np.sum(np.square(total))):
+                centres = np.where(
+                    np.arange(len(centres))[:, None] == cluster, total / length, centres
+                )
+        if last - spread < TOLERANCE * spread:
+            break
+    return labels, centres, spread
 
 
 def test_passes_never_lose_and_stop_at_the_tolerance():

@@ -21,6 +21,7 @@ from sweep.solvers import SOLVERS, Bounds, Solver
 from sweep.solvers.base import repeated
 from sweep.solvers.newton import NewtonSolver
 from sweep.solvers.newton import scan as scanning
+from sweep.solvers.newton import solver as solving
 from sweep.solvers.newton import step as stepping
 from sweep.solvers.newton import system as systems
 from sweep.solvers.newton.box import internal_box, internal_starts
@@ -340,6 +341,18 @@ def test_a_cap_on_steps_is_a_status():
     )
     assert result.status[0] == Status.MAX_STEPS
     assert result.iterations[0] == 2
+
+
+def test_where_rounding_ends_a_descent_less_than_the_tolerance_is_enough(monkeypatch):
+    problem, signal, _ = problem_and_signal()
+    strict = make("newton", "solver.tolerance=1e-300")
+    result = fit_block(strict, chi_square, problem, signal[None], bounds())
+    assert result.status[0] == Status.CONVERGED
+    usual = fit_block(make("newton"), chi_square, problem, signal[None], bounds())
+    np.testing.assert_allclose(result.nll, usual.nll, rtol=1e-12)
+    monkeypatch.setattr(solving, "ROUNDED", 1e-300)
+    result = fit_block(strict, chi_square, problem, signal[None], bounds())
+    assert result.status[0] == Status.STALLED
 
 
 def test_a_certificate_is_about_where_the_fit_ended():

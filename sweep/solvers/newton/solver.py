@@ -24,6 +24,10 @@ from sweep.types import BlockParams, Status
 _MANY = 64
 """From this many realisations on, a pool has a quarter as many lanes."""
 
+ROUNDED = 1e-5
+"""Free gradient at which a descent that rounding ended has converged as well, in units of the root
+of the curvature. Sums over a million pixels leave 2e-6 of it."""
+
 _SEVERAL = 4
 """Lanes of the program whose memory tells what a lane takes: fewer are compiled to take less."""
 
@@ -39,7 +43,7 @@ class NewtonSolver(Solver):
         search: version of the search, part of an experiment's identity: other constants may end in
             other minima.
         tolerance: converged when every free gradient is below it, in units of the root of the
-            parameter's own curvature.
+            parameter's own curvature; or below `ROUNDED` where rounding ended the descent.
         nodes: of the scan of a cluster over its box.
         max_scans: cap on the scans of a realisation.
     """
@@ -138,7 +142,8 @@ class NewtonSolver(Solver):
         return bare, rows, starts, box, settings
 
     def _solution(self, ended: Ended, bounds: Bounds, model: SkyModel, box: Box) -> Solution:
-        converged = (ended.status == Status.STALLED) & (ended.norm < self.tolerance)
+        enough = max(self.tolerance, ROUNDED)  # what ended above its tolerance ended by rounding
+        converged = (ended.status == Status.STALLED) & (ended.norm < enough)
         return Solution(
             params=own_parameters(ended.x, bounds, model, box),
             status=np.where(converged, Status.CONVERGED, ended.status),  # pyright: ignore
