@@ -31,7 +31,7 @@ def test_the_command_composes_with_the_instrument_of_the_page(
     assert type(conf.sky) in SKIES
     instrument, sky = build_instrument(conf), build_sky(conf)
     assert isinstance(sky, MapsSky)
-    path = sky.observed.paths(3)[1]
+    path = sky.observed.files.paths(3)[1]
     assert path == tmp_path / "maps" / f"{instrument.band[1]}_0003.fits"
 
 

@@ -97,29 +97,29 @@ def _with_cmb_realisations(sky: "Sky", r: float, seed: int, cache: Cache) -> "Sk
 
 
 def _maps(conf: MapsSkyConf, instrument: "Instrument", cache: Cache) -> "MapsSky":
+    from sweep.inputs.band_maps import BandMaps
     from sweep.inputs.map_files import MapFiles
     from sweep.sky.maps import MapsSky
 
     del cache
     band, frequency = instrument.band, tuple(instrument.frequency.tolist())
 
-    def of_bands(key: str, pattern: str) -> MapFiles:
-        return MapFiles(f"sky.{key}", pattern, band, frequency, conf.first)
+    def of_bands(key: str, pattern: str) -> BandMaps:
+        files = MapFiles(f"sky.{key}", pattern, band, frequency, conf.first)
+        return BandMaps(files, conf.nside, conf.unit, tuple(conf.columns))
 
+    truth = MapFiles("sky.truth", conf.truth, (), (), conf.first) if conf.truth else None
     return MapsSky(
-        nside=conf.nside,
         observed=of_bands("path", conf.path),
         noiseless=of_bands("noiseless", conf.noiseless) if conf.noiseless else None,
-        cmb=MapFiles("sky.truth", conf.truth, (), (), conf.first) if conf.truth else None,
-        unit=conf.unit,
-        columns=tuple(conf.columns),
+        cmb=BandMaps(truth, conf.nside, conf.unit) if truth else None,
     )
 
 
 def _first_files(conf: SweepConf) -> list[Any]:
     """Sizes and times of the files of realisation 0, which masks may be made from."""
     sky = _maps(conf.sky, build_instrument(conf), cache_of(conf))
-    states = [path.stat() for path in sky.observed.paths(0) if path.is_file()]
+    states = [path.stat() for path in sky.observed.files.paths(0) if path.is_file()]
     return [(state.st_size, state.st_mtime_ns) for state in states]
 
 

@@ -81,6 +81,7 @@ def _knee(conf: KneeNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise
 
 
 def _maps(conf: MapsNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
+    from sweep.inputs.band_maps import BandMaps
     from sweep.noise.maps import NoiseMaps, maps_noise
     from sweep.noise.rms import rms_root
 
@@ -88,8 +89,8 @@ def _maps(conf: MapsNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise
     if conf.rms is not None:
         rms = _files("noise.rms", conf.rms, instrument)
         root = rms_root(rms, instrument.frequency, mask.nside, mask.pixels)
-    maps = NoiseMaps(files, mask.nside, mask.pixels, conf.unit, tuple(conf.columns))
-    return maps_noise(maps, conf.ratio, root)
+    maps = BandMaps(files, mask.nside, conf.unit, tuple(conf.columns))
+    return maps_noise(NoiseMaps(maps, mask.pixels), conf.ratio, root)
 
 
 def _by_realisation(conf: MapsNoiseConf, instrument: "Instrument") -> "MapFiles":
@@ -176,11 +177,9 @@ def check_noise(conf: SweepConf, realisations: tuple[int, ...]) -> None:
         ConfigError: it is read, and a file is not there.
     """
     if isinstance(conf.noise, MapsNoiseConf) and not isinstance(conf.sky, MapsSkyConf):
-        from sweep.noise.maps import check_there
-
         files = _by_realisation(conf.noise, build_instrument(conf))
         noisy = [number for number in realisations if number >= 0]
-        check_there(files, noisy, "give one of every band in each of noise.realisations")
+        files.check_there(noisy, "give one of every band in each of noise.realisations")
 
 
 def _smoothed(noise: "Noise", sphere: "Noise", beams: "Beams", pixels: np.ndarray) -> "Noise":

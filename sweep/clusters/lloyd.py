@@ -76,7 +76,7 @@ def iterate(
     for _ in range(MAX_PASSES):
         before, last = labels, spread
         labels, unsure = before.copy(), np.flatnonzero(farthest >= second - _ROUNDING)
-        found, nearest = KDTree(centres).query(vectors[unsure], k=2)
+        found, nearest = map(np.asarray, KDTree(centres).query(vectors[unsure], k=2))
         labels[unsure], second[unsure] = nearest[:, 0], found[:, 1]
         distance = _lengths(vectors - centres[labels])
         fill_empty(labels, distance, len(centres))

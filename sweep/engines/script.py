@@ -14,6 +14,9 @@ _LAST_MEM_GB = 4.0
 
 _OF_WORKERS = re.compile("-*(cpu|gpu|mem|gres|tres|core|thread|socket|ntasks|exclusive|licenses)")
 
+_SHORT = re.compile("-[cnBGN](?![A-Za-z-])")
+"""The same in one letter: cores, tasks, sockets and cores, GPUs, nodes."""
+
 
 def of_workers(folder: Path, s: SlurmSettings) -> Any:
     """What submits the jobs of workers from `folder`."""
@@ -44,7 +47,7 @@ def of_last(folder: Path, s: SlurmSettings, after: Sequence[str]) -> Any:
         nodes=1,
         tasks_per_node=1,
         mem_gb=min(s.mem_gb, _LAST_MEM_GB) if s.mem_gb else None,
-        slurm_srun_args=[a for a in s.srun_args or () if not _is_of_workers(a)] or None,
+        slurm_srun_args=_for_one_worker(s.srun_args or ()) or None,
         slurm_additional_parameters=more | dependency | {"hold": True},
     )
 
@@ -60,6 +63,18 @@ def text(executor: Any, jobs: int) -> str:
 
 def _is_of_workers(option: str) -> bool:
     return _OF_WORKERS.match(option.replace("_", "-")) is not None
+
+
+def _for_one_worker(words: Sequence[str]) -> list[str]:
+    """Options of srun without those that say what workers have: `-c 4`, `-c4`, `--gpus=1`, ..."""
+    left, of_workers = [], False
+    for word in words:
+        if word.startswith("-"):
+            of_workers = _is_of_workers(word) or _SHORT.match(word) is not None
+        if not of_workers:
+            left.append(word)
+        of_workers &= word.startswith("-") and "=" not in word and not word[-1].isdigit()
+    return left
 
 
 def _executor(folder: Path, s: SlurmSettings, **asked: Any) -> Any:

@@ -1,5 +1,6 @@
 """Files of maps by band and realisation: a path with `{band}` and `{realisation}` in it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -69,6 +70,19 @@ class MapFiles:
             Path(self.pattern.format(band=band, frequency=frequency, realisation=number))
             for band, frequency in zip(self.band, self.frequency, strict=True)
         ]
+
+    def check_there(self, realisations: Iterable[int], advice: str) -> None:
+        """See that the files of some realisations are there.
+
+        Raises:
+            ConfigError: One is not: its path, band and realisation, and the advice.
+        """
+        for realisation in realisations:
+            for band, path in enumerate(self.paths(realisation)):
+                if not path.is_file():
+                    raise ConfigError(
+                        f"{self.named(band, realisation)}: there is no such file; {advice}"
+                    )
 
     def named(self, band: int, realisation: int) -> str:
         """A file in words, for messages: its path, band and realisation, as far as it has them."""

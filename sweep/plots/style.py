@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sweep.errors import ConfigError
+from sweep.paths import refuse_address
 from sweep.plots.labels import mend_labels
 
 # Okabe & Ito (2008): told apart by every kind of colour vision
@@ -178,10 +179,11 @@ def save(figure: Figure, *paths: str | Path) -> Path:
         The first path.
 
     Raises:
-        ConfigError: a file cannot be written, or no format has its ending.
+        ConfigError: a file cannot be written, is an address, or no format has its ending.
     """
     mend_labels(figure)
     for path in paths:
+        refuse_address("the picture", path)
         try:
             figure.savefig(path, dpi=_layout.get().dpi)
         except (OSError, ValueError) as error:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweep.errors import ConfigError
+from sweep.inputs.band_maps import BandMaps
 from sweep.inputs.map_files import MapFiles
-from sweep.inputs.stokes import read_stokes
 from sweep.units import FloatArray
 
 NOISE_FREE = -1
@@ -19,20 +19,19 @@ class MapsSky:
     """Maps of the bands of an instrument, which hold their noise.
 
     Attributes:
-        nside: HEALPix resolution.
         observed: The maps.
         noiseless: Those without noise; None where there are none.
         cmb: The true CMB; None where it is not known.
-        unit: Of files that state none.
-        columns: Names of Q and U in the files, where they are unusual.
     """
 
-    nside: int
-    observed: MapFiles
-    noiseless: MapFiles | None
-    cmb: MapFiles | None
-    unit: str | None
-    columns: Sequence[str]
+    observed: BandMaps
+    noiseless: BandMaps | None
+    cmb: BandMaps | None
+
+    @property
+    def nside(self) -> int:
+        """HEALPix resolution."""
+        return self.observed.nside
 
     @property
     def truth(self) -> dict[str, FloatArray]:
@@ -45,10 +44,7 @@ class MapsSky:
         Raises:
             ConfigError: As of `read_stokes`.
         """
-        if self.cmb is None:
-            return None
-        (path,) = self.cmb.paths(realisation)
-        return read_stokes(path, self.cmb.key, self.nside, None, self.unit)
+        return None if self.cmb is None else self.cmb.read(realisation, 0)
 
     def maps(self, realisation: int, pixels: np.ndarray) -> FloatArray:
         """The maps of a realisation in some pixels, uK_CMB, shape (frequency, 2, pixel).
@@ -58,27 +54,14 @@ class MapsSky:
             pixels: RING indices, shape (pixel,).
 
         Raises:
-            ConfigError: As of `read_stokes`, or a pixel is UNSEEN or not finite: which, of which
-                band and realisation.
+            ConfigError: As of `BandMaps.bands`.
         """
-        files = self._files(realisation)
-        found = np.empty((len(files.band), 2, len(pixels)))
-        for band, values in enumerate(found):
-            values[:] = self._read(files, band, realisation, pixels)
-            bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
-            if bad.size:
-                where = "inside the mask"
-                advice = "mask them (mask.expression=OBSERVED keeps what every band saw)"
-                if len(pixels) == 12 * self.nside**2:
-                    where = (
-                        "of the whole sky, which mask.expression=ALL and instrument.fwhm_out need,"
-                    )
-                    advice += ", leave instrument.fwhm_out out"
-                raise ConfigError(
-                    f"{files.named(band, realisation)}: {bad.size:,} pixels {where} are UNSEEN or "
-                    f"not finite, first {pixels[bad[0]]}; {advice}, or mend the map"
-                )
-        return found
+        where = "inside the mask"
+        advice = "mask them (mask.expression=OBSERVED keeps what every band saw)"
+        if len(pixels) == 12 * self.nside**2:
+            where = "of the whole sky, which mask.expression=ALL and instrument.fwhm_out need,"
+            advice += ", leave instrument.fwhm_out out"
+        return self._maps(realisation).bands(realisation, pixels, where, advice)
 
     def dust_intensity(self) -> FloatArray:
         """Polarised intensity at the highest frequency in realisation 0, uK_CMB, shape (npix,).
@@ -88,7 +71,7 @@ class MapsSky:
         Raises:
             ConfigError: As of `read_stokes`.
         """
-        q, u = self._read(self.observed, int(np.argmax(self.observed.frequency)), 0)
+        q, u = self.observed.read(0, int(np.argmax(self.observed.files.frequency)))
         return np.hypot(q, u)
 
     def seen(self) -> np.ndarray:
@@ -97,7 +80,7 @@ class MapsSky:
         Raises:
             ConfigError: As of `read_stokes`.
         """
-        maps = (self._read(self.observed, band, 0) for band in range(len(self.observed.band)))
+        maps = (self.observed.read(0, band) for band in range(len(self.observed.files.band)))
         return np.logical_and.reduce([np.isfinite(each).all(axis=0) for each in maps])
 
     def check_there(self, realisations: Sequence[int]) -> None:
@@ -106,19 +89,15 @@ class MapsSky:
         Raises:
             ConfigError: One is not: its path, band and realisation.
         """
+        advice = "give one of every band in each of noise.realisations, or lower these"
         for realisation in realisations:
-            for files, band in self.files(realisation):
-                if not files.paths(realisation)[band].is_file():
-                    raise ConfigError(
-                        f"{files.named(band, realisation)}: there is no such file; give one of "
-                        "every band in each of noise.realisations, or lower these"
-                    )
+            for maps in self._read_of(realisation):
+                maps.files.check_there((realisation,), advice)
 
     def files(self, realisation: int) -> list[tuple[MapFiles, int]]:
         """All that is read of a realisation: the files, and the number of the band in them."""
-        maps = self._files(realisation)
-        found = [(maps, band) for band in range(len(maps.band))]
-        return found if self.cmb is None else [*found, (self.cmb, 0)]
+        read = [maps.files for maps in self._read_of(realisation)]
+        return [(files, band) for files in read for band in range(len(files.band) or 1)]
 
     def digests(self, realisation: int) -> list[int]:
         """What the files of a realisation hold, in the order of `files`, a number for each.
@@ -147,17 +126,14 @@ class MapsSky:
                     "own, sky.dataset=NAME"
                 )
 
-    def _files(self, realisation: int) -> MapFiles:
+    def _maps(self, realisation: int) -> BandMaps:
         if realisation != NOISE_FREE:
             return self.observed
         assert self.noiseless is not None  # as `sweep.config.checks` sees to
         return self.noiseless
 
-    def _read(
-        self, files: MapFiles, band: int, realisation: int, pixels: np.ndarray | None = None
-    ) -> FloatArray:
-        path, frequency = files.paths(realisation)[band], files.frequency[band]
-        return read_stokes(path, files.key, self.nside, frequency, self.unit, self.columns, pixels)
+    def _read_of(self, realisation: int) -> list[BandMaps]:
+        return [self._maps(realisation), *([] if self.cmb is None else [self.cmb])]
 
 
 def _short(digest: str) -> int:

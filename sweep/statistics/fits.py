@@ -10,6 +10,7 @@ import healpy as hp
 import numpy as np
 
 from sweep.errors import ConfigError
+from sweep.paths import refuse_address
 from sweep.quantities.base import unit_symbol
 from sweep.statistics.curvature import parameter_errors
 from sweep.statistics.experiment import ExperimentView
@@ -80,8 +81,10 @@ def write_fits(experiment: ExperimentView, realisation: int, folder: str | Path)
         folder: where to write; made if needed. Files that are there are written over.
 
     Raises:
-        ConfigError: the store has none of them, or a file cannot be written.
+        ConfigError: the store has none of them, or a file cannot be written: `folder` is an
+            address, say.
     """
+    refuse_address("folder", folder)
     parts: dict[str, tuple[str, Callable[[], _Part]]] = {
         "clusters": ("clusters", lambda: _clusters(experiment)),
         "parameters": ("parameters", lambda: _parameters(experiment, realisation)),

@@ -4,8 +4,8 @@ Usable are fits whose status is usable and whose number is finite; the noise-fre
 -1) is no draw and never counted. What is not usable is counted beside. Realisations are summed in
 the order of their numbers, so that results do not depend on who computed them, or when.
 
-Datasets may be chunked (`ds.chunk(experiment=1000)`, by the extra `dask`): results are then computed
-by dask, chunk by chunk, when they are asked for.
+Datasets may be chunked (`ds.chunk(experiment=1000)`, with the extra `dask`): results are then
+computed by dask, chunk by chunk, when they are asked for.
 """
 
 from typing import Any

@@ -69,7 +69,8 @@ def test_a_ratio_scales_what_is_added_alone(folder: Path) -> None:
 
 def test_fewer_maps_than_a_variance_takes_need_an_rms(folder: Path) -> None:
     words = ("noise=maps", path_of(folder), "noise.first=1")
-    with pytest.raises(ConfigError, match=r"27_0020.npz: there is no such file .*noise.rms="):
+    missing = r"27_0020.npz \(band 27, realisation 19\): there is no such file; .*noise.rms="
+    with pytest.raises(ConfigError, match=missing):
         built(conf_of(*words))
     write(folder / "rms.npz", unit="uK_CMB", **{f"b{i}": np.ones(NPIX) for i in range(BANDS)})
     setup = built(conf_of(*words, f"noise.rms={folder / 'rms.npz'}"))
@@ -82,7 +83,8 @@ def test_a_realisation_that_is_not_there_is_refused_before_anything_is_made(
 ) -> None:
     store = f"store.path={tmp_path / 's.zarr'}"
     words = ("noise=maps", path_of(folder), store)
-    with pytest.raises(ConfigError, match=r"27_0020.npz: there is no such file .*realisation 20"):
+    missing = r"27_0020.npz \(band 27, realisation 20\): there is no such file"
+    with pytest.raises(ConfigError, match=missing):
         run([conf_of(*words, f"noise.realisations={SAMPLE + 1}")])
     assert not listing(tmp_path)
     with pytest.raises(ConfigError, match=r"has no {realisation}, all would have the same noise"):

@@ -41,6 +41,15 @@ def test_a_picture_that_cannot_be_written_is_named(name: str, tmp_path: Path) ->
     assert "\n" not in str(caught.value)
 
 
+def test_a_picture_is_not_written_to_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="the picture = s3://bucket/a.png: is an address"):
+        save(figure(), "s3://bucket/a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_paper_is_written_as_wide_as_a_column(tmp_path: Path) -> None:
     with style("paper") as layout:
         drawn = layout.blank((9.0, 7.0), 2.5)

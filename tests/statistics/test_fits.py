@@ -173,6 +173,15 @@ def test_where_nothing_can_be_written_it_says_so(ds: xr.Dataset, tmp_path: Path)
         write_fits(ds, 0, 0, tmp_path / "file")
 
 
+def test_an_address_is_refused(
+    ds: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="folder = s3://bucket/maps: is an address"):
+        write_fits(ds, 0, 0, "s3://bucket/maps")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_the_store_does_not_have_is_left_out_with_the_reason(tmp_path: Path) -> None:
     words = ("store.maps=float32", "store.parameters=false", "noise.realisations=2")
     run([small(*words, store=tmp_path / "a.zarr")])

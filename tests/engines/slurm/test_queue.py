@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from sweep.engines import ATTEMPTS, Engine, queue, submission
+from sweep.engines import ATTEMPTS, Engine, queue, script, submission
 from sweep.engines.slurm import SlurmEngine, SlurmSettings
 from sweep.errors import ConfigError
 from sweep.store import Store
@@ -207,6 +207,18 @@ def test_without_waiting_the_last_job_comes_after_all_others(
     list(submission.left_behind(tmp_path / "a.zarr"))
 
 
+@pytest.mark.parametrize(
+    "words", [["-c", "4"], ["-c4"], ["-n", "2", "-N2"], ["--cpus-per-task", "4"], ["--exclusive"]]
+)
+def test_what_srun_gives_to_workers_is_not_asked_for_the_last_job(
+    words: list[str], tmp_path: Path
+) -> None:
+    asked = SlurmSettings(srun_args=["--mpi=none", *words, "--export", "ALL", "-u"])
+    left = script.text(script.of_last(tmp_path, asked, ()), 1)
+    (line,) = (line for line in left.splitlines() if line.startswith("srun "))
+    assert " --mpi=none --export ALL -u " in line
+
+
 def test_units_of_living_jobs_are_not_submitted_again(tmp_path: Path, played: PlayedSlurm) -> None:
     path = tmp_path / "a.zarr"
     packages = published(path, 6)
@@ -352,9 +364,9 @@ def test_what_a_launch_has_to_know_is_no_further_parameter(key: str) -> None:
 def test_a_release_is_tried_again_and_what_is_refused_is_one_line(
     tmp_path: Path, played: PlayedSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = tmp_path / "job.sh"
-    script.write_text("#!/bin/sh\n")
-    said = played.command("sbatch", "--hold", str(script)).stdout
+    file = tmp_path / "job.sh"
+    file.write_text("#!/bin/sh\n")
+    said = played.command("sbatch", "--hold", str(file)).stdout
     job = said.split()[-1]
     slept: list[float] = []
 
