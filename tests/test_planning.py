@@ -155,6 +155,25 @@ def test_a_pilot_tries_every_solver_and_then_stops_in_time() -> None:
     assert all(t.fits == 1 and t.loading > 0 and t.warm > 0 for t in made.trials)
 
 
+@pytest.mark.parametrize(("each", "expected"), [(25.0, 2), (7.0, 8), (100.0, 1)])
+def test_a_pilot_begins_nothing_that_would_end_too_late(
+    each: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: clock[0])
+
+    class Steady(LocalEngine):
+        def map(self, function, items):  # noqa: ANN001, ANN202
+            for number in range(len(items)):
+                clock[0] += each
+                yield number, trial(0, 2.0)
+
+    groups = Groups()
+    asked = [Experiment(small(f"noise.seed={i}"), groups) for i in range(20)]
+    made = pilot(asked, lambda e: (0,), Steady(0), lambda: None, seconds=60.0)
+    assert len(made.trials) == expected
+
+
 def test_the_first_trial_of_a_shape_tells_how_long_its_programs_load(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -116,21 +116,24 @@ def pilot(
         realisations: those that an experiment is to fit in one block.
         engine: whose workers try them.
         tried: called after each.
-        seconds: once so many have passed and every solver was tried, the rest is let be.
+        seconds: what would end later than that, as far as the longest so far tells, is let be once
+            every solver was tried.
 
     Raises:
         ConfigError: fits of an experiment could not be made.
     """
     drawn, needed = _drawn(experiments)
     trials: dict[int, Trial] = {}
-    start = time.perf_counter()
+    start = last = time.perf_counter()
+    longest = 0.0
     with closing(engine.map(try_out, [(e.conf, realisations(e)) for e in drawn])) as running:
         for i, trial in running:
             if isinstance(trial, Lost):
                 raise ConfigError(f"the fits that were to be timed failed: {trial.reason}")
             trials[i] = trial
             tried()
-            if time.perf_counter() - start > seconds and needed <= trials.keys():
+            longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+            if last - start + longest > seconds and needed <= trials.keys():
                 break
     timings = [Timing(drawn[i], trial.warm / trial.fits) for i, trial in sorted(trials.items())]
     return Pilot(tuple(trial for _, trial in sorted(trials.items())), tuple(timings))
