@@ -29,7 +29,7 @@ PROCESSES := $(shell n=$$(nproc); [ $$n -lt 8 ] && echo $$((n + 1)) || echo 8)
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test: setup slurm browser
-	$(PYTEST)
+	$(PYTEST) --durations=40 --durations-min=5
 
 # What to run before a commit.
 FAST := tests/test_imports.py tests/test_cache.py tests/noise tests/grid tests/problem \

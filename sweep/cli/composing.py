@@ -15,7 +15,7 @@ from rich.console import Console
 
 from sweep.config.compose import config_dir, to_conf
 from sweep.config.explain import explain, from_composition
-from sweep.engines.settings import ENGINES, chosen_engine
+from sweep.engines.settings import ENGINES, SWEEPERS, chosen_engine
 from sweep.errors import ConfigError, SweepError
 from sweep.paths import check_home
 
@@ -80,7 +80,7 @@ def _only_ours() -> Iterator[None]:
     Plugins.instance()  # makes them
     choices: Any = ConfigStore.instance().repo["hydra"]
     kept = {group: choices[group] for group in ("launcher", "sweeper")}
-    for group, ours in (("launcher", ENGINES), ("sweeper", ("grid",))):
+    for group, ours in (("launcher", ENGINES), ("sweeper", SWEEPERS)):
         choices[group] = {f"{name}.yaml": kept[group][f"{name}.yaml"] for name in ours}
     try:
         yield

@@ -3,33 +3,60 @@
 from rich.console import Console
 
 from sweep.cli.plan import cost_table, outline_table
+from sweep.cli.race import print_ends, print_round
 from sweep.cli.tables import Page, console, summary_table
 from sweep.engines import Detached
 from sweep.errors import IncompleteError
 from sweep.progress import Progress
-from sweep.session import Launch, Report, Request, launch, plan, report
+from sweep.session import (
+    Launch,
+    Report,
+    Request,
+    Rules,
+    first_round,
+    launch,
+    plan,
+    race,
+    report,
+)
 
 
 def run_session(request: Request) -> tuple[str, ...]:
     """Launch what is asked for and print its summary; returns identities of the experiments.
 
-    With `plan=true` it prints what it would do.
+    With `plan=true` it prints what it would do; of a race that is its first round.
 
     Raises:
         IncompleteError: a unit failed; the others are recorded.
     """
     out, err = console(), console(stderr=True)
-    progress = Progress(err)
+    progress, rules = Progress(err), request.race
     if any(conf.plan for conf in request.confs):
+        if rules is not None:
+            request = first_round(request, rules)
+            err.print("of a race the first round is planned, in which all take part")
         planned = plan(request, progress, lambda outline: out.print(outline_table(outline)))
         out.print(cost_table(planned))
         return planned.identities
+    if rules is not None:
+        return _run_race(request, rules, progress, out, err)
     done = launch(request, progress)
     if done.detached is not None:
         _print_detached(done, done.detached, out)
     else:
         _print_report(report(done), out, err)
     return done.identities
+
+
+def _run_race(
+    request: Request, rules: Rules, progress: Progress, out: Console, err: Console
+) -> tuple[str, ...]:
+    found = race(request, rules, progress, lambda each: print_round(each, rules, out))
+    if found.launch.missing:
+        _print_report(report(found.launch), out, err)
+    else:
+        print_ends(found, rules, out)
+    return found.identities
 
 
 def _print_detached(done: Launch, jobs: Detached, out: Console) -> None:

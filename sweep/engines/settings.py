@@ -148,6 +148,10 @@ ENGINES = {"local": LocalSettings, "mpi": MpiSettings, "slurm": SlurmSettings}
 """Settings of every engine, by the name that `hydra/launcher` chooses it by."""
 
 
+SWEEPERS = ("grid", "race")
+"""What `hydra/sweeper` chooses from."""
+
+
 def chosen_name(hydra: Any) -> str:
     """The name of the engine that `hydra/launcher` chose, itself or by a file that is based on it.
 

@@ -3,6 +3,22 @@
 from sweep.session.launching import Launch, launch
 from sweep.session.planning import Plan, plan
 from sweep.session.preparation import Request
+from sweep.session.racing import Race, Round, Standing, first_round, race
 from sweep.session.reporting import Report, report
+from sweep.session.rules import Rules
 
-__all__ = ["Launch", "Plan", "Report", "Request", "launch", "plan", "report"]
+__all__ = [
+    "Launch",
+    "Plan",
+    "Race",
+    "Report",
+    "Request",
+    "Round",
+    "Rules",
+    "Standing",
+    "first_round",
+    "launch",
+    "plan",
+    "race",
+    "report",
+]

@@ -24,6 +24,7 @@ from sweep.jax_session import jax_session
 from sweep.progress import Progress
 from sweep.provenance import provenance
 from sweep.session.preflight import Preflight
+from sweep.session.rules import Rules
 from sweep.session.unchanged import check_told_apart, check_unchanged
 from sweep.store import SegmentSpec, Store
 from sweep.store.files import store_path, writing
@@ -40,11 +41,13 @@ class Request:
         confs: the experiments, at least one.
         engine: that computes them.
         overrides: that each was composed of, for the record.
+        race: whether they are to race, and how; a launch asks for all of them.
     """
 
     confs: Sequence[SweepConf]
     engine: Engine
     overrides: Sequence[Sequence[str]] = ()
+    race: Rules | None = None
 
 
 @dataclass(frozen=True)

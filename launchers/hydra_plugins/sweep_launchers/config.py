@@ -5,7 +5,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from sweep.engines.settings import ENGINES
+from sweep.engines.settings import ENGINES, SWEEPERS
 
 _PLUGINS = "hydra_plugins.sweep_launchers"
 
@@ -33,6 +33,28 @@ class GridSweeperConf:
     max_points: int = 1_000_000
 
 
+@dataclass
+class RaceSweeperConf(GridSweeperConf):
+    """The same points, in rounds: more realisations for those that may still be the best.
+
+    Attributes:
+        metric: what is lowest of the best, as of `sweep-store best --metric`.
+        first: realisations of the first round; noise.realisations are those of the last.
+        growth: realisations of a round over those of the one before.
+        lost: chance, at most, that the best of a comparison group leaves by chance.
+        enough: a race ends where all that are left differ by less than this share.
+        fits: and before a round that would take it above so many fits; null is no bound.
+    """
+
+    _target_: str = f"{_PLUGINS}.race.RaceSweeper"
+    metric: str = "cmb_variance"
+    first: int = 5
+    growth: float = 2.0
+    lost: float = 0.05
+    enough: float = 0.0
+    fits: int | None = None
+
+
 _TARGET = ("_target_", str, field(default=f"{_PLUGINS}.launcher.SweepLauncher"))
 for _name, _settings in ENGINES.items():
     ConfigStore.instance().store(
@@ -41,6 +63,7 @@ for _name, _settings in ENGINES.items():
         node=make_dataclass(f"{_settings.__name__}OfLauncher", [_TARGET], bases=(_settings,)),
         provider="skysweep",
     )
-ConfigStore.instance().store(
-    group="hydra/sweeper", name="grid", node=GridSweeperConf, provider="skysweep"
-)
+for _name, _settings in zip(SWEEPERS, (GridSweeperConf, RaceSweeperConf), strict=True):
+    ConfigStore.instance().store(
+        group="hydra/sweeper", name=_name, node=_settings, provider="skysweep"
+    )

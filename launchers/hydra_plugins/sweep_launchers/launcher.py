@@ -1,17 +1,20 @@
 """The launcher: it composes the experiments, and gives them to the command all at once."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from sweep.engines.settings import chosen_engine
+from sweep.engines.settings import SWEEPERS, chosen_engine
 from sweep.errors import ConfigError
 
 from .config import ENGINES  # noqa: F401 (registers their settings)
+
+if TYPE_CHECKING:
+    from sweep.session import Rules
 
 _OF_A_POINT = {"hydra": ("overrides", "runtime", "mode"), "job": ("override_dirname", "id", "num")}
 """What Hydra fills in by itself, for each point."""
@@ -35,12 +38,26 @@ class SweepLauncher(Launcher):
         Raises:
             ConfigError: the sweeper is another's: it would wait for what a session does not give.
         """
-        if (sweeper := config.hydra.runtime.choices["hydra/sweeper"]) != "grid":
-            raise ConfigError(f"hydra/sweeper = {sweeper}: must be grid")
+        if (sweeper := config.hydra.runtime.choices["hydra/sweeper"]) not in SWEEPERS:
+            raise ConfigError(f"hydra/sweeper = {sweeper}: must be one of {', '.join(SWEEPERS)}")
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
         self._number = 0  # of the point that is composed
+        self._rules: Rules | None = None
+
+    def race(self, rules: "Rules") -> None:
+        """Run the session as a race.
+
+        Raises:
+            ConfigError: jobs are not to be waited for.
+        """
+        if not self.config.hydra.launcher.get("wait", True):
+            raise ConfigError(
+                "hydra.launcher.wait=false: a race waits for each round, to see who goes on; leave "
+                "it out, or run the grid, hydra/sweeper=grid"
+            )
+        self._rules = rules
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -70,7 +87,7 @@ class SweepLauncher(Launcher):
                     confs.append(point(overrides))
                     composed()
             return self.task_function(
-                Request(confs, chosen_engine(self.config.hydra), job_overrides)
+                Request(confs, chosen_engine(self.config.hydra), job_overrides, self._rules)
             )
 
         done = run_job(

@@ -1,0 +1,33 @@
+"""The sweeper of a race: the points of a grid, with the rules by which they leave."""
+
+from typing import Any
+
+from .grid import GridSweeper
+
+
+class RaceSweeper(GridSweeper):
+    """A grid whose launcher is told how to race; its settings are those of `RaceSweeperConf`."""
+
+    def __init__(
+        self,
+        metric: str,
+        first: int,
+        growth: float,
+        lost: float,
+        enough: float,
+        fits: int | None,
+        **grid: Any,
+    ) -> None:
+        from sweep.session import Rules
+
+        super().__init__(**grid)
+        self.rules = Rules(metric, first, growth, lost, enough, fits)
+
+    def setup(self, **given: Any) -> None:
+        """See `GridSweeper.setup`.
+
+        Raises:
+            ConfigError: as there, or jobs are not to be waited for.
+        """
+        super().setup(**given)
+        self.launcher.race(self.rules)

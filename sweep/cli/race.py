@@ -1,0 +1,53 @@
+"""A race as a person sees it: a line a round and group, then what is left and what was saved."""
+
+from rich.console import Console
+
+from sweep.cli.tables import with_error
+from sweep.session import Race, Round, Rules, Standing
+from sweep.statistics.dataset import label_of
+
+_NAMED = 4
+
+
+def print_round(found: Round, rules: Rules, out: Console) -> None:
+    """A line for every group of a round: who leads, by how much, and who has left."""
+    for standing in found.groups:
+        out.print(
+            f"round {found.number}, {found.realisations} realisations"
+            f"{_of(standing)}: {_standing(standing, rules.metric)}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def print_ends(found: Race, rules: Rules, out: Console) -> None:
+    """Who is left of every group and why it ended there, and what the race saved."""
+    for end in found.ends:
+        names = ", ".join(map(label_of, end.left[:_NAMED])) or "none"
+        more = f", ... ({len(end.left)})" if len(end.left) > _NAMED else ""
+        out.print(f"left{_of(end)}: {names}{more}; {end.over}", markup=False, soft_wrap=True)
+    saved = 100 * (1 - found.fits / found.whole)
+    out.print(
+        f"{found.fits} fits instead of the {found.whole} of the whole grid: {saved:.0f} % saved",
+        "measured by realisations that did not choose: "
+        f"sweep-store best {found.launch.store} --metric {rules.metric} --split",
+        sep="\n",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _of(standing: Standing) -> str:
+    return f", {standing.group}" if standing.group else ""
+
+
+def _standing(standing: Standing, metric: str) -> str:
+    look = standing.look
+    if isinstance(look, str):
+        return look
+    gone = f", {len(look.behind)} behind it by more than {look.threshold:.1f} errors"
+    unranked = "".join(f", {count} not ranked ({why})" for why, count in look.left_out.items())
+    return (
+        f"{label_of(standing.left[0])} leads with {metric} {with_error(look.value, look.error)}"
+        f"{gone if look.behind else ''}{unranked}; {len(look.left)} of {standing.entered} left"
+    )

@@ -1,0 +1,203 @@
+"""A race: all experiments at few realisations, then more for those that may still be the best.
+
+Each round is a launch of its own into the same store, and a look sees only the realisations of its
+round: a race that was killed computes what is missing and comes to the same ends.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sweep.config.schema import SweepConf
+from sweep.errors import ConfigError
+from sweep.progress import Progress
+from sweep.session.launching import Launch, launch
+from sweep.session.preparation import Request
+from sweep.session.rules import Rules
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sweep.statistics.race import Look
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A comparison group after a round.
+
+    Attributes:
+        group: what tells it from the others, as text.
+        entered: experiments at the start.
+        left: identities of those that may still be the best, the first one first.
+        look: of the statistics; where none is ranked, why.
+        over: why the race of this group has ended; empty where it goes on.
+    """
+
+    group: str
+    entered: int
+    left: list[str]
+    look: "Look | str"
+    over: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round showed.
+
+    Attributes:
+        number: from 1 on.
+        realisations: that the experiments have.
+        groups: those that took part.
+    """
+
+    number: int
+    realisations: int
+    groups: list[Standing]
+
+
+@dataclass(frozen=True)
+class Race:
+    """A race that has ended.
+
+    Attributes:
+        launch: that of the last round.
+        identities: of all that entered, in the order they were asked for.
+        ends: how every group stood when its race ended.
+        fits: that the rounds took, whether they were recorded before or not.
+        whole: that all realisations of all experiments would take.
+    """
+
+    launch: Launch
+    identities: tuple[str, ...]
+    ends: list[Standing]
+    fits: int
+    whole: int
+
+
+def first_round(request: Request, rules: Rules) -> Request:
+    """What the first round asks for.
+
+    Raises:
+        ConfigError: experiments differ in their number of realisations.
+    """
+    return _asking(request, range(len(request.confs)), rules.rounds(_most(request.confs))[0])
+
+
+def race(request: Request, rules: Rules, progress: Progress, said: Callable[[Round], None]) -> Race:
+    """Run a race.
+
+    Args:
+        request: all experiments, with the realisations of the last round.
+        rules: of the race.
+        progress: shows what is computed.
+        said: called after each round.
+
+    Returns:
+        How it ended; where units of a round were not recorded, `launch.missing` is above 0, and
+        the race ended there.
+
+    Raises:
+        ConfigError: as `launch`; experiments differ in their number of realisations.
+        StoreError: as `launch`.
+    """
+    rounds = rules.rounds(_most(request.confs))
+    done = launch(first_round(request, rules), progress)
+    identities = done.identities
+    first = {identity: i for i, identity in reversed(list(enumerate(identities)))}
+    noise_free = sum(request.confs[i].noise.noiseless for i in first.values())
+    fits, whole = (len(first) * n + noise_free for n in (rounds[0], rounds[-1]))
+    ends: list[Standing] = []
+    racing, entered = None, {}
+    for number, realisations in enumerate(rounds, start=1):
+        if done.missing:
+            break
+        ds = _asked(done.store, identities, realisations)
+        if racing is None:
+            racing = _groups(ds)
+            entered = {group: len(members) for group, members in racing.items()}
+        standing = [
+            _looked(ds, rules, len(rounds), group, entered[group], members)
+            for group, members in racing.items()
+        ]
+        going = sum(len(s.left) for s in standing if not s.over)
+        more = fits + going * (rounds[min(number, len(rounds) - 1)] - realisations)
+        stop = ""
+        if number == len(rounds):
+            stop = f"all {realisations} realisations are there"
+        elif rules.fits is not None and more > rules.fits:
+            stop = f"another round would make it {more} fits, above {rules.fits}"
+        standing = [replace(s, over=s.over or stop) for s in standing]
+        said(Round(number, realisations, standing))
+        ends += [s for s in standing if s.over]
+        racing = {s.group: s.left for s in standing if not s.over}
+        if not racing:
+            break
+        running = [first[identity] for left in racing.values() for identity in left]
+        done = launch(_asking(request, sorted(running), rounds[number]), progress)
+        fits = more
+    return Race(done, identities, ends, fits, whole)
+
+
+def _most(confs: Sequence[SweepConf]) -> int:
+    found = sorted({conf.noise.realisations for conf in confs})
+    if len(found) > 1:
+        raise ConfigError(
+            f"noise.realisations = {', '.join(map(str, found))}: a race grows them itself, give "
+            "one number, which is that of the last round"
+        )
+    return found[0]
+
+
+def _asking(request: Request, which: Sequence[int], realisations: int) -> Request:
+    confs = [
+        replace(conf, noise=replace(conf.noise, realisations=realisations))
+        for conf in (request.confs[i] for i in which)
+    ]
+    overrides = [request.overrides[i] for i in which] if request.overrides else ()
+    return replace(request, confs=confs, overrides=overrides)
+
+
+def _asked(store: str, identities: Sequence[str], realisations: int) -> "xr.Dataset":
+    """Our experiments as they are after so many realisations, whatever else is there."""
+    from sweep.store import open_dataset
+
+    ds = open_dataset(store)
+    asked = np.flatnonzero(np.isin(ds["identity"].values, identities))
+    return ds.isel(experiment=asked, realisation=ds["realisation"].values < realisations)
+
+
+def _groups(ds: "xr.Dataset") -> dict[str, list[str]]:
+    """Identities of every comparison group."""
+    from sweep.statistics.comparison_groups import comparison_groups
+    from sweep.statistics.summary import settings, summary
+
+    identities = ds["identity"].values
+    groups = comparison_groups(summary(ds), settings(ds))
+    return {g.label: [str(identities[i]) for i in g.members] for g in groups}
+
+
+def _looked(
+    ds: "xr.Dataset", rules: Rules, looks: int, group: str, entered: int, members: Sequence[str]
+) -> Standing:
+    """How a group stands."""
+    from sweep.statistics.race import look
+
+    of_group = ds.isel(experiment=np.flatnonzero(np.isin(ds["identity"].values, members)))
+    found = look(
+        of_group,
+        rules.metric,
+        lost=rules.lost,
+        looks=looks,
+        rivals=entered - 1,
+        enough=rules.enough,
+    )
+    if isinstance(found, str):
+        return Standing(group, entered, [], found, found)
+    left = [str(of_group["identity"].values[i]) for i in found.left]
+    over = "" if len(left) > 1 else "no other is left"
+    if not over and found.alike:
+        by = f"differ by less than {100 * rules.enough:g} %" if rules.enough else "are tied"
+        over = f"those that are left {by}"
+    return Standing(group, entered, left, found, over)

@@ -1,0 +1,57 @@
+"""How a race is run: what `hydra.sweeper` says where `hydra/sweeper=race`."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from sweep.errors import ConfigError
+from sweep.quantities.table import METRICS
+
+LEAST = 3
+"""Realisations of the first round, at least: fewer say nothing of the error of a difference."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a race is run; `hydra.sweeper` of the configuration.
+
+    Attributes:
+        metric: one of `METRICS`, lower is better.
+        first: realisations of the first round.
+        growth: realisations of a round over those of the round before.
+        lost: chance, at most, that the best leaves by chance.
+        enough: the race ends where all that are left differ from the leader by less than this share
+            of its value.
+        fits: the race ends before a round that would take it above so many fits; None is no bound.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+
+    metric: str
+    first: int
+    growth: float
+    lost: float
+    enough: float
+    fits: int | None
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "metric": (self.metric in METRICS, f"one of {', '.join(METRICS)}"),
+            "first": (self.first >= LEAST, f"at least {LEAST}"),
+            "growth": (self.growth > 1, "above 1"),
+            "lost": (0 < self.lost < 1, "between 0 and 1"),
+            "enough": (0 <= self.enough < 1, "from 0 to below 1"),
+            "fits": (self.fits is None or self.fits > 0, "above 0, or null"),
+        }
+        for name, (holds, expected) in bounds.items():
+            if not holds:
+                raise ConfigError(
+                    f"hydra.sweeper.{name} = {getattr(self, name)}: must be {expected}"
+                )
+
+    def rounds(self, most: int) -> list[int]:
+        """Realisations of every round, `most` of the last."""
+        found = [min(self.first, most)]
+        while found[-1] < most:
+            found.append(min(most, ceil(found[-1] * self.growth)))
+        return found

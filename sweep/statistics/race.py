@@ -1,0 +1,109 @@
+"""A race: after a look at some realisations, which experiments may still be the best.
+
+All experiments see the same noise, so that differences are paired and their errors small. Looked at
+several times, and among many, the best would be lost by chance more often than one comparison says:
+the chance that the user gives is shared equally among all looks and all rivals (Bonferroni), and a
+difference counts in units of its own error, by Student's distribution of as many realisations.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import xarray as xr
+from scipy.stats import t as student
+
+from sweep.statistics.candidates import CONVERGED
+from sweep.statistics.selection import Gap, checked, contest, gap, in_order, nothing
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where the experiments of a group stand after some realisations.
+
+    Attributes:
+        leader: position of the one with the lowest value.
+        value: of the metric.
+        error: of that.
+        realisations: that all of them have.
+        threshold: errors by which one must be behind to leave.
+        left: positions of those that may still be the best, the leader first, then by value.
+        behind: the others that are ranked, and by how much.
+        left_out: how many are not ranked, by reason.
+        alike: whether all that are left are within `enough` of the leader, or there is no other.
+    """
+
+    leader: int
+    value: float
+    error: float
+    realisations: int
+    threshold: float
+    left: list[int]
+    behind: dict[int, Gap]
+    left_out: Counter[str]
+    alike: bool
+
+
+def threshold(lost: float, looks: int, rivals: int, realisations: int) -> float:
+    """Errors by which an experiment must be behind to leave.
+
+    Args:
+        lost: chance, at most, that the best of all leaves by chance at any look.
+        looks: how often is looked at most.
+        rivals: other experiments at the start.
+        realisations: that the difference is a mean of, at least 2.
+    """
+    return float(student.isf(lost / (looks * max(rivals, 1)), realisations - 1))
+
+
+def look(
+    ds: xr.Dataset,
+    metric: str,
+    *,
+    lost: float,
+    looks: int,
+    rivals: int,
+    enough: float,
+    converged: float = CONVERGED,
+) -> Look | str:
+    """Look at the experiments of one comparison group.
+
+    Args:
+        ds: those that have not left, with the realisations that are looked at.
+        metric: one of `METRICS`.
+        lost: as of `threshold`.
+        looks: as of `threshold`.
+        rivals: as of `threshold`.
+        enough: differences below this share of the leader's value do not matter.
+        converged: as for `sweep.statistics.selection.best`.
+
+    Returns:
+        The look, or why none of them is ranked.
+
+    Raises:
+        ConfigError: unknown metric.
+    """
+    metric = checked(metric)
+    _, ranking, left_out, fields = contest(ds, metric, lambda: None, None, converged)
+    ((_, field),) = fields
+    if not field.members:
+        return nothing(metric, left_out)
+    order = [field.members[k] for k in in_order(field, ranking)]
+    leader, on, estimator = order[0], field.on, field.estimator
+    k = threshold(lost, looks, rivals, len(on)) if len(on) > 1 else float("inf")
+    gaps = {i: gap(ranking, i, leader, on, estimator) for i in order[1:]}
+    behind = {i: g for i, g in gaps.items() if not g.tied and g.delta > k * g.error}
+    value = float(field.values[field.members.index(leader)])
+    matters = enough * abs(value)
+    return Look(
+        leader=leader,
+        value=value,
+        error=ranking.error(leader, on, estimator),
+        realisations=len(on),
+        threshold=k,
+        left=[i for i in order if i not in behind],
+        behind=behind,
+        left_out=left_out,
+        alike=all(
+            g.tied or g.delta + k * g.error < matters for i, g in gaps.items() if i not in behind
+        ),
+    )

@@ -1,0 +1,157 @@
+"""A race against the grid that it stands for, killed and run again, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sweep
+from sweep.config import SweepConf
+from sweep.engines import LocalEngine
+from sweep.errors import ConfigError
+from sweep.progress import Progress
+from sweep.session import Race, Request, Round, Rules, race
+from sweep.statistics.selection import best
+from sweep.testing.small import grid, run
+
+RULES = Rules("cmb_variance", first=3, growth=2.0, lost=0.05, enough=0.0, fits=None)
+MOST = 12
+POINTS = [f"solver=newton clusters.beta_dust={n} noise.realisations={MOST}" for n in (1, 2, 8, 24)]
+
+
+class Counting(LocalEngine):
+    """In this process; it counts the units, and dies when it was told to."""
+
+    def __init__(self, dies_after: int | None = None) -> None:
+        super().__init__(0)
+        self.units, self._left = 0, dies_after
+
+    def run(self, packages: Any, worker: Any, say: Any = None) -> Any:
+        for ended in super().run(packages, worker):
+            if self._left == 0:
+                raise KeyboardInterrupt
+            self._left = None if self._left is None else self._left - 1
+            self.units += len(ended)
+            yield ended
+
+
+def raced(
+    confs: list[SweepConf], rules: Rules = RULES, engine: LocalEngine | None = None
+) -> tuple[Race, list[Round]]:
+    rounds: list[Round] = []
+    engine = engine or Counting()
+    found = race(Request(confs, engine, (), rules), rules, Progress(None), rounds.append)
+    return found, rounds
+
+
+def points(folder: Path) -> list[SweepConf]:
+    return grid(folder / "a.zarr", *POINTS)
+
+
+def left_of(found: Race) -> list[str]:
+    (end,) = found.ends
+    return end.left
+
+
+def test_it_finds_what_the_grid_finds_with_fewer_fits(tmp_path: Path) -> None:
+    found, rounds = raced(points(tmp_path / "race"))
+    run(grid(tmp_path / "grid.zarr", *POINTS))
+    whole = best(sweep.open(tmp_path / "grid.zarr"), "cmb_variance")
+    first = {identity[:8]: identity for identity in found.identities}[str(whole.index[0])]
+    assert first in left_of(found)
+    assert found.whole == len(POINTS) * MOST
+    recorded = sweep.open(tmp_path / "race" / "a.zarr")["status"].values
+    assert np.count_nonzero(recorded) == found.fits < found.whole
+    assert [r.realisations for r in rounds] == [3, 6, 12][: len(rounds)]
+    gone = [identity for identity in found.identities if identity not in left_of(found)]
+    assert gone
+
+
+def test_one_that_was_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    plain, _ = raced(points(tmp_path / "plain"))
+    for after in (2, 7):
+        with pytest.raises(KeyboardInterrupt):
+            raced(points(tmp_path), engine=Counting(after))
+    engine = Counting()
+    found, _ = raced(points(tmp_path), engine=engine)
+    assert left_of(found) == left_of(plain)
+    assert found.fits == plain.fits
+    assert engine.units <= plain.fits - 2 - 7
+    again = Counting()
+    assert left_of(raced(points(tmp_path), engine=again)[0]) == left_of(plain)
+    assert again.units == 0
+
+
+def test_more_realisations_that_are_there_already_change_no_round(tmp_path: Path) -> None:
+    plain, rounds = raced(points(tmp_path / "plain"))
+    run(points(tmp_path))
+    engine = Counting()
+    found, same = raced(points(tmp_path), engine=engine)
+    assert engine.units == 0
+    assert [[s.left for s in r.groups] for r in same] == [
+        [s.left for s in r.groups] for r in rounds
+    ]
+    assert left_of(found) == left_of(plain)
+
+
+def test_comparison_groups_race_apart(tmp_path: Path) -> None:
+    words = [f"{point} noise.ratio={ratio}" for ratio in (0.5, 1) for point in POINTS]
+    found, _ = raced(grid(tmp_path / "a.zarr", *words))
+    assert {end.group for end in found.ends} == {"noise.ratio=0.5", "noise.ratio=1"}
+    assert all(end.left and end.entered == len(POINTS) for end in found.ends)
+
+
+def test_it_ends_before_it_is_over_budget(tmp_path: Path) -> None:
+    careful = replace(RULES, lost=1e-12, fits=10)  # nobody leaves
+    found, rounds = raced(grid(tmp_path / "a.zarr", *POINTS[:2]), careful)
+    assert len(rounds) == 1
+    assert found.fits == 6
+    assert len(left_of(found)) == 2
+    assert found.ends[0].over == "another round would make it 12 fits, above 10"
+
+
+def test_it_ends_where_all_that_are_left_are_tied(tmp_path: Path) -> None:
+    same = grid(tmp_path / "a.zarr", POINTS[0], f"{POINTS[0]} solver.nodes=16")
+    found, rounds = raced(same)
+    assert len(rounds) == 1
+    assert found.ends[0].over == "those that are left are tied"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metric": "beauty"}, "hydra.sweeper.metric = beauty: must be one of "),
+        ({"first": 2}, "hydra.sweeper.first = 2: must be at least 3"),
+        ({"growth": 1.0}, "hydra.sweeper.growth = 1.0: must be above 1"),
+        ({"lost": 0.0}, "hydra.sweeper.lost = 0.0: must be between 0 and 1"),
+        ({"enough": 1.0}, "hydra.sweeper.enough = 1.0: must be from 0 to below 1"),
+        ({"fits": 0}, "hydra.sweeper.fits = 0: must be above 0, or null"),
+    ],
+)
+def test_rules_that_cannot_be_used_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(RULES, **change)
+
+
+def test_realisations_are_those_of_the_last_round_and_not_swept(tmp_path: Path) -> None:
+    confs = grid(tmp_path / "a.zarr", "noise.realisations=4", "noise.realisations=6")
+    with pytest.raises(ConfigError, match="noise.realisations = 4, 6: a race grows them itself"):
+        raced(confs)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "growth", "most", "rounds"),
+    [
+        (5, 2.0, 100, [5, 10, 20, 40, 80, 100]),
+        (5, 1.1, 8, [5, 6, 7, 8]),
+        (5, 3.0, 4, [4]),
+        (3, 10.0, 30, [3, 30]),
+    ],
+)
+def test_rounds_grow_to_the_realisations_asked_for(
+    first: int, growth: float, most: int, rounds: list[int]
+) -> None:
+    assert replace(RULES, first=first, growth=growth).rounds(most) == rounds
