@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import sweep
+from sweep.cli.session import run_session
 from sweep.config import SweepConf
 from sweep.engines import LocalEngine
 from sweep.errors import ConfigError
@@ -155,3 +156,21 @@ def test_rounds_grow_to_the_realisations_asked_for(
     first: int, growth: float, most: int, rounds: list[int]
 ) -> None:
     assert replace(RULES, first=first, growth=growth).rounds(most) == rounds
+
+
+def test_the_command_says_who_leads_who_is_left_and_what_was_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    confs = points(tmp_path)
+    rules = replace(RULES, enough=0.5)
+    request = Request(confs, Counting(), (), rules)
+    assert len(run_session(request)) == len(confs)
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("round 1, 3 realisations: ")
+    assert "leads with cmb_variance" in out[0]
+    assert f" of {len(confs)} left" in out[0]
+    assert any(line.startswith("left: ") for line in out)
+    assert any("fits instead of the 48 of the whole grid" in line for line in out)
+    capsys.readouterr()
+    run_session(replace(request, confs=[replace(conf, plan=True) for conf in confs]))
+    assert "of a race the first round is planned" in capsys.readouterr().err

@@ -179,7 +179,7 @@ def test_callbacks_are_told_of_one_job(swept: list[str], command: Command) -> No
     [
         ("launcher", "basic", "bare, local, mpi, mycluster, slurm, typo"),
         ("launcher", "theirs", "bare, local, mpi, mycluster, slurm, typo"),
-        ("sweeper", "theirs", "grid"),
+        ("sweeper", "theirs", "grid, race"),
     ],
 )
 def test_plugins_of_others_are_no_choice(
@@ -190,3 +190,30 @@ def test_plugins_of_others_are_no_choice(
     ConfigStore.instance().store(group=f"hydra/{group}", name="theirs", node=node)
     err = refusal(command(*swept, f"hydra/{group}={choice}"))
     assert f"unknown hydra/{group} `{choice}`; choose from {ours}" in err
+
+
+def test_a_race_is_asked_for_with_its_rules(command: Command) -> None:
+    words = ("-m", "hydra/sweeper=race", "hydra.sweeper.first=7", "noise.seed=1,2")
+    request, *_ = session(command(*words))
+    assert request.race is not None
+    assert (request.race.first, request.race.metric) == (7, "cmb_variance")
+    request, *_ = session(command("-m", "noise.seed=1,2"))
+    assert request.race is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("hydra/launcher=slurm", "hydra.launcher.wait=false"),
+            "hydra.launcher.wait=false: a race waits for each round",
+        ),
+        (("hydra.sweeper.first=1",), "hydra.sweeper.first = 1: must be at least 3"),
+        (("hydra.sweeper.metric=beauty",), "hydra.sweeper.metric = beauty: must be one of"),
+    ],
+)
+def test_a_race_that_cannot_be_run_is_refused(
+    words: tuple[str, ...], message: str, command: Command
+) -> None:
+    err = refusal(command("-m", "hydra/sweeper=race", *words, "noise.seed=1,2"))
+    assert message in err

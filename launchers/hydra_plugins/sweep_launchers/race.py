@@ -18,16 +18,17 @@ class RaceSweeper(GridSweeper):
         fits: int | None,
         **grid: Any,
     ) -> None:
-        from sweep.session import Rules
-
         super().__init__(**grid)
-        self.rules = Rules(metric, first, growth, lost, enough, fits)
+        self._given = (metric, first, growth, lost, enough, fits)
 
     def setup(self, **given: Any) -> None:
         """See `GridSweeper.setup`.
 
         Raises:
-            ConfigError: as there, or jobs are not to be waited for.
+            ConfigError: as there, a rule cannot be used, or jobs are not to be waited for.
         """
+        from sweep.session import Rules
+
         super().setup(**given)
-        self.launcher.race(self.rules)
+        launcher: Any = self.launcher  # a `SweepLauncher`: no other is a choice
+        launcher.race(Rules(*self._given))
