@@ -30,6 +30,9 @@ two centres, and the last bits of sine and cosine, which differ between processo
 _ROUNDING = 1e-12
 """Of sums of distances, which are at most 2."""
 
+_PART = 2**15
+"""Pixels of which three coordinates stay in a cache."""
+
 _CURVE_NSIDE = 2**20  # far finer than any map: no two pixels share a place on the curve
 
 
@@ -73,19 +76,20 @@ def iterate(
     """
     labels, spread = np.full(len(vectors), -1), np.inf
     farthest, second = np.full(len(vectors), np.inf), np.zeros(len(vectors))
+    columns = np.ascontiguousarray(vectors.T)
     for _ in range(MAX_PASSES):
         before, last = labels, spread
         labels, unsure = before.copy(), np.flatnonzero(farthest >= second - _ROUNDING)
         found, nearest = map(np.asarray, KDTree(centres).query(vectors[unsure], k=2))
         labels[unsure], second[unsure] = nearest[:, 0], found[:, 1]
-        distance = _lengths(vectors - centres[labels])
+        distance = _distances(vectors, centres, labels)
         fill_empty(labels, distance, len(centres))
         second[distance == 0] = 0.0  # what filled an empty cluster is not at its nearest
         spread = float(np.mean(distance**2))
         if np.array_equal(labels, before):
             break
-        moved = _moved(vectors, labels, centres)
-        shift = _lengths(moved - centres)
+        moved = _moved(columns, labels, centres)
+        shift = _distances(moved, centres, np.arange(len(centres)))
         farthest, second = distance + shift[labels], second - shift.max()
         centres = moved
         if last - spread < tolerance * spread:
@@ -124,15 +128,21 @@ def _start(vectors: np.ndarray, count: int, rng: np.random.Generator) -> tuple[f
     return spread, centres
 
 
-def _moved(vectors: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    sums = np.stack([np.bincount(labels, x, len(centres)) for x in vectors.T], axis=1)
+def _moved(columns: np.ndarray, labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    sums = np.stack([np.bincount(labels, x, len(centres)) for x in columns], axis=1)
     length = np.sqrt(np.sum(sums**2, axis=1, keepdims=True))
     # pixels all around the sphere have no mean direction; their centre stays
     return np.divide(sums, length, out=centres.copy(), where=length > 0)
 
 
-def _lengths(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.sum(vectors**2, axis=1))
+def _distances(vectors: np.ndarray, centres: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of each pixel to its centre, a part after another, so that memory does not decide."""
+    found = np.empty(len(vectors))
+    for first in range(0, len(vectors), _PART):
+        part = slice(first, first + _PART)
+        apart = vectors[part] - centres[labels[part]]
+        found[part] = np.sqrt(np.sum(apart**2, axis=1))
+    return found
 
 
 def _rotation(rng: np.random.Generator) -> np.ndarray:
