@@ -24,9 +24,9 @@ from sweep.types import BlockParams, Status
 _MANY = 64
 """From this many realisations on, a pool has a quarter as many lanes."""
 
-ROUNDED = 1e-5
+ROUNDED = 1e-3
 """Free gradient at which a descent that rounding ended has converged as well, in units of the root
-of the curvature. Sums over a million pixels leave 2e-6 of it."""
+of the curvature: sums over a million pixels leave 2e-6, over eight million 2e-4."""
 
 _SEVERAL = 4
 """Lanes of the program whose memory tells what a lane takes: fewer are compiled to take less."""
