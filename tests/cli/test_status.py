@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from codecs import getincrementaldecoder
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -416,12 +417,12 @@ def test_watching_a_finished_store_looks_once(
 
 def read_until(terminal: int, words: str, seen: str = "") -> str:
     """What a program writes to its terminal, up to `words`, its end, or a minute."""
-    end = time.monotonic() + 60
+    end, decoder = time.monotonic() + 60, getincrementaldecoder("utf-8")()
     while (
         words not in seen and select.select([terminal], [], [], max(end - time.monotonic(), 0))[0]
     ):
         try:
-            seen += os.read(terminal, 4096).decode()
+            seen += decoder.decode(os.read(terminal, 4096))  # it may end within a character
         except OSError:  # it has ended
             break
     return seen
