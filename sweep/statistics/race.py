@@ -21,8 +21,7 @@ class Look:
     """Where the experiments of a group stand after some realisations.
 
     Attributes:
-        leader: position of the one with the lowest value.
-        value: of the metric.
+        value: of the metric, of the leader.
         error: of that.
         realisations: that all of them have.
         threshold: errors by which one must be behind to leave.
@@ -32,7 +31,6 @@ class Look:
         alike: whether all that are left are within `enough` of the leader, or there is no other.
     """
 
-    leader: int
     value: float
     error: float
     realisations: int
@@ -41,6 +39,11 @@ class Look:
     behind: dict[int, Gap]
     left_out: Counter[str]
     alike: bool
+
+    @property
+    def leader(self) -> int:
+        """Position of the one with the lowest value."""
+        return self.left[0]
 
 
 def threshold(lost: float, looks: int, rivals: int, realisations: int) -> float:
@@ -95,7 +98,6 @@ def look(
     value = float(field.values[field.members.index(leader)])
     matters = enough * abs(value)
     return Look(
-        leader=leader,
         value=value,
         error=ranking.error(leader, on, estimator),
         realisations=len(on),
