@@ -10,12 +10,12 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from sweep.config.compose import config_dir, to_conf
 from sweep.config.explain import explain, from_composition
-from sweep.engines.settings import ENGINES, SWEEPERS, chosen_engine
+from sweep.engines.settings import ENGINES, chosen_engine
 from sweep.errors import ConfigError, SweepError
 from sweep.paths import check_home
 
@@ -75,17 +75,16 @@ def _refuse_targets(arguments: list[str]) -> None:
 
 
 @contextmanager
-def _only_ours() -> Iterator[None]:
-    """Launchers and sweepers of others are no choice: they run nothing, or each point alone."""
+def _only_our_launchers() -> Iterator[None]:
+    """Launchers of others are no choice: they run nothing, or each point alone."""
     Plugins.instance()  # makes them
     choices: Any = ConfigStore.instance().repo["hydra"]
-    kept = {group: choices[group] for group in ("launcher", "sweeper")}
-    for group, ours in (("launcher", ENGINES), ("sweeper", SWEEPERS)):
-        choices[group] = {f"{name}.yaml": kept[group][f"{name}.yaml"] for name in ours}
+    kept = choices["launcher"]
+    choices["launcher"] = {f"{name}.yaml": kept[f"{name}.yaml"] for name in ENGINES}
     try:
         yield
     finally:
-        choices.update(kept)
+        choices["launcher"] = kept
 
 
 def _under_hydra() -> None:
@@ -106,7 +105,7 @@ def _under_hydra() -> None:
         return None
 
     # the help of Hydra is composed with its own
-    with nullcontext() if "--hydra-help" in sys.argv else _only_ours():
+    with nullcontext() if "--hydra-help" in sys.argv else _only_our_launchers():
         task()
     if caught:
         raise caught[0]
@@ -116,8 +115,8 @@ def _single(composed: DictConfig) -> "Request":
     from sweep.session import Request
 
     run = HydraConfig.get()
-    if run.sweeper.params:
-        keys = ", ".join(run.sweeper.params)
+    if swept := OmegaConf.select(run, "sweeper.params"):
+        keys = ", ".join(swept)
         raise ConfigError(f"this experiment sweeps {keys}: run it with `sweep -m`")
     asked = run.overrides.task
     return Request([to_conf(composed, asked)], chosen_engine(run), [asked])

@@ -1,7 +1,10 @@
 """A session as a person sees it: progress, then a plan, or the summary and what to do next."""
 
+from typing import Any
+
 from rich.console import Console
 
+from sweep.cli.objective import print_objectives
 from sweep.cli.plan import cost_table, outline_table
 from sweep.cli.race import print_ends, print_round
 from sweep.cli.tables import Page, console, summary_table
@@ -15,16 +18,20 @@ from sweep.session import (
     Rules,
     first_round,
     launch,
+    objectives,
     plan,
     race,
     report,
 )
 
 
-def run_session(request: Request) -> tuple[str, ...]:
-    """Launch what is asked for and print its summary; returns identities of the experiments.
+def run_session(request: Request) -> tuple[Any, ...]:
+    """Launch what is asked for and print its summary.
 
     With `plan=true` it prints what it would do; of a race that is its first round.
+
+    Returns:
+        Of every experiment its identity; where there is an objective, its value or its values.
 
     Raises:
         IncompleteError: a unit failed; the others are recorded.
@@ -43,9 +50,19 @@ def run_session(request: Request) -> tuple[str, ...]:
     done = launch(request, progress)
     if done.detached is not None:
         _print_detached(done, done.detached, out)
+    elif request.confs[0].objective is not None:
+        return _measured(request, done, out, err)
     else:
         _print_report(report(done), out, err)
     return done.identities
+
+
+def _measured(request: Request, done: Launch, out: Console, err: Console) -> tuple[Any, ...]:
+    _check_complete(report(done), err)
+    found = objectives(request, done)
+    print_objectives(request, done.identities, found, out)
+    values = [tuple(each.value for each in of_job) for of_job in found]
+    return tuple(each[0] if len(each) == 1 else each for each in values)
 
 
 def _run_race(
@@ -72,11 +89,17 @@ def _print_detached(done: Launch, jobs: Detached, out: Console) -> None:
 
 
 def _print_report(found: Report, out: Console, err: Console) -> None:
-    done, kinds = found.launch, found.failures
+    done = found.launch
     if not done.outcomes:
         done_already = f"nothing to do: all {done.total} units are recorded in {done.store}"
         out.print(done_already, markup=False, soft_wrap=True)
     out.print(summary_table(found.summary, Page(done.store, out.width)))
+    _check_complete(found, err)
+
+
+def _check_complete(found: Report, err: Console) -> None:
+    """Raise where units are missing, once it is said which."""
+    done, kinds = found.launch, found.failures
     for reason, units in found.left_out:
         err.print(f"left out: {len(units)} units: {reason}", markup=False, soft_wrap=True)
     if not kinds and found.left_out:

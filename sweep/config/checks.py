@@ -111,6 +111,17 @@ def one_of(*choices: Any) -> Check:
     return lambda v: None if v in choices else f"must be one of {allowed}"
 
 
+def some_of(*choices: str) -> Check:
+    """The value is one of `choices`, or a list of some of them."""
+    allowed = f"must be some of {', '.join(choices)}"
+
+    def checked(value: Any) -> str | None:
+        names = value if isinstance(value, list) else [value]
+        return None if names and all(name in choices for name in names) else allowed
+
+    return checked
+
+
 def chosen(name: str) -> Any:
     """The field that says which choice of its group this is; it goes with the choice."""
     rule = f"comes with the choice of the group and must be {name}"

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from sweep.config.checks import setting
+from sweep.config.checks import or_null, setting, some_of
 from sweep.config.groups.clusters import BinnedConf, ClusterFileConf, KmeansConf, MultiresConf
 from sweep.config.groups.instrument import InstrumentConf
 from sweep.config.groups.mask import MaskConf
@@ -25,6 +25,7 @@ from sweep.config.groups.parameters import ModelConf, ParametersConf
 from sweep.config.groups.run import FitConf, StoreConf
 from sweep.config.groups.sky import MapsSkyConf, PysmSkyConf, SyntheticSkyConf, TemplatesSkyConf
 from sweep.config.groups.solver import CadreConf, LibraryConf, NewtonConf
+from sweep.quantities.table import METRICS
 
 
 @dataclass
@@ -43,6 +44,11 @@ class SweepConf:
     store: StoreConf = MISSING
     plan: bool = setting(False, "say what would be done and what it would cost, and do nothing")
     fail_fast: bool = setting(False, "stop at the first unit that fails instead of carrying on")
+    objective: Any = setting(
+        None,
+        "metric, or a list of them, that jobs return to a sweeper that searches; lower is better",
+        or_null(some_of(*METRICS)),
+    )
 
 
 GROUPS: dict[str, dict[str, type]] = {

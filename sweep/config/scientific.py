@@ -15,6 +15,7 @@ OPERATIONAL = (
     "fit.experiments",
     "fail_fast",
     "plan",
+    "objective",
 )
 """Settings that change how much is computed, where or how fast, but no fitted number."""
 

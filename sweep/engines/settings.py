@@ -149,7 +149,7 @@ ENGINES = {"local": LocalSettings, "mpi": MpiSettings, "slurm": SlurmSettings}
 
 
 SWEEPERS = ("grid", "race")
-"""What `hydra/sweeper` chooses from."""
+"""Sweepers of our own; others search by an objective."""
 
 
 def chosen_name(hydra: Any) -> str:

@@ -1,6 +1,7 @@
 """A session: what was asked for is checked, then planned or launched; each step gives a value."""
 
 from sweep.session.launching import Launch, launch
+from sweep.session.objectives import metrics_of, objectives
 from sweep.session.planning import Plan, plan
 from sweep.session.preparation import Request
 from sweep.session.racing import Race, Round, Standing, first_round, race
@@ -18,6 +19,8 @@ __all__ = [
     "Standing",
     "first_round",
     "launch",
+    "metrics_of",
+    "objectives",
     "plan",
     "race",
     "report",

@@ -147,6 +147,7 @@ def _store_path(confs: Sequence[SweepConf]) -> str:
         ("store.spectra", lambda c: c.store.spectra),
         ("fail_fast", lambda c: c.fail_fast),
         ("plan", lambda c: c.plan),
+        ("objective", lambda c: c.objective),
     ):
         given = sorted({str(value(conf)) for conf in confs})
         if len(given) != 1:

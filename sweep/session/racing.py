@@ -14,6 +14,7 @@ from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.progress import Progress
 from sweep.session.launching import Launch, launch
+from sweep.session.objectives import recorded
 from sweep.session.preparation import Request
 from sweep.session.rules import Rules
 
@@ -113,7 +114,7 @@ def race(request: Request, rules: Rules, progress: Progress, said: Callable[[Rou
     for number, realisations in enumerate(rounds, start=1):
         if done.missing:
             break
-        ds = _asked(done.store, identities, realisations)
+        ds = recorded(done.store, identities, realisations)
         if racing is None:
             racing = _groups(ds)
             entered = {group: len(members) for group, members in racing.items()}
@@ -157,15 +158,6 @@ def _asking(request: Request, which: Sequence[int], realisations: int) -> Reques
     ]
     overrides = [request.overrides[i] for i in which] if request.overrides else ()
     return replace(request, confs=confs, overrides=overrides)
-
-
-def _asked(store: str, identities: Sequence[str], realisations: int) -> "xr.Dataset":
-    """Our experiments as they are after so many realisations, whatever else is there."""
-    from sweep.store import open_dataset
-
-    ds = open_dataset(store)
-    asked = np.flatnonzero(np.isin(ds["identity"].values, identities))
-    return ds.isel(experiment=asked, realisation=ds["realisation"].values < realisations)
 
 
 def _groups(ds: "xr.Dataset") -> dict[str, list[str]]:

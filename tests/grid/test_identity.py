@@ -102,6 +102,7 @@ OPERATIONAL = [
     "fit.block=auto",
     "fit.experiments=3",
     "fail_fast=true",
+    "objective=nll",
     "plan=true",
     "instrument.source=hearsay",
 ]

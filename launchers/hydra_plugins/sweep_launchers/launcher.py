@@ -36,10 +36,14 @@ class SweepLauncher(Launcher):
         """Remember what composes the experiments, and what runs a session of them.
 
         Raises:
-            ConfigError: the sweeper is another's: it would wait for what a session does not give.
+            ConfigError: the sweeper is another's, which waits for a number of each job, and there
+                will be none.
         """
-        if (sweeper := config.hydra.runtime.choices["hydra/sweeper"]) not in SWEEPERS:
-            raise ConfigError(f"hydra/sweeper = {sweeper}: must be one of {', '.join(SWEEPERS)}")
+        sweeper = config.hydra.runtime.choices["hydra/sweeper"]
+        if sweeper not in SWEEPERS:
+            _check_searches(f"hydra/sweeper = {sweeper}", config)
+        if config.objective is not None:
+            _check_waits("objective", config, "what jobs return is measured")
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
@@ -50,12 +54,12 @@ class SweepLauncher(Launcher):
         """Run the session as a race.
 
         Raises:
-            ConfigError: jobs are not to be waited for.
+            ConfigError: jobs are not to be waited for, or there is an objective besides.
         """
-        if not self.config.hydra.launcher.get("wait", True):
+        _check_waits("hydra/sweeper=race", self.config, "each round shows who goes on")
+        if self.config.objective is not None:
             raise ConfigError(
-                "hydra.launcher.wait=false: a race waits for each round, to see who goes on; leave "
-                "it out, or run the grid, hydra/sweeper=grid"
+                f"objective = {self.config.objective}: a race has its own, hydra.sweeper.metric"
             )
         self._rules = rules
 
@@ -64,7 +68,7 @@ class SweepLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Compose every experiment and run a session of all.
 
-        Each job's return value is the identity of its experiment.
+        Each job's return value is the identity of its experiment, or its objective.
 
         Raises:
             ConfigError: an experiment cannot be used, or its files have settings of Hydra of
@@ -100,8 +104,8 @@ class SweepLauncher(Launcher):
         if done.status is JobStatus.FAILED:
             raise done._return_value  # not as `return_value`, which prints a line of its own
         return [
-            JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=identity)
-            for overrides, identity in zip(job_overrides, done.return_value, strict=True)
+            JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=value)
+            for overrides, value in zip(job_overrides, done.return_value, strict=True)
         ]
 
     def _loading(self, loader: Any) -> Callable[[Sequence[str]], DictConfig]:
@@ -125,6 +129,25 @@ class SweepLauncher(Launcher):
             return composed
 
         return load
+
+
+def _check_searches(sweeper: str, config: DictConfig) -> None:
+    """A sweeper of another's gets from a session what it goes on by."""
+    if config.objective is None:
+        raise ConfigError(
+            f"{sweeper}: it goes on by what jobs return, give objective=cmb_variance, say; or "
+            f"choose from {', '.join(SWEEPERS)}"
+        )
+    if config.plan:
+        raise ConfigError(f"plan=true: what {sweeper} asks for is not known before; leave it out")
+
+
+def _check_waits(asked: str, config: DictConfig, why: str) -> None:
+    if not config.hydra.launcher.get("wait", True):
+        raise ConfigError(
+            f"hydra.launcher.wait=false: {asked} has to wait for its jobs, as {why}; leave one of "
+            "them out"
+        )
 
 
 def _settings(composed: DictConfig) -> dict[str, Any]:
