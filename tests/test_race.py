@@ -1,5 +1,6 @@
 """A race against the grid that it stands for, killed and run again, and what is refused."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import pytest
 
 import sweep
 from sweep.cli.session import run_session
+from sweep.cli.store import main as store_main
 from sweep.config import SweepConf
 from sweep.engines import LocalEngine
 from sweep.errors import ConfigError
 from sweep.progress import Progress
 from sweep.session import Race, Request, Round, Rules, race
+from sweep.statistics.race import Look
 from sweep.statistics.selection import best
 from sweep.testing.small import grid, run
 
@@ -43,7 +46,7 @@ def raced(
 ) -> tuple[Race, list[Round]]:
     rounds: list[Round] = []
     engine = engine or Counting()
-    found = race(Request(confs, engine, (), rules), rules, Progress(None), rounds.append)
+    found = race(Request(confs, engine, (), rules), Progress(None), rounds.append)
     return found, rounds
 
 
@@ -113,6 +116,49 @@ def test_it_ends_before_it_is_over_budget(tmp_path: Path) -> None:
     assert found.ends[0].over == "another round would make it 12 fits, above 10"
 
 
+def test_it_ends_before_it_takes_more_hours_of_a_device(tmp_path: Path) -> None:
+    careful = replace(RULES, lost=1e-12)
+    plain, _ = raced(grid(tmp_path / "a.zarr", *POINTS[:2]), careful)
+    seconds = sweep.open(tmp_path / "a.zarr")["seconds"].values
+    assert plain.hours == pytest.approx(seconds.sum() / 3600, rel=1e-12)
+    # as the third round would be told before it: the mean of the second, six times more
+    foreseen = (seconds[:, :6].sum() + 6 * seconds[:, :6].mean(axis=1).sum()) / 3600
+    for share, last in ((1.001, 12), (0.999, 6)):
+        bounded = replace(careful, device_hours=share * foreseen)
+        found, rounds = raced(grid(tmp_path / "a.zarr", *POINTS[:2]), bounded)
+        assert rounds[-1].realisations == last
+    assert found.ends[0].over.startswith("another round would make it ")
+    assert found.ends[0].over.endswith(f" device hours, above {0.999 * foreseen:g}")
+
+
+def test_it_ends_where_the_leader_is_far_enough_ahead(tmp_path: Path) -> None:
+    careful = replace(RULES, lost=1e-12)
+    two = grid(tmp_path / "a.zarr", *POINTS[1:3])
+    _, rounds = raced(two, careful)
+    look = rounds[0].groups[0].look
+    assert isinstance(look, Look)
+    assert 0 < look.ahead < np.inf
+    found, fewer = raced(two, replace(careful, sigma=0.99 * look.ahead))
+    assert len(fewer) == 1
+    assert found.ends[0].over == (
+        f"the first is ahead of all others by {look.ahead:.1f} errors or more"
+    )
+    assert len(raced(two, replace(careful, sigma=1.01 * look.ahead))[1]) > 1
+
+
+def test_what_is_quoted_is_measured_by_realisations_that_did_not_choose(tmp_path: Path) -> None:
+    found, _ = raced(points(tmp_path))
+    (end,) = found.ends
+    ds = sweep.open(tmp_path / "a.zarr")
+    rows = np.isin(ds["identity"].values, end.left)
+    values = ds["cmb_variance"].values[rows][:, : end.look.realisations]
+    middle = values.shape[1] // 2
+    halves = (values[:, :middle], values[:, middle:])
+    measured = [other[half.mean(axis=1).argmin()] for half, other in (halves, halves[::-1])]
+    assert end.measured is not None
+    assert end.measured[0] == pytest.approx(np.mean([m.mean() for m in measured]), rel=1e-12)
+
+
 def test_it_ends_where_all_that_are_left_are_tied(tmp_path: Path) -> None:
     same = grid(tmp_path / "a.zarr", POINTS[0], f"{POINTS[0]} solver.nodes=16")
     found, rounds = raced(same)
@@ -129,6 +175,8 @@ def test_it_ends_where_all_that_are_left_are_tied(tmp_path: Path) -> None:
         ({"lost": 0.0}, "hydra.sweeper.lost = 0.0: must be between 0 and 1"),
         ({"enough": 1.0}, "hydra.sweeper.enough = 1.0: must be from 0 to below 1"),
         ({"fits": 0}, "hydra.sweeper.fits = 0: must be above 0, or null"),
+        ({"sigma": -1.0}, "hydra.sweeper.sigma = -1.0: must be above 0, or null"),
+        ({"device_hours": 0.0}, "hydra.sweeper.device_hours = 0.0: must be above 0, or null"),
     ],
 )
 def test_rules_that_cannot_be_used_are_refused(change: dict[str, Any], message: str) -> None:
@@ -159,18 +207,27 @@ def test_rounds_grow_to_the_realisations_asked_for(
 
 
 def test_the_command_says_who_leads_who_is_left_and_what_was_saved(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     confs = points(tmp_path)
-    rules = replace(RULES, enough=0.5)
-    request = Request(confs, Counting(), (), rules)
+    request = Request(confs, Counting(), (), RULES)
     assert len(run_session(request)) == len(confs)
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("round 1, 3 realisations: ")
     assert "leads with cmb_variance" in out[0]
     assert f" of {len(confs)} left" in out[0]
     assert any(line.startswith("left: ") for line in out)
-    assert any("fits instead of the 48 of the whole grid" in line for line in out)
+    assert any("instead of the 48 fits of the whole grid" in line for line in out)
+    assert any(line.startswith("cmb_variance to quote, half of the realis") for line in out)
+    (ranked,) = [
+        line for line in out if line.startswith("those that are left, ranked: sweep-store")
+    ]
+    words = ranked.split(": ")[1].split()
+    monkeypatch.setattr(sys, "argv", words)
+    store_main()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"compared on the {words[-1]} realisations that all have" in printed
+    assert f"(fewer than {words[-1]} usable realisations)" in printed
     capsys.readouterr()
     run_session(replace(request, confs=[replace(conf, plan=True) for conf in confs]))
     assert "of a race the first round is planned" in capsys.readouterr().err

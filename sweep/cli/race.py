@@ -26,11 +26,22 @@ def print_ends(found: Race, rules: Rules, out: Console) -> None:
         names = ", ".join(map(label_of, end.left[:_NAMED])) or "none"
         more = f", ... ({len(end.left)})" if len(end.left) > _NAMED else ""
         out.print(f"left{_of(end)}: {names}{more}; {end.over}", markup=False, soft_wrap=True)
+        if end.measured is not None:
+            out.print(
+                f"{rules.metric} to quote{_of(end)}, half of the realisations choose of these and "
+                f"the others measure: {with_error(*end.measured)}",
+                markup=False,
+                soft_wrap=True,
+            )
     saved = 100 * (1 - found.fits / found.whole)
+    enough = min(
+        (e.look.realisations for e in found.ends if not isinstance(e.look, str)), default=1
+    )
     out.print(
-        f"{found.fits} fits instead of the {found.whole} of the whole grid: {saved:.0f} % saved",
-        "measured by realisations that did not choose: "
-        f"sweep-store best {found.launch.store} --metric {rules.metric} --split",
+        f"{found.fits} fits, {found.hours:.3g} device hours, instead of the {found.whole} fits of "
+        f"the whole grid: {saved:.0f} % saved",
+        f"those that are left, ranked: sweep-store best {found.launch.store} "
+        f"--metric {rules.metric} --at-least {enough}",
         sep="\n",
         markup=False,
         soft_wrap=True,

@@ -110,7 +110,9 @@ def _compared(table: Any) -> str:
     counts = sorted(set(table["compared"]))
     each = " or ".join(map(str, counts))
     of = " of their group" if len(counts) > 1 else ""
-    return f"compared on the {each} realisations that all{of} have"
+    most = int(table["usable"].max()) if "usable" in table else 0
+    more = f"; --at-least {most} ranks those that have more" if most >= 2 * counts[-1] else ""
+    return f"compared on the {each} realisations that all{of} have{more}"
 
 
 def _ratio_text(ratio: Any, estimator: Any) -> str:

@@ -11,7 +11,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
 from sweep.progress import Progress
 from sweep.quantities.table import METRICS, OF_SPECTRA
-from sweep.statistics.candidates import CONVERGED
+from sweep.statistics.candidates import CONVERGED, with_realisations
 
 Add = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
 
@@ -65,6 +65,13 @@ def _add_rules(command: argparse.ArgumentParser) -> None:
         help=f"of the systematic part, {' or '.join(NAMES.values())}; cross by default, noise-free "
         "where only that has all experiments",
     )
+    command.add_argument(
+        "--at-least",
+        type=int,
+        default=1,
+        metavar="N",
+        help="usable realisations that an experiment must have, as those have that a race left",
+    )
     share = command.add_mutually_exclusive_group()
     share.add_argument(
         "--converged",
@@ -106,7 +113,7 @@ def _best(options: argparse.Namespace) -> None:
     from sweep.statistics.selection import best
     from sweep.store import open_dataset
 
-    ds = open_dataset(options.store)
+    ds, left_out = with_realisations(open_dataset(options.store), options.at_least)
     metric = options.metric or "cmb_variance"
     progress = Progress(console(stderr=True) if metric in OF_SPECTRA else None)
     with progress.looking(ds.sizes["experiment"]) as looked:
@@ -115,7 +122,7 @@ def _best(options: argparse.Namespace) -> None:
         else:
             table = best(ds, metric, options.top, looked, **rules)
     drawn = halves_table if options.split else ranking_table
-    notes = notes_of(table)
+    notes = [*notes_of(table), *left_out]
     show(table, options, lambda page: drawn(table, notes, page), notes)
 
 
@@ -123,28 +130,18 @@ def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:
     from sweep.statistics.combination import best_of_zones, zones_by_halves
     from sweep.store import open_dataset
 
-    ds = open_dataset(options.store)
+    ds, left_out = with_realisations(open_dataset(options.store), options.at_least)
     metric = options.metric or "r_upper_68"
     with Progress(console(stderr=True)).looking(ds.sizes["experiment"]) as looked:
         if options.split:
             table: Any = zones_by_halves(ds, options.zones, metric, looked, **rules)
-            notes = notes_of(table)
-            show(
-                table,
-                options,
-                lambda page: halves_table(table, notes, page),
-                notes,
-            )
+            notes = [*notes_of(table), *left_out]
+            show(table, options, lambda page: halves_table(table, notes, page), notes)
             return
         found = best_of_zones(ds, options.zones, metric, looked, **rules)
     table = found.table(ds)
-    notes = notes_of(table)
-    show(
-        table,
-        options,
-        lambda page: zones_table(table, found, notes, page),
-        notes,
-    )
+    notes = [*notes_of(table), *left_out]
+    show(table, options, lambda page: zones_table(table, found, notes, page), notes)
 
 
 def _front(options: argparse.Namespace) -> None:
@@ -152,11 +149,11 @@ def _front(options: argparse.Namespace) -> None:
     from sweep.store import open_dataset
 
     rules = _rules(options)
-    ds = open_dataset(options.store)
+    ds, left_out = with_realisations(open_dataset(options.store), options.at_least)
     maps = rules["estimator"] != "noise_free"
     with Progress(console(stderr=True) if maps else None).looking(ds.sizes["experiment"]) as looked:
         table: Any = front(ds, looked, **rules)
-    notes = notes_of(table)
+    notes = [*notes_of(table), *left_out]
     if not options.all:
         table = table[table["on_front"]]
     show(table, options, lambda page: front_table(table, notes, page), notes)

@@ -37,16 +37,16 @@ def run_session(request: Request) -> tuple[Any, ...]:
         IncompleteError: a unit failed; the others are recorded.
     """
     out, err = console(), console(stderr=True)
-    progress, rules = Progress(err), request.race
+    progress = Progress(err)
     if any(conf.plan for conf in request.confs):
-        if rules is not None:
-            request = first_round(request, rules)
+        if request.race is not None:
+            request = first_round(request)
             err.print("of a race the first round is planned, in which all take part")
         planned = plan(request, progress, lambda outline: out.print(outline_table(outline)))
         out.print(cost_table(planned))
         return planned.identities
-    if rules is not None:
-        return _run_race(request, rules, progress, out, err)
+    if request.race is not None:
+        return _run_race(request, request.race, progress, out, err)
     done = launch(request, progress)
     if done.detached is not None:
         _print_detached(done, done.detached, out)
@@ -68,7 +68,7 @@ def _measured(request: Request, done: Launch, out: Console, err: Console) -> tup
 def _run_race(
     request: Request, rules: Rules, progress: Progress, out: Console, err: Console
 ) -> tuple[str, ...]:
-    found = race(request, rules, progress, lambda each: print_round(each, rules, out))
+    found = race(request, progress, lambda each: print_round(each, rules, out))
     if found.launch.missing:
         _print_report(report(found.launch), out, err)
     else:

@@ -17,6 +17,7 @@ from sweep.session.launching import Launch, launch
 from sweep.session.objectives import recorded
 from sweep.session.preparation import Request
 from sweep.session.rules import Rules
+from sweep.session.spent import Spent
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +35,9 @@ class Standing:
         left: identities of those that may still be the best, the first one first.
         look: of the statistics; where none is ranked, why.
         over: why the race of this group has ended; empty where it goes on.
+        measured: once it has ended, the metric and its error of what one half of the realisations
+            would choose of those that are left, as the other half see it, the mean of both ways;
+            None where there are too few.
     """
 
     group: str
@@ -41,6 +45,7 @@ class Standing:
     left: list[str]
     look: "Look | str"
     over: str
+    measured: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,31 +72,39 @@ class Race:
         identities: of all that entered, in the order they were asked for.
         ends: how every group stood when its race ended.
         fits: that the rounds took, whether they were recorded before or not.
-        whole: that all realisations of all experiments would take.
+        hours: of a device that they took.
+        whole: fits that all realisations of all experiments would take.
     """
 
     launch: Launch
     identities: tuple[str, ...]
     ends: list[Standing]
     fits: int
+    hours: float
     whole: int
 
 
-def first_round(request: Request, rules: Rules) -> Request:
+def rules_of(request: Request) -> Rules:
+    """The rules of a request that is a race."""
+    assert request.race is not None
+    return request.race
+
+
+def first_round(request: Request) -> Request:
     """What the first round asks for.
 
     Raises:
         ConfigError: experiments differ in their number of realisations.
     """
-    return _asking(request, range(len(request.confs)), rules.rounds(_most(request.confs))[0])
+    rounds = rules_of(request).rounds(_most(request.confs))
+    return _asking(request, range(len(request.confs)), rounds[0])
 
 
-def race(request: Request, rules: Rules, progress: Progress, said: Callable[[Round], None]) -> Race:
+def race(request: Request, progress: Progress, said: Callable[[Round], None]) -> Race:
     """Run a race.
 
     Args:
-        request: all experiments, with the realisations of the last round.
-        rules: of the race.
+        request: all experiments, with the realisations of the last round, and the rules.
         progress: shows what is computed.
         said: called after each round.
 
@@ -103,12 +116,13 @@ def race(request: Request, rules: Rules, progress: Progress, said: Callable[[Rou
         ConfigError: as `launch`; experiments differ in their number of realisations.
         StoreError: as `launch`.
     """
+    rules = rules_of(request)
     rounds = rules.rounds(_most(request.confs))
-    done = launch(first_round(request, rules), progress)
+    done = launch(first_round(request), progress)
     identities = done.identities
     first = {identity: i for i, identity in reversed(list(enumerate(identities)))}
     noise_free = sum(request.confs[i].noise.noiseless for i in first.values())
-    fits, whole = (len(first) * n + noise_free for n in (rounds[0], rounds[-1]))
+    spent = Spent(rules, noise_free)
     ends: list[Standing] = []
     racing, entered = None, {}
     for number, realisations in enumerate(rounds, start=1):
@@ -118,27 +132,26 @@ def race(request: Request, rules: Rules, progress: Progress, said: Callable[[Rou
         if racing is None:
             racing = _groups(ds)
             entered = {group: len(members) for group, members in racing.items()}
+        spent.add(ds, [identity for members in racing.values() for identity in members])
         standing = [
             _looked(ds, rules, len(rounds), group, entered[group], members)
             for group, members in racing.items()
         ]
-        going = sum(len(s.left) for s in standing if not s.over)
-        more = fits + going * (rounds[min(number, len(rounds) - 1)] - realisations)
-        stop = ""
+        going = [identity for s in standing if not s.over for identity in s.left]
         if number == len(rounds):
             stop = f"all {realisations} realisations are there"
-        elif rules.fits is not None and more > rules.fits:
-            stop = f"another round would make it {more} fits, above {rules.fits}"
+        else:
+            stop = spent.over(ds, going, rounds[number])
         standing = [replace(s, over=s.over or stop) for s in standing]
         said(Round(number, realisations, standing))
-        ends += [s for s in standing if s.over]
+        ends += [_measured(ds, rules.metric, s) for s in standing if s.over]
         racing = {s.group: s.left for s in standing if not s.over}
         if not racing:
             break
-        running = [first[identity] for left in racing.values() for identity in left]
-        done = launch(_asking(request, sorted(running), rounds[number]), progress)
-        fits = more
-    return Race(done, identities, ends, fits, whole)
+        running = sorted(first[identity] for left in racing.values() for identity in left)
+        done = launch(_asking(request, running, rounds[number]), progress)
+    whole = len(first) * rounds[-1] + noise_free
+    return Race(done, identities, ends, spent.fits, spent.hours, whole)
 
 
 def _most(confs: Sequence[SweepConf]) -> int:
@@ -170,6 +183,21 @@ def _groups(ds: "xr.Dataset") -> dict[str, list[str]]:
     return {g.label: [str(identities[i]) for i in g.members] for g in groups}
 
 
+def _measured(ds: "xr.Dataset", metric: str, standing: Standing) -> Standing:
+    """The end of a group with a figure by realisations that did not choose."""
+    from sweep.statistics.halves import best_by_halves
+
+    left = np.flatnonzero(np.isin(ds["identity"].values, standing.left))
+    if not left.size:
+        return standing
+    try:
+        both = best_by_halves(ds.isel(experiment=left), metric).attrs["both"]
+    except ConfigError:  # not two halves
+        return standing
+    ((_, measured),) = both.items()
+    return replace(standing, measured=measured)
+
+
 def _looked(
     ds: "xr.Dataset", rules: Rules, looks: int, group: str, entered: int, members: Sequence[str]
 ) -> Standing:
@@ -192,4 +220,6 @@ def _looked(
     if not over and found.alike:
         by = f"differ by less than {100 * rules.enough:g} %" if rules.enough else "are tied"
         over = f"those that are left {by}"
+    if not over and rules.sigma is not None and found.ahead >= rules.sigma:
+        over = f"the first is ahead of all others by {found.ahead:.1f} errors or more"
     return Standing(group, entered, left, found, over)

@@ -21,7 +21,10 @@ class Rules:
         lost: chance, at most, that the best leaves by chance.
         enough: the race ends where all that are left differ from the leader by less than this share
             of its value.
+        sigma: and where the leader is ahead of all others by so many errors of the difference;
+            None leaves that to `lost`.
         fits: the race ends before a round that would take it above so many fits; None is no bound.
+        device_hours: the same of the time that fits take.
 
     Raises:
         ConfigError: one of them cannot be used.
@@ -32,7 +35,9 @@ class Rules:
     growth: float
     lost: float
     enough: float
-    fits: int | None
+    sigma: float | None = None
+    fits: int | None = None
+    device_hours: float | None = None
 
     def __post_init__(self) -> None:
         bounds = {
@@ -41,7 +46,14 @@ class Rules:
             "growth": (self.growth > 1, "above 1"),
             "lost": (0 < self.lost < 1, "between 0 and 1"),
             "enough": (0 <= self.enough < 1, "from 0 to below 1"),
-            "fits": (self.fits is None or self.fits > 0, "above 0, or null"),
+            **{
+                name: (bound is None or bound > 0, "above 0, or null")
+                for name, bound in (
+                    ("sigma", self.sigma),
+                    ("fits", self.fits),
+                    ("device_hours", self.device_hours),
+                )
+            },
         }
         for name, (holds, expected) in bounds.items():
             if not holds:

@@ -67,6 +67,28 @@ def rankable(ds: "xr.Dataset", converged: float, left_out: Counter[str]) -> np.n
     return usable & enough
 
 
+def with_realisations(ds: "xr.Dataset", least: int) -> tuple["xr.Dataset", list[str]]:
+    """Experiments with at least so many usable realisations, and a line where others are left out.
+
+    Raises:
+        ConfigError: none has so many.
+    """
+    status = ds["status"].values[:, ds["realisation"].values >= 0]
+    counts = np.count_nonzero(is_usable(status), axis=1)
+    enough = np.flatnonzero(counts >= least)
+    if not enough.size:
+        most = int(counts.max(initial=0))
+        raise ConfigError(
+            f"no experiment has {least} usable realisations, the most that one has are {most}"
+        )
+    others = len(counts) - len(enough)
+    if not others:
+        return ds, []
+    return ds.isel(experiment=enough), [
+        f"left out: {others} (fewer than {least} usable realisations)"
+    ]
+
+
 def below(converged: float) -> str:
     """Why an experiment is left out of which too few fits converged."""
     share = f"{100 * converged:g} %"

@@ -29,6 +29,7 @@ class Look:
         behind: the others that are ranked, and by how much.
         left_out: how many are not ranked, by reason.
         alike: whether all that are left are within `enough` of the leader, or there is no other.
+        ahead: errors by which the leader is ahead of each other that is left and not tied with it.
     """
 
     value: float
@@ -39,6 +40,7 @@ class Look:
     behind: dict[int, Gap]
     left_out: Counter[str]
     alike: bool
+    ahead: float
 
     @property
     def leader(self) -> int:
@@ -95,6 +97,7 @@ def look(
     k = threshold(lost, looks, rivals, len(on)) if len(on) > 1 else float("inf")
     gaps = {i: gap(ranking, i, leader, on, estimator) for i in order[1:]}
     behind = {i: g for i, g in gaps.items() if not g.tied and g.delta > k * g.error}
+    near = {i: g for i, g in gaps.items() if i not in behind and not g.tied}
     value = float(field.values[field.members.index(leader)])
     matters = enough * abs(value)
     return Look(
@@ -105,7 +108,6 @@ def look(
         left=[i for i in order if i not in behind],
         behind=behind,
         left_out=left_out,
-        alike=all(
-            g.tied or g.delta + k * g.error < matters for i, g in gaps.items() if i not in behind
-        ),
+        alike=all(g.delta + k * g.error < matters for g in near.values()),
+        ahead=min((g.delta / g.error for g in near.values()), default=float("inf")),
     )

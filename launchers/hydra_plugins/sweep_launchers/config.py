@@ -43,7 +43,10 @@ class RaceSweeperConf(GridSweeperConf):
         growth: realisations of a round over those of the one before.
         lost: chance, at most, that the best of a comparison group leaves by chance.
         enough: a race ends where all that are left differ by less than this share.
+        sigma: and where the leader is ahead of them by so many errors of the difference; null
+            leaves that to `lost`.
         fits: and before a round that would take it above so many fits; null is no bound.
+        device_hours: the same of the time that fits take.
     """
 
     _target_: str = f"{_PLUGINS}.race.RaceSweeper"
@@ -52,7 +55,9 @@ class RaceSweeperConf(GridSweeperConf):
     growth: float = 2.0
     lost: float = 0.05
     enough: float = 0.0
+    sigma: float | None = None
     fits: int | None = None
+    device_hours: float | None = None
 
 
 _TARGET = ("_target_", str, field(default=f"{_PLUGINS}.launcher.SweepLauncher"))

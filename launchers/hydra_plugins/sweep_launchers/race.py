@@ -15,11 +15,13 @@ class RaceSweeper(GridSweeper):
         growth: float,
         lost: float,
         enough: float,
+        sigma: float | None,
         fits: int | None,
+        device_hours: float | None,
         **grid: Any,
     ) -> None:
         super().__init__(**grid)
-        self._given = (metric, first, growth, lost, enough, fits)
+        self._given = (metric, first, growth, lost, enough, sigma, fits, device_hours)
 
     def setup(self, **given: Any) -> None:
         """See `GridSweeper.setup`.
