@@ -114,7 +114,7 @@ def _under_hydra() -> None:
 def _single(composed: DictConfig) -> "Request":
     from sweep.session import Request
 
-    run = HydraConfig.get()
+    run: Any = HydraConfig.get()
     if swept := OmegaConf.select(run, "sweeper.params"):
         keys = ", ".join(swept)
         raise ConfigError(f"this experiment sweeps {keys}: run it with `sweep -m`")
