@@ -14,6 +14,7 @@ from sweep.errors import ConfigError
 
 PROGRAMS = "compiled programs"
 UNFINISHED = "unfinished"
+TEMPLATES = "templates of PySM"
 
 RECENT = 600.0
 """Seconds; what was used since then is not pruned, as a process may be about to open it."""
@@ -54,6 +55,16 @@ def entries(folder: Path) -> list[Entry]:
     except OSError as error:
         raise ConfigError(f"cache {folder} cannot be read: {error.strerror}") from error
     return [entry for file in files if (entry := _entry(file)) is not None]
+
+
+def templates(folder: Path) -> list[Entry]:
+    """What PySM has downloaded, in astropy's cache of downloads: not ours to prune."""
+    return [
+        entry
+        for address in sorted(folder.glob("url/*/url"))
+        if "pysm" in address.read_text(errors="replace")
+        and (entry := _made_of(TEMPLATES, address.with_name("contents"), address)) is not None
+    ]
 
 
 def prunable(

@@ -18,6 +18,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     arrays, programs = tmp_path / "arrays", tmp_path / "programs"
     monkeypatch.setenv("SKYSWEEP_CACHE", str(arrays))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(programs))
+    monkeypatch.setattr("sweep.cli.caches._downloads", lambda: tmp_path / "download")
     programs.mkdir()
     for number in range(3):
         Cache(arrays).get("kmeans", {"n": number}, lambda: {"a": np.zeros(1000)})
@@ -66,6 +67,20 @@ def test_it_shows_what_is_kept(caches: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert f"{caches / 'programs'}: 3 entries, 1.5 kB" in out
     assert "2.0 d ago" in out
+
+
+def test_templates_of_pysm_are_shown_and_left_alone(
+    caches: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, address in (("1", "https://portal.nersc.gov/pysm-data/a.fits"), ("2", "https://b")):
+        folder = caches / "download" / "url" / name
+        folder.mkdir(parents=True)
+        (folder / "contents").write_bytes(bytes(1000))
+        (folder / "url").write_text(address)
+    kept, said = held(capsys, "--prune", "--older", "0")
+    assert kept["templates of PySM"] == (1, 1000 + 41)
+    assert "left, as other programs share them: templates of PySM, 1 entries, 1.0 kB" in said
+    assert len(list((caches / "download").rglob("contents"))) == 2
 
 
 def test_pruning_by_age_removes_what_is_old_and_no_file_of_others(

@@ -15,7 +15,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from sweep.cache import cache_folder
-from sweep.caches import RECENT, Entry, entries, prunable, remove
+from sweep.caches import RECENT, TEMPLATES, Entry, entries, prunable, remove, templates
 from sweep.cli.status import span
 from sweep.cli.tables import console, say
 from sweep.errors import ConfigError
@@ -63,13 +63,25 @@ def _cache(options: argparse.Namespace) -> None:
     if options.prune:
         _prune([entry for each in kept.values() for entry in each], given)
         kept = {folder: entries(folder) for folder in kept}
+    downloads = _downloads()
+    if found := templates(downloads):
+        kept[downloads] = found
     _show(kept, as_json=options.json)
+    if found and options.prune:
+        say(f"left, as other programs share them: {TEMPLATES}, {_counted(found)}", stderr=True)
 
 
 def _folders(given: str | None) -> list[Path]:
     """The cache of arrays, and that of compiled programs where it is on this machine."""
     programs = program_folder()
     return [cache_folder(given), *([] if is_address(programs) else [located(programs)])]
+
+
+def _downloads() -> Path:
+    """Where astropy keeps what it downloads, for PySM too."""
+    from astropy.config.paths import get_cache_dir
+
+    return Path(get_cache_dir()) / "download"
 
 
 def _prune(kept: list[Entry], given: dict[str, float]) -> None:
