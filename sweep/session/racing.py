@@ -176,10 +176,10 @@ def _asking(request: Request, which: Sequence[int], realisations: int) -> Reques
 def _groups(ds: "xr.Dataset") -> dict[str, list[str]]:
     """Identities of every comparison group."""
     from sweep.statistics.comparison_groups import comparison_groups
-    from sweep.statistics.summary import settings, summary
+    from sweep.statistics.summary import settings, settings_table
 
     identities = ds["identity"].values
-    groups = comparison_groups(summary(ds), settings(ds))
+    groups = comparison_groups(settings_table(ds), settings(ds))
     return {g.label: [str(identities[i]) for i in g.members] for g in groups}
 
 

@@ -17,6 +17,7 @@ from sweep.estimators import Estimator
 from sweep.statistics.candidates import CONVERGED
 from sweep.statistics.means import Field, Means
 from sweep.statistics.selection import NO_GAP, checked, contest, gap, in_order, nothing
+from sweep.statistics.summary import summary
 
 if TYPE_CHECKING:
     from sweep.statistics.rankings import Ratios
@@ -55,7 +56,8 @@ def best_by_halves(
         ConfigError: unknown metric, or no group has realisations for two halves.
     """
     metric = checked(metric)
-    table, ranking, left_out, fields = contest(ds, metric, done, estimator, converged, parts=2)
+    ranking, left_out, fields = contest(ds, metric, done, estimator, converged, parts=2)
+    table = summary(ds)
     parts: list[Any] = []
     fallback: list[str] = []
     both: dict[str, tuple[float, float]] = {}

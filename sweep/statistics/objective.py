@@ -39,7 +39,7 @@ def objective(ds: xr.Dataset, metric: str, *, converged: float = CONVERGED) -> O
             have what it needs.
     """
     metric = checked(metric)
-    _, ranking, left_out, fields = contest(ds, metric, lambda: None, None, converged)
+    ranking, left_out, fields = contest(ds, metric, lambda: None, None, converged)
     badly_fitted = bool(left_out) or not is_usable(noisy_part(ds)["status"].values).all()
     ((_, field),) = fields
     if field.members:

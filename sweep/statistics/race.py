@@ -88,7 +88,7 @@ def look(
         ConfigError: unknown metric.
     """
     metric = checked(metric)
-    _, ranking, left_out, fields = contest(ds, metric, lambda: None, None, converged)
+    ranking, left_out, fields = contest(ds, metric, lambda: None, None, converged)
     ((_, field),) = fields
     if not field.members:
         return nothing(metric, left_out)

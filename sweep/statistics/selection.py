@@ -14,7 +14,7 @@ from sweep.quantities.table import METRICS, OF_FITS
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.comparison_groups import ComparisonGroup, comparison_groups
 from sweep.statistics.means import Field, Means
-from sweep.statistics.summary import settings, summary
+from sweep.statistics.summary import settings, settings_table, summary
 
 if TYPE_CHECKING:
     from sweep.statistics.rankings import Ratios
@@ -66,8 +66,8 @@ def best(
         ConfigError: unknown metric, or no experiment has what it needs.
     """
     metric = checked(metric)
-    table, ranking, left_out, fields = contest(ds, metric, done, estimator, converged)
-    parts: list[Any] = []
+    ranking, left_out, fields = contest(ds, metric, done, estimator, converged)
+    table, parts = summary(ds), list[Any]()
     fallback: list[str] = []
     for group, field in fields:
         if field.members:
@@ -95,13 +95,11 @@ class Contest(NamedTuple):
     """What ranks the experiments of a store.
 
     Attributes:
-        table: `summary` of all.
         ranking: what gives the numbers of the metric.
         left_out: how many experiments are not ranked, by reason; it grows with `fields`.
         fields: the groups, and who is ranked in each, one after another as they are asked for.
     """
 
-    table: pd.DataFrame
     ranking: "Means | Ratios"
     left_out: Counter[str]
     fields: Iterator[tuple[ComparisonGroup, Field]]
@@ -116,8 +114,8 @@ def contest(
     parts: int = 1,
 ) -> Contest:
     """Who is ranked by a metric, group by group, with `parts` realisations in common."""
-    table, left_out = summary(ds), Counter[str]()
-    groups = comparison_groups(table, settings(ds))
+    left_out = Counter[str]()
+    groups = comparison_groups(settings_table(ds), settings(ds))
     ranks = rankable(ds, converged, left_out)
     ranking = _ranking_of(ds, metric, estimator, converged, done)
     for _ in range(np.count_nonzero(~ranks)):
@@ -129,7 +127,7 @@ def contest(
             left_out.update(field.left_out)
             yield group, field
 
-    return Contest(table, ranking, left_out, fields())
+    return Contest(ranking, left_out, fields())
 
 
 def _ranking_of(

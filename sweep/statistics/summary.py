@@ -36,7 +36,7 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
     noisy = noisy_part(ds)
     status = noisy["status"].values
     usable = is_usable(status)
-    table = pd.DataFrame({key: noisy[key].values for key in settings(noisy)})
+    table = settings_table(noisy)
     table["experiment"] = labels_of(noisy)
     table["realisations"] = np.sum(status != Status.PENDING, axis=1)
     table["usable"] = np.sum(usable, axis=1)
@@ -62,6 +62,13 @@ def summary(ds: xr.Dataset) -> pd.DataFrame:
                 table[f"{name}{SUFFIXES[mean]}"] = found[mean].values
     table.attrs["settings"] = settings(noisy)
     return table.set_index("experiment")
+
+
+def settings_table(ds: xr.Dataset) -> pd.DataFrame:
+    """The settings of every experiment, as the summary has them."""
+    return pd.DataFrame(
+        {key: ds[key].values for key in settings(ds)}, index=range(ds.sizes["experiment"])
+    )
 
 
 def settings(ds: xr.Dataset) -> list[str]:
