@@ -1,8 +1,8 @@
 """Races on recorded fits: how often the best is lost, and how many fits a race saves.
 
-The fits are those of `benchmarks.choice`: 36 counts in each of three zones, on d1s1 and on a sky that
-is rough at degree scale. A race draws its realisations from the recorded ones, with replacement, so
-that what is best of all is known: the lowest mean of what is drawn from.
+The fits are those of `benchmarks.choice`: 36 counts in each of three zones, on d1s1 and on a sky
+that is rough at degree scale. A race draws its realisations from the recorded ones, with
+replacement, so that what is best of all is known: the lowest mean of what is drawn from.
 
     python -m benchmarks.races [SKY ...]
 """

@@ -69,6 +69,21 @@ def halves_table(table: Any, notes: Sequence[str], page: Page) -> Table:
     return shown
 
 
+def elsewhere_table(table: Any, notes: Sequence[str], page: Page) -> Table:
+    """What was chosen in one store, as another sees it."""
+    metric = table.attrs["metric"]
+    headings = {
+        f"{metric}_choosing": f"{metric}\nwhere chosen",
+        metric: f"{metric}\nthere",
+        "delta_to_best": "delta to\nbest there",
+    }
+    figures = [f"{metric}_choosing", metric, "place", "delta_to_best", "significance"]
+    shown = draw(table, page, ("chosen",), figures, headings)
+    add_lines(shown, _compared(table), *notes)
+    _explain(shown, metric, [])
+    return shown
+
+
 def zones_table(table: Any, found: Any, notes: Sequence[str], page: Page) -> Table:
     """What `best_of_zones` found; `table` is its `table`."""
     counts = ("tried", *_counts(table))

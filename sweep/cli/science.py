@@ -5,7 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.cli.rankings import front_table, halves_table, notes_of, ranking_table, zones_table
+from sweep.cli.rankings import (
+    elsewhere_table,
+    front_table,
+    halves_table,
+    notes_of,
+    ranking_table,
+    zones_table,
+)
 from sweep.cli.tables import add_table_options, console, say, show
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NAMES, Estimator
@@ -34,6 +41,12 @@ def add_commands(add: Add) -> None:
         "--split",
         action="store_true",
         help="half of the realisations choose and the other half measure the choice, both ways",
+    )
+    ranked.add_argument(
+        "--validate",
+        metavar="STORE",
+        help="the best of each group as the same clusters and solver do in this store, which has "
+        "another sky, say",
     )
     _add_rules(ranked)
     add_table_options(ranked)
@@ -106,6 +119,9 @@ def _best(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise ConfigError(f"--top {options.top}: must be at least 1")
     rules = _rules(options)
+    if options.validate is not None:
+        _best_elsewhere(options, rules)
+        return
     if options.zones is not None:
         _best_of_zones(options, rules)
         return
@@ -124,6 +140,22 @@ def _best(options: argparse.Namespace) -> None:
     drawn = halves_table if options.split else ranking_table
     notes = [*notes_of(table), *left_out]
     show(table, options, lambda page: drawn(table, notes, page), notes)
+
+
+def _best_elsewhere(options: argparse.Namespace, rules: dict[str, Any]) -> None:
+    from sweep.statistics.elsewhere import best_elsewhere
+    from sweep.store import open_dataset
+
+    if options.split or options.zones is not None:
+        raise ConfigError("--validate goes without --split and --zones: the other store measures")
+    ds, left_out = with_realisations(open_dataset(options.store), options.at_least)
+    other = open_dataset(options.validate)
+    metric = options.metric or "cmb_variance"
+    progress = Progress(console(stderr=True) if metric in OF_SPECTRA else None)
+    with progress.looking(ds.sizes["experiment"] + other.sizes["experiment"]) as looked:
+        table: Any = best_elsewhere(ds, other, metric, looked, **rules)
+    notes = [*notes_of(table), *left_out]
+    show(table, options, lambda page: elsewhere_table(table, notes, page), notes)
 
 
 def _best_of_zones(options: argparse.Namespace, rules: dict[str, Any]) -> None:

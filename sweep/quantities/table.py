@@ -300,6 +300,9 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("chosen_by", "realisations that chose", heading="chosen\nby"),
     Quantity("measured_by", "realisations that measure the choice", heading="measured\nby"),
     Quantity("runner_up", "the second of those that chose", heading="runner-up"),
+    Quantity("chosen", "its label in the store that chose", heading="chosen as"),
+    Quantity("place", "its place there", format="count", total="ranked", heading="place\nthere"),
+    Quantity("ranked", "experiments that are ranked with it"),
     Quantity("alone", "what is best in its zone by itself", heading="best\nalone"),
 )
 """Everything, in the order in which it is shown."""
