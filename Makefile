@@ -43,7 +43,7 @@ fast: setup
 
 # What is longer than in `test`, but not other: before a release. benchmarks/results/soak.json
 soak: setup slurm
-	$(PYTEST) -m soak -p tests.times --times benchmarks/results/soak.json
+	XLA_FLAGS= $(PYTEST) -m soak -p tests.times --times benchmarks/results/soak.json
 
 # Where the tests spend their time: benchmarks/results/tests.json.
 times: setup slurm browser

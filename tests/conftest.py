@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 _HERE = Path(__file__).parent
 
@@ -9,6 +10,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # a program is compiled once for all tests, the commands that they start, and the next run
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_HERE.parent / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# a third of the tests' time was LLVM making programs fast that run once; `make soak` lets it
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+)
 
 import jax  # noqa: E402, reads the environment
 import pytest  # noqa: E402
@@ -30,9 +35,25 @@ _LONG = (
 )
 """Begun first where there are several processes: none is to be busy when the others are done."""
 
+_TOGETHER = ("plots", "report", "importing", "sky")
+"""Folders whose tests share what takes long to make."""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A process takes a file at a time, of some folders all files."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            folder = file.split("/")[1]
+            return folder if folder in _TOGETHER else file
+
+    return ByFolder(config, log)
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the longest files first for the processes of pytest -n, which take a file at a time."""
+    """Put the longest files first for the processes of pytest -n."""
     if hasattr(config, "workerinput"):
         files = {item: item.path.relative_to(_HERE).as_posix() for item in items}
         places = {
@@ -42,10 +63,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=places.__getitem__)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    """No test reads or fills the user's cache; one cache serves all of a process."""
-    monkeypatch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """No test reads or fills the user's cache; one cache serves all processes of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSWEEP_CACHE", str(folder / "cache"))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +95,5 @@ def small_store(tmp_path_factory):
     from sweep.testing.small import grid, run
 
     path = tmp_path_factory.mktemp("filled") / "small.zarr"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        run(grid(path, "noise.ratio=1 noise.noiseless=true", "noise.ratio=2 noise.noiseless=true"))
+    run(grid(path, "noise.ratio=1 noise.noiseless=true", "noise.ratio=2 noise.noiseless=true"))
     return path

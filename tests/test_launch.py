@@ -40,9 +40,7 @@ SWEPT = [*SMALL, "noise.ratio=1,2", "noise.realisations=6"]
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the launches here have to end with: two experiments, six realisations."""
     path = tmp_path_factory.mktemp("undisturbed") / "a.zarr"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        run(grid(path, *ALL))
+    run(grid(path, *ALL))
     return path
 
 

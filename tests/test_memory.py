@@ -16,10 +16,8 @@ from sweep.worker import fit_experiment
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        return build(small())
+def setup() -> Setup:
+    return build(small())
 
 
 def block(setup: Setup, realisations: int, workers: int = 1) -> int:

@@ -180,7 +180,7 @@ def test_what_gives_no_objective_is_refused(
 
 
 def test_every_job_returns_the_metric_of_its_realisations(tmp_path: Path) -> None:
-    points = ("noise.ratio=1 objective=nll", "noise.ratio=2 objective=nll")
+    points = [f"solver=newton objective=nll noise.ratio={ratio}" for ratio in (1, 2)]
     confs = grid(tmp_path / "a.zarr", *points, points[0])
     values = run_session(Request(confs, LocalEngine(0), [[], [], []]))
     ds = sweep.open(tmp_path / "a.zarr")
@@ -188,7 +188,7 @@ def test_every_job_returns_the_metric_of_its_realisations(tmp_path: Path) -> Non
     assert values[0] == values[2] == pytest.approx(first[0], rel=1e-14)
     assert values[1] != values[0]
     # more realisations of them in the store are of no account
-    run(grid(tmp_path / "a.zarr", "noise.ratio=1 noise.realisations=4"))
+    run(grid(tmp_path / "a.zarr", "solver=newton noise.ratio=1 noise.realisations=4"))
     assert run_session(Request(confs, LocalEngine(0), [[], [], []])) == values
 
 

@@ -81,7 +81,6 @@ def _add_rules(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--at-least",
         type=int,
-        default=1,
         metavar="N",
         help="usable realisations that an experiment must have, as those have that a race left",
     )

@@ -67,12 +67,14 @@ def rankable(ds: "xr.Dataset", converged: float, left_out: Counter[str]) -> np.n
     return usable & enough
 
 
-def with_realisations(ds: "xr.Dataset", least: int) -> tuple["xr.Dataset", list[str]]:
+def with_realisations(ds: "xr.Dataset", least: int | None) -> tuple["xr.Dataset", list[str]]:
     """Experiments with at least so many usable realisations, and a line where others are left out.
 
     Raises:
         ConfigError: none has so many.
     """
+    if least is None:
+        return ds, []
     status = ds["status"].values[:, ds["realisation"].values >= 0]
     counts = np.count_nonzero(is_usable(status), axis=1)
     enough = np.flatnonzero(counts >= least)

@@ -54,7 +54,9 @@ def best_elsewhere(
     rows = []
     for label, one in chosen.iterrows():
         for _, group in there.groupby("comparison_group", sort=False):
-            place = next((k for k, i in enumerate(group.index) if theirs[i] == ours[label]), None)
+            place = next(
+                (k for k, i in enumerate(group.index) if theirs[i] == ours[str(label)]), None
+            )
             if place is None:
                 continue
             row = group.iloc[[place]].copy()
@@ -74,7 +76,7 @@ def best_elsewhere(
 def _cleaned(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
     """How each experiment cleans which mask, by its label: what is known of these settings."""
     base = json.loads(ds.attrs.get("base", "{}"))
-    table = settings_table(ds)
+    table: Any = settings_table(ds)
     shared = {key: value for key, value in base.items() if _counts(key)}
     own = [key for key in settings(ds) if _counts(key)]
     return {

@@ -150,7 +150,14 @@ def test_precision_reaches_the_maps() -> None:
     assert build(small()).maps((0,)).dtype == np.float64
 
 
-@pytest.mark.parametrize("solver", ["newton", "optax_lbfgs", "scipy_tnc", "adabk0"])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        "newton",
+        "optax_lbfgs",
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("scipy_tnc", "adabk0")),
+    ],
+)
 def test_maps_in_single_precision_are_fitted_as_well(solver: str) -> None:
     given = ("mask.expression=ALL", "solver.max_steps=500", f"solver={solver}")
     double = fit_experiment(small(*given), (0,))

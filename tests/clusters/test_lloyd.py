@@ -55,7 +55,9 @@ def cache(tmp_path_factory):
     return Cache(tmp_path_factory.mktemp("cache"))
 
 
-@pytest.mark.parametrize("count", [5, 12, 60, 300])
+@pytest.mark.parametrize(
+    "count", [12, 300, *(pytest.param(n, marks=pytest.mark.soak) for n in (5, 60))]
+)
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 def test_clusters_are_as_compact_as_those_of_jax_healpy(mask, count, cache):
     vectors = vectors_of(mask)

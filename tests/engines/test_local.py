@@ -45,7 +45,7 @@ class TestThreeWorkers(HandingContract):
         return LocalEngine(3)
 
 
-@pytest.mark.parametrize("solver", ["newton", "optax_lbfgs"])
+@pytest.mark.parametrize("solver", ["newton", pytest.param("optax_lbfgs", marks=pytest.mark.soak)])
 def test_a_block_gives_what_its_realisations_give_alone(solver: str, tmp_path: Path) -> None:
     for block in (1, 4):
         run(grid(tmp_path / f"{block}.zarr", f"{POINTS[0]} solver={solver} fit.block={block}"))

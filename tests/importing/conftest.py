@@ -15,9 +15,7 @@ from tests.importing.folders import NAME, SETTINGS, contents, write
 def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one experiment at nside 8, three fits of it; read it, or copy it."""
     path = tmp_path_factory.mktemp("native") / "native.zarr"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        run(grid(path, SETTINGS))
+    run(grid(path, SETTINGS))
     return path
 
 

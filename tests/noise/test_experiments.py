@@ -37,7 +37,13 @@ def words_of(kind: str, folder: Path) -> list[str]:
     return [*KNEE, SLOPE]
 
 
-@pytest.mark.parametrize("kind", ["hits", "classes", "pixels", "knee"])
+SOAK = pytest.mark.soak
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("hits", marks=SOAK), "classes", pytest.param("pixels", marks=SOAK), "knee"],
+)
 def test_newton_ends_where_lbfgs_ends(kind: str, tmp_path: Path) -> None:
     words = words_of(kind, tmp_path)
     with jax_session():
@@ -52,6 +58,7 @@ def test_newton_ends_where_lbfgs_ends(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(one.cmb, other.cmb, rtol=1e-5, atol=1e-6)
 
 
+@SOAK
 def test_furax_sees_the_same_noise(tmp_path: Path) -> None:
     words = [*words_of("classes", tmp_path), "solver=optax_lbfgs", "solver.max_steps=3000"]
     with jax_session():

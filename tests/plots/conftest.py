@@ -19,9 +19,7 @@ def plotted_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plotted") / "grid.zarr"
     counts = [f"clusters.beta_dust={d} clusters.beta_pl={s}" for d in (1, 2) for s in (1, 2)]
     solvers = [f"{counts[0]} solver.max_steps=2", f"{counts[3]} solver.max_steps=2"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        run(grid(path, *(f"{point} {KEPT} mask.expression=GAL060" for point in counts + solvers)))
+    run(grid(path, *(f"{point} {KEPT} mask.expression=GAL060" for point in counts + solvers)))
     return path
 
 

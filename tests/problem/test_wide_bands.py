@@ -45,7 +45,10 @@ def plain(case: models.Case, problem: SpectralProblem, params: dict, maps: Array
     return jnp.sum(jax.vmap(of_pixel, (0, 2))(own, maps))
 
 
-POINTS = [("curved_synchrotron", "cells"), ("two dusts", "pixels")]
+POINTS = [
+    ("curved_synchrotron", "cells"),
+    pytest.param("two dusts", "pixels", marks=pytest.mark.soak),
+]
 
 
 @pytest.mark.parametrize(("name", "form"), POINTS)

@@ -23,9 +23,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("reported") / "zones.zarr"
     given = "noise.noiseless=true noise.realisations=3 store.spectra=alm"
     points = [f"{given} mask.expression={m} clusters.beta_dust={n}" for m in MASKS for n in COUNTS]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        run(grid(path, *points))
+    run(grid(path, *points))
     return path
 
 
@@ -38,10 +36,8 @@ def ds(swept: Path) -> xr.Dataset:
 
 
 @pytest.fixture(scope="session")
-def collected(ds: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        found = collect(ds, Progress(None))
+def collected(ds: xr.Dataset) -> dict:
+    found = collect(ds, Progress(None))
     json.dumps(found, allow_nan=False)
     return found
 

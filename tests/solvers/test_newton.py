@@ -234,8 +234,14 @@ GROUPINGS = {
 }
 
 
-@pytest.mark.parametrize("form", ["cells", "pixels"])
-@pytest.mark.parametrize("grouping", GROUPINGS)
+@pytest.mark.parametrize(
+    ("grouping", "form"),
+    [
+        *((grouping, "cells") for grouping in GROUPINGS),
+        ("few", "pixels"),
+        *(pytest.param(g, "pixels", marks=pytest.mark.soak) for g in GROUPINGS if g != "few"),
+    ],
+)
 def test_it_converges_at_a_minimum_that_no_scan_improves(grouping: str, form: str):
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS[grouping]
@@ -270,7 +276,9 @@ def test_cells_and_pixels_end_at_the_same_minimum():
         np.testing.assert_allclose(cells.params[p], pixels.params[p], rtol=1e-7)
 
 
-@pytest.mark.parametrize("other", ["optax_lbfgs", "scipy_tnc"])
+@pytest.mark.parametrize(
+    "other", ["optax_lbfgs", pytest.param("scipy_tnc", marks=pytest.mark.soak)]
+)
 def test_never_above_another_solver(other: str):
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS["more synchrotron than dust"]

@@ -42,7 +42,11 @@ def sky():
 
 
 @pytest.mark.parametrize(
-    ("other", "fixed"), [("optax_lbfgs", {}), ("scipy_tnc", {"temp_dust": 21.0})]
+    ("other", "fixed"),
+    [
+        pytest.param("optax_lbfgs", {}, marks=pytest.mark.soak),
+        ("scipy_tnc", {"temp_dust": 21.0}),
+    ],
 )
 def test_every_solver_minimises_likelihood_plus_prior(other: str, fixed: dict[str, float]) -> None:
     problem, maps = sky()
@@ -137,7 +141,7 @@ def test_everything_fixed_is_evaluated() -> None:
     assert found.evaluations.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("name", ["newton", "scipy_tnc"])
+@pytest.mark.parametrize("name", ["newton", pytest.param("scipy_tnc", marks=pytest.mark.soak)])
 def test_the_lowest_of_several_starts_is_kept(name: str) -> None:
     problem, signal, _ = problem_and_signal()
     maps = noisy(problem, 0.01 * signal, 2)

@@ -43,8 +43,8 @@ EXPECTED = {
 
 
 USUAL = {
-    *("newton", "optax_lbfgs", "scipy_tnc", "scipy_cobyqa", "adabk0", "active_set", "adam"),
-    *("optimistix_lbfgs", "optimistix_ncg_pr"),
+    *("newton", "optax_lbfgs", "scipy_tnc", "scipy_cobyqa", "adabk0", "active_set"),
+    "optimistix_lbfgs",
 }
 """One of each family. Others are compiled as slowly, and differ in how a library steps."""
 

@@ -67,22 +67,20 @@ def test_gradient_and_hessian_are_the_dense_ones() -> None:
 def _store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 realisations and the noise-free fit, of a sky with constant parameters."""
     folder = tmp_path_factory.mktemp("scatter")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        conf = small(
-            "sky=templates",
-            "sky.nside=4",
-            f"sky.path='{write_templates(folder / 'sky.npz')}'",
-            "clusters.beta_dust=3",
-            "clusters.temp_dust=2",
-            "clusters.beta_pl=2",
-            "solver=newton",
-            "noise.realisations=300",
-            "noise.noiseless=true",
-            "fit.block=301",
-            store=folder / "scatter.zarr",
-        )
-        run([conf])
+    conf = small(
+        "sky=templates",
+        "sky.nside=4",
+        f"sky.path='{write_templates(folder / 'sky.npz')}'",
+        "clusters.beta_dust=3",
+        "clusters.temp_dust=2",
+        "clusters.beta_pl=2",
+        "solver=newton",
+        "noise.realisations=300",
+        "noise.noiseless=true",
+        "fit.block=301",
+        store=folder / "scatter.zarr",
+    )
+    run([conf])
     return folder / "scatter.zarr"
 
 

@@ -35,10 +35,8 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One sky by newton, and by a solver that stops early."""
     folder = tmp_path_factory.mktemp("optimum")
     sky = write_templates(folder / "sky.npz")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SKYSWEEP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        for solver in (("solver=newton",), ("solver=scipy_tnc", "solver.max_steps=1")):
-            run([small(*of_file(sky), "noise.realisations=1", *solver, store=folder / "a.zarr")])
+    for solver in (("solver=newton",), ("solver=scipy_tnc", "solver.max_steps=1")):
+        run([small(*of_file(sky), "noise.realisations=1", *solver, store=folder / "a.zarr")])
     return folder / "a.zarr"
 
 

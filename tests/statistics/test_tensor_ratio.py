@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
-from sweep.cache import Cache
+from sweep.cache import Cache, usual_cache
 from sweep.errors import ConfigError
 from sweep.sky.cmb import cmb_realisation, cmb_spectra
 from sweep.spectra import harmonic_count, harmonics, multipoles, power
@@ -104,12 +104,10 @@ def test_the_95_limit_is_one_sided_and_of_r_that_can_be(r: float, spectra: Templ
 
 
 @pytest.mark.parametrize("r", [0.0, 0.001, 0.004])
-def test_on_simulations_it_is_unbiased_and_the_interval_holds(
-    r: float, spectra: Templates, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_on_simulations_it_is_unbiased_and_the_interval_holds(r: float, spectra: Templates) -> None:
     """Maps of the whole sky with noise, as a recovery without foreground mismatch leaves them."""
     lmax = 2 * NSIDE + 1
-    cl = cmb_spectra(r, lmax, Cache(tmp_path_factory.getbasetemp() / "cache"))
+    cl = cmb_spectra(r, lmax, usual_cache())
     pixels = np.arange(hp.nside2npix(NSIDE))
     sigma = np.sqrt(NOISE / hp.nside2pixarea(NSIDE))
     found = []
@@ -176,7 +174,7 @@ def drawn_anew(seed: int, count: int, level: float) -> tuple[Residuals, Residual
     return made[0], made[1]
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [2, *(pytest.param(n, marks=pytest.mark.soak) for n in (3, 5))])
 def test_errors_are_those_of_other_realisations(spectra: Templates, count: int) -> None:
     """Of r, of its limit and of the difference of two experiments that share their noise."""
 

@@ -32,20 +32,18 @@ def daemons() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def cluster(daemons: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(daemons: Cluster) -> Iterator[Cluster]:
     """The same, with the clients of this process talking to it."""
-    base = tmp_path_factory.getbasetemp()
-    with _found(daemons.environment | {"SKYSWEEP_CACHE": str(base / "cache")}):
+    with _found(daemons.environment):
         yield daemons
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedSlurm]:
+def played() -> Iterator[PlayedSlurm]:
     """A played SLURM that the clients of this process talk to; its minutes have 15 seconds."""
-    base = tmp_path_factory.getbasetemp()
     with (
         tempfile.TemporaryDirectory(prefix="slurm-") as name,
         PlayedSlurm(Path(name), MAX_ARRAY, minute=15.0) as slurm,
-        _found(slurm.environment | {"SKYSWEEP_CACHE": str(base / "cache")}),
+        _found(slurm.environment),
     ):
         yield slurm
