@@ -1,6 +1,11 @@
 """A race against the grid that it stands for, killed and run again, and what is refused."""
 
+import os
+import random
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +23,15 @@ from sweep.progress import Progress
 from sweep.session import Race, Request, Round, Rules, race
 from sweep.statistics.race import Look
 from sweep.statistics.selection import best
-from sweep.testing.small import grid, run
+from sweep.store import Store
+from sweep.testing.small import SMALL, grid, run
 
 RULES = Rules("cmb_variance", first=3, growth=2.0, lost=0.05, enough=0.0, fits=None)
 MOST = 12
 POINTS = [f"solver=newton clusters.beta_dust={n} noise.realisations={MOST}" for n in (1, 2, 8, 24)]
+
+
+BIN = Path(sys.executable).parent
 
 
 class Counting(LocalEngine):
@@ -231,3 +240,48 @@ def test_the_command_says_who_leads_who_is_left_and_what_was_saved(
     capsys.readouterr()
     run_session(replace(request, confs=[replace(conf, plan=True) for conf in confs]))
     assert "of a race the first round is planned" in capsys.readouterr().err
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_twenty_kills_at_random_change_no_choice_and_compute_nothing_twice(tmp_path: Path) -> None:
+    rng = random.Random(int.from_bytes(os.urandom(4), "big"))
+    counts = ",".join(str(n) for n in (1, 2, 8, 24))
+    words = ("hydra/sweeper=race", "hydra.sweeper.first=3", f"clusters.beta_dust={counts}")
+    more = ("solver=newton", "noise.realisations=24", "hydra.launcher.processes=0")
+    slowly = "hydra.sweeper.lost=1e-12"  # nobody leaves
+
+    def command(store: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [BIN / "sweep", "-m", *SMALL, *words, *more, slowly, f"store.path={store}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def recorded() -> int:
+        there = (tmp_path / "a.zarr" / "zarr.json").exists()
+        return len(Store(tmp_path / "a.zarr").done_units()) if there else 0
+
+    plain, _ = command(tmp_path / "plain.zarr").communicate(timeout=300)
+    kills = 0
+    while kills < 20:
+        process, already = command(tmp_path / "a.zarr"), recorded()
+        while process.poll() is None and recorded() <= already:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.3))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it ended before 20 kills"
+        kills += 1
+    out, err = command(tmp_path / "a.zarr").communicate(timeout=300)
+    assert said_of_ends(out) == said_of_ends(plain), err
+    records = Store(tmp_path / "a.zarr").records
+    assert {len(of_unit) for of_unit in records.values()} == {1}
+    assert len(records) == 4 * 24
+
+
+def said_of_ends(out: str) -> list[str]:
+    """Rounds, who is left and why, without what a device took."""
+    return [line for line in out.splitlines() if line.startswith(("round ", "left: "))]

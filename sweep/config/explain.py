@@ -9,6 +9,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from sweep.config.schema import GROUPS, SweepConf
+from sweep.install import install
 
 _FULL_KEY = re.compile(r"full_key: (\S+)")
 
@@ -98,6 +99,8 @@ def unknown_key(key: str) -> str:
 
 def _unknown_choice(word: str, group: str, choices: list[str]) -> str:
     name = word.rsplit("/", 1)[-1]
+    if (group, name) == ("hydra/sweeper", "optuna"):
+        return f"hydra/sweeper=optuna needs Optuna's plugin, which is not here: {install('optuna')}"
     return (
         f"unknown {group} `{name}`{_hint(name, choices)}; choose from {', '.join(sorted(choices))}"
     )

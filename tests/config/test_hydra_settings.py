@@ -184,6 +184,17 @@ def test_launchers_of_others_are_no_choice(choice: str, swept: list[str], comman
     assert f"unknown hydra/launcher `{choice}`; choose from {ours}" in err
 
 
+def test_without_optunas_plugin_it_is_said_how_to_get_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices: Any = ConfigStore.instance().repo["hydra"]
+    without = {k: v for k, v in choices["sweeper"].items() if k != "optuna.yaml"}
+    monkeypatch.setitem(choices, "sweeper", without)
+    err = refusal(command("-m", "hydra/sweeper=optuna", "objective=nll", "noise.seed=1,2"))
+    assert "hydra/sweeper=optuna needs Optuna's plugin, which is not here: " in err
+    assert "-m pip install " in err
+
+
 def test_a_race_is_asked_for_with_its_rules(command: Command) -> None:
     words = ("-m", "hydra/sweeper=race", "hydra.sweeper.first=7", "noise.seed=1,2")
     request, *_ = session(command(*words))

@@ -289,9 +289,9 @@ def test_never_above_another_solver(other: str):
     assert np.all(ours.nll <= theirs.nll + 1e-6)
 
 
-@pytest.fixture(scope="module", name="pools")
-def _pools():
-    """Four realisations through pools of one, two and four lanes: refilled, and all at once."""
+@pytest.fixture(scope="module", name="lanes")
+def _lanes():
+    """Four realisations, and a pool of two lanes for them: called with starts and settings."""
     problem, signal, _ = problem_and_signal()
     counts = GROUPINGS["few"]
     maps = noisy(problem, signal, 4)
@@ -299,12 +299,30 @@ def _pools():
     rows = observe_block(ours, maps).rows
     ends = internal_box(box(counts), ours)
     starts = internal_starts(box(counts), repeated(box(counts).start, 4), ours.model, ends)
+    given = (ours, rows, starts, ends, SETTINGS, 2)
+    program = jax.jit(fit_pool, static_argnums=5).lower(*given).compile()
+    return problem, maps, starts, lambda starts, s: program(ours, rows, starts, ends, s)
+
+
+def test_lanes_begin_at_the_start_of_their_realisation(lanes):
+    """Refilled ones too: without a step they end where they began."""
+    *_, starts, two = lanes
+    own = starts * (1 + 1e-3 * jnp.arange(1, 5)[:, None, None])
+    ended, _ = two(own, replace(SETTINGS, max_steps=0))
+    assert np.all(ended.status == Status.MAX_STEPS)
+    np.testing.assert_array_equal(ended.x, own)
+
+
+@pytest.fixture(scope="module", name="pools")
+def _pools(lanes):
+    """The four through pools of one, two and four lanes: refilled, and all at once."""
+    problem, maps, starts, two_lanes = lanes
+    counts = GROUPINGS["few"]
+    ours = regrouped(problem, counts)
+    rows = observe_block(ours, maps).rows
+    ends = internal_box(box(counts), ours)
     one = newton().pools(ours, rows, ends)(starts)
-    lowered = jax.jit(fit_pool, static_argnums=5).lower(ours, rows, starts, ends, SETTINGS, 2)
-    quickly: dict[str, str | bool] = {
-        "xla_backend_optimization_level": "0"
-    }  # compiles in half the time
-    two = lowered.compile(compiler_options=quickly)(ours, rows, starts, ends, SETTINGS)
+    two = two_lanes(starts, SETTINGS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax, "default_backend", lambda: "an accelerator")
         theirs = regrouped(problem, counts)  # rows in a single tile
@@ -400,6 +418,7 @@ def test_a_cap_on_scans_leaves_clusters_that_could_go_lower():
     maps = noisy(problem, 0.02 * signal, 1)
     result = fit_block(make("newton", "solver.max_scans=1"), chi_square, problem, maps, box(counts))
     assert result.scan_certified[0] == 0
+    assert result.jumps[0] == 0  # what the last scan finds is not gone to
     through = fit_block(make(), chi_square, problem, maps, box(counts))
     assert through.scan_certified[0] == 1
     assert through.jumps[0] > 0
