@@ -209,7 +209,18 @@ def test_wide_tiles_compile_to_what_they_say(form: str, parameter: int, of_band:
     np.testing.assert_allclose(compiled, plain, rtol=1e-8, atol=1e-8 * float(jnp.std(plain)))
 
 
-def test_jumps_lower_chi_square_by_at_least_what_the_best_node_gives(small):
+def test_the_lowest_place_between_nodes_is_that_of_the_parabola():
+    nodes, lowest, depth = jnp.linspace(0.0, 31.0, 32), np.array([10.3, 20.8]), np.array([-5, -2])
+    rise = 2.0 * (nodes - lowest[:, None]) ** 2 + depth[:, None]
+    found = scanning._lowest_elsewhere(nodes, rise, jnp.array([2.0, 30.0]))
+    place, estimate, (node, at_node) = found
+    np.testing.assert_allclose(place, lowest, rtol=1e-12)
+    np.testing.assert_allclose(estimate, depth, rtol=1e-12)
+    np.testing.assert_array_equal(node, [10, 21])
+    np.testing.assert_allclose(at_node, depth + 2.0 * np.array([0.3, 0.2]) ** 2, rtol=1e-12)
+
+
+def test_jumps_lower_chi_square_by_more_than_the_best_node_gives(small):
     """One cluster of each parameter put far off: the scan brings back what it sees alone."""
     problem, counts, rows, x, ends = small
     for parameter, far in ((0, 4.5), (1, 1 / 7.0), (2, -6.5)):
@@ -223,7 +234,7 @@ def test_jumps_lower_chi_square_by_at_least_what_the_best_node_gives(small):
             float(jnp.sum(values - row_values(problem, rows, lost.at[parameter, 1].set(node))))
             for node in nodes
         )
-        assert gained >= alone - 1e-6
+        assert gained > alone * (1 + 1e-5)  # by 1.5e-4 at least: nodes are not at the minimum
 
 
 GROUPINGS = {
