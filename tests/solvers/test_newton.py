@@ -12,7 +12,7 @@ import sweep
 from sweep.config.groups.solver import SEARCH
 from sweep.fit import fit_block
 from sweep.model import Curved
-from sweep.problem import SpectralProblem, chi_square, observe, observe_block
+from sweep.problem import Prior, SpectralProblem, chi_square, observe, observe_block
 from sweep.problem import derivatives as forms
 from sweep.problem.cells import Cells, Rows
 from sweep.problem.sed import Tables, coordinates, orthonormal
@@ -237,6 +237,22 @@ def test_jumps_lower_chi_square_by_more_than_the_best_node_gives(small):
         assert gained > alone * (1 + 1e-5)  # by 1.5e-4 at least: nodes are not at the minimum
 
 
+def test_a_jump_must_pay_for_its_prior(small):
+    """A prior at a place far off keeps a cluster there where it weighs more than the data."""
+    problem, counts, rows, x, _ = small
+    far = 4.5
+    lost = x.at[0, 1].set(far)
+    values = row_values(problem, rows, lost)
+    gain = float(jnp.sum(values - row_values(problem, rows, x)))
+    given = box(counts)
+    for weight, goes in ((0.5, True), (40.0, False)):
+        precision = {"beta_dust": jnp.full(7, weight * gain / float(far - x[0, 1]) ** 2)}
+        prior = Prior({"beta_dust": jnp.full(7, far)}, precision)
+        ends = internal_box(given._replace(prior=prior), problem)
+        found = scan(problem, rows, lost, values, ends, 32, jnp.float64(1e-4))
+        assert (found.jumped[0, 1] != far) == goes
+
+
 GROUPINGS = {
     "one cluster for all": {"beta_dust": 1, "temp_dust": 1, "beta_pl": 1},
     "few": {"beta_dust": 11, "temp_dust": 4, "beta_pl": 2},
@@ -322,6 +338,17 @@ def test_lanes_begin_at_the_start_of_their_realisation(lanes):
     ended, _ = two(own, replace(SETTINGS, max_steps=0))
     assert np.all(ended.status == Status.MAX_STEPS)
     np.testing.assert_array_equal(ended.x, own)
+
+
+def test_pools_of_one_begin_at_the_start_of_their_realisation(lanes):
+    problem, maps, starts, _ = lanes
+    counts = GROUPINGS["few"]
+    ours = regrouped(problem, counts)
+    own = starts * (1 + 1e-3 * jnp.arange(1, 5)[:, None, None])
+    pools = replace(newton(), max_steps=0).pools(
+        ours, observe_block(ours, maps).rows, internal_box(box(counts), ours)
+    )
+    np.testing.assert_array_equal(pools(own)[0].x, own)
 
 
 @pytest.fixture(scope="module", name="pools")
