@@ -23,6 +23,7 @@ PARTS = (
     "store_scale",
     "published",
     "choice",
+    "races",
     "priors",
     "matrix",
     "restarts",
