@@ -137,7 +137,14 @@ def furax_with_covariance(params: dict, problem: SpectralProblem, variance: jax.
     return jax.value_and_grad(value)(params)
 
 
-@pytest.mark.parametrize(("kind", "form"), [("scale", "cells"), ("bands", "pixels")])
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [
+        ("scale", "cells"),
+        pytest.param("bands", "cells", marks=pytest.mark.soak),
+        ("bands", "pixels"),
+    ],
+)
 def test_it_is_furax_with_a_covariance_of_every_pixel(kind: str, form: str) -> None:
     case, found = make_case(kind, form), ours(kind, form)
     variance = jnp.asarray(case.covariance[..., 0, 0])
