@@ -13,15 +13,15 @@ from sweep.errors import IncompleteError
 from sweep.progress import Progress
 from sweep.session import (
     Launch,
-    Report,
     Request,
     Rules,
     first_round,
+    kinds,
     launch,
     objectives,
     plan,
     race,
-    report,
+    summary_of,
 )
 
 
@@ -53,12 +53,12 @@ def run_session(request: Request) -> tuple[Any, ...]:
     elif request.confs[0].objective is not None:
         return _measured(request, done, out, err)
     else:
-        _print_report(report(done), out, err)
+        _print_report(done, out, err)
     return done.identities
 
 
 def _measured(request: Request, done: Launch, out: Console, err: Console) -> tuple[Any, ...]:
-    _check_complete(report(done), err)
+    _check_complete(done, err)
     found = objectives(request, done)
     print_objectives(request, done.identities, found, out)
     values = [tuple(each.value for each in of_job) for of_job in found]
@@ -70,7 +70,7 @@ def _run_race(
 ) -> tuple[str, ...]:
     found = race(request, progress, lambda each: print_round(each, rules, out))
     if found.launch.missing:
-        _print_report(report(found.launch), out, err)
+        _print_report(found.launch, out, err)
     else:
         print_ends(found, rules, out)
     return found.identities
@@ -88,31 +88,30 @@ def _print_detached(done: Launch, jobs: Detached, out: Console) -> None:
     )
 
 
-def _print_report(found: Report, out: Console, err: Console) -> None:
-    done = found.launch
+def _print_report(done: Launch, out: Console, err: Console) -> None:
     if not done.outcomes:
         done_already = f"nothing to do: all {done.total} units are recorded in {done.store}"
         out.print(done_already, markup=False, soft_wrap=True)
-    out.print(summary_table(found.summary, Page(done.store, out.width)))
-    _check_complete(found, err)
+    out.print(summary_table(summary_of(done), Page(done.store, out.width)))
+    _check_complete(done, err)
 
 
-def _check_complete(found: Report, err: Console) -> None:
+def _check_complete(done: Launch, err: Console) -> None:
     """Raise where units are missing, once it is said which."""
-    done, kinds = found.launch, found.failures
-    for reason, units in found.left_out:
+    failures, left_out = kinds(done.failed), kinds(done.left_out)
+    for reason, units in left_out:
         err.print(f"left out: {len(units)} units: {reason}", markup=False, soft_wrap=True)
-    if not kinds and found.left_out:
+    if not failures and left_out:
         raise IncompleteError(
             f"{len(done.left_out)} units left out, of {done.missing} missing; "
             "the same command computes them"
         )
-    if not kinds:
+    if not failures:
         return
-    if len(kinds) > 1:
-        for message, units in kinds:
+    if len(failures) > 1:
+        for message, units in failures:
             err.print(f"failed: {len(units)} units: {message}", markup=False, soft_wrap=True)
-    why = kinds[0][0] if len(kinds) == 1 else f"{len(kinds)} kinds of errors"
+    why = failures[0][0] if len(failures) == 1 else f"{len(failures)} kinds of errors"
     raise IncompleteError(
         f"{len(done.failed)} units failed, of {done.missing} missing: {why}; "
         f"tracebacks: sweep-store status {done.store} --errors; the same command tries again"

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sweep.session.launching import Launch
 from sweep.session.preparation import Request
+from sweep.statistics.dataset import of_identities
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,8 +29,9 @@ def objectives(request: Request, done: Launch) -> list[list["Objective"]]:
         StoreError: the store cannot be read.
     """
     from sweep.statistics.objective import objective
+    from sweep.store import open_dataset
 
-    metrics = metrics_of(request.confs[0].objective)
+    ds, metrics = open_dataset(done.store), metrics_of(request.confs[0].objective)
     found: dict[tuple[str, int], list[Objective]] = {}
     asked = [
         (identity, conf.noise.realisations)
@@ -39,15 +39,12 @@ def objectives(request: Request, done: Launch) -> list[list["Objective"]]:
     ]
     for one in asked:
         if one not in found:
-            ds = recorded(done.store, [one[0]], one[1])
-            found[one] = [objective(ds, metric) for metric in metrics]
+            own = as_after(ds, [one[0]], one[1])
+            found[one] = [objective(own, metric) for metric in metrics]
     return [found[one] for one in asked]
 
 
-def recorded(store: str, identities: Sequence[str], realisations: int) -> "xr.Dataset":
+def as_after(ds: "xr.Dataset", identities: Sequence[str], realisations: int) -> "xr.Dataset":
     """These experiments as they are after so many realisations, whatever else is there."""
-    from sweep.store import open_dataset
-
-    ds = open_dataset(store)
-    asked = np.flatnonzero(np.isin(ds["identity"].values, identities))
-    return ds.isel(experiment=asked, realisation=ds["realisation"].values < realisations)
+    there = ds["realisation"].values < realisations
+    return of_identities(ds, identities).isel(realisation=there)

@@ -8,16 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.progress import Progress
 from sweep.session.launching import Launch, launch
-from sweep.session.objectives import recorded
+from sweep.session.objectives import as_after
 from sweep.session.preparation import Request
 from sweep.session.rules import Rules
 from sweep.session.spent import Spent
+from sweep.statistics.dataset import of_identities
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,6 +115,8 @@ def race(request: Request, progress: Progress, said: Callable[[Round], None]) ->
         ConfigError: as `launch`; experiments differ in their number of realisations.
         StoreError: as `launch`.
     """
+    from sweep.store import open_dataset
+
     rules = rules_of(request)
     rounds = rules.rounds(_most(request.confs))
     done = launch(first_round(request), progress)
@@ -128,7 +129,7 @@ def race(request: Request, progress: Progress, said: Callable[[Round], None]) ->
     for number, realisations in enumerate(rounds, start=1):
         if done.missing:
             break
-        ds = recorded(done.store, identities, realisations)
+        ds = as_after(open_dataset(done.store), identities, realisations)
         if racing is None:
             racing = _groups(ds)
             entered = {group: len(members) for group, members in racing.items()}
@@ -187,11 +188,10 @@ def _measured(ds: "xr.Dataset", metric: str, standing: Standing) -> Standing:
     """The end of a group with a figure by realisations that did not choose."""
     from sweep.statistics.halves import best_by_halves
 
-    left = np.flatnonzero(np.isin(ds["identity"].values, standing.left))
-    if not left.size:
+    if not standing.left:
         return standing
     try:
-        both = best_by_halves(ds.isel(experiment=left), metric).attrs["both"]
+        both = best_by_halves(of_identities(ds, standing.left), metric).attrs["both"]
     except ConfigError:  # not two halves
         return standing
     ((_, measured),) = both.items()
@@ -204,7 +204,7 @@ def _looked(
     """How a group stands."""
     from sweep.statistics.race import look
 
-    of_group = ds.isel(experiment=np.flatnonzero(np.isin(ds["identity"].values, members)))
+    of_group = of_identities(ds, members)
     found = look(
         of_group,
         rules.metric,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweep.session.rules import Rules
+from sweep.statistics.dataset import noisy_part, of_identities
+from sweep.store import NOISELESS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,28 +25,24 @@ class Spent:
     def __init__(self, rules: Rules, noise_free: int) -> None:
         self.fits, self.hours = noise_free, 0.0
         self._rules = rules
-        self._realisations = 0
+        self._next = NOISELESS  # the first number that no round has asked for yet
 
     def add(self, ds: "xr.Dataset", identities: Sequence[str]) -> None:
         """A round of these experiments, up to the realisations of `ds`."""
-        numbers = ds["realisation"].values
-        new = (numbers < 0) if not self._realisations else np.zeros(numbers.shape, bool)
-        new |= numbers >= self._realisations
-        rows = np.isin(ds["identity"].values, identities)
-        self.hours += float(np.nansum(ds["seconds"].values[rows][:, new])) / _HOUR
-        count = int(np.count_nonzero(numbers >= 0))
-        self.fits += len(identities) * (count - self._realisations)
-        self._realisations = count
+        new = ds["realisation"].values
+        new = new[new >= self._next]
+        seconds = of_identities(ds, identities)["seconds"].sel(realisation=new)
+        self.hours += float(np.nansum(seconds.values)) / _HOUR
+        self.fits += len(identities) * int(np.count_nonzero(new >= 0))
+        self._next = int(new.max()) + 1
 
     def over(self, ds: "xr.Dataset", identities: Sequence[str], realisations: int) -> str:
         """Why there is no round of these up to so many realisations; empty where there can be."""
-        more = realisations - self._realisations
+        more = realisations - self._next
         fits = self.fits + len(identities) * more
         if self._rules.fits is not None and fits > self._rules.fits:
             return f"another round would make it {fits} fits, above {self._rules.fits}"
-        rows = np.isin(ds["identity"].values, identities)
-        noisy = ds["realisation"].values >= 0
-        a_fit = np.nanmean(ds["seconds"].values[rows][:, noisy], axis=1)
+        a_fit = np.nanmean(noisy_part(of_identities(ds, identities))["seconds"].values, axis=1)
         hours = self.hours + float(np.sum(a_fit)) * more / _HOUR
         bound = self._rules.device_hours
         if bound is not None and hours > bound:

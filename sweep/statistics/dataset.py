@@ -9,6 +9,8 @@ from sweep.store import NOISELESS
 from sweep.types import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
 
 _USABLE = [s for s in Status if s.usable]
@@ -22,6 +24,11 @@ def label_of(identity: str) -> str:
 def labels_of(ds: "xr.Dataset") -> list[str]:
     """Labels of the experiments of a dataset."""
     return [label_of(str(identity)) for identity in ds["identity"].values]
+
+
+def of_identities(ds: "xr.Dataset", identities: "Sequence[str]") -> "xr.Dataset":
+    """The experiments with these identities, in the order of the dataset."""
+    return ds.isel(experiment=np.flatnonzero(np.isin(ds["identity"].values, identities)))
 
 
 def is_usable(status: Any) -> Any:
