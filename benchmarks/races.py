@@ -8,6 +8,7 @@ replacement, so that what is best of all is known: the lowest mean of what is dr
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ MOST = 100
 """Realisations of the last round, as of the published grid."""
 
 METRICS = ("cmb_variance", "residual_variance")
+
+Looked = Callable[[list[int], int], list[int]]
+"""(those that are left, realisations) to positions among them of those that stay, the first one
+first."""
 
 
 def main(*skies: str) -> None:
@@ -59,9 +64,10 @@ def raced(zone: xr.Dataset, metric: str) -> dict[str, Any]:
     lost, same, fits, worse, worse_of_grid = 0, 0, 0, [], []
     for number in range(RACES):
         drawn = rng.integers(values.shape[1], size=MOST)
-        left, took = race(values[:, drawn], metric)
+        left, took = race(len(values), metric, plainly(values[:, drawn], metric))
         if number < CHECKED:
-            assert race_by_look(zone.isel(realisation=drawn), metric) == (left, took)
+            same_looks = as_commanded(zone.isel(realisation=drawn), metric)
+            assert race(len(values), metric, same_looks) == (left, took)
         lost += best not in left
         fits += took
         chosen, whole = left[0], int(values[:, drawn].mean(axis=1).argmin())
@@ -81,42 +87,48 @@ def raced(zone: xr.Dataset, metric: str) -> dict[str, Any]:
     }
 
 
-def race(drawn: np.ndarray, metric: str) -> tuple[list[int], int]:
-    """Who is left at the end, the first one first, and how many fits that took."""
+def race(count: int, metric: str, looked: Looked) -> tuple[list[int], int]:
+    """Who is left of so many at the end, the first one first, and how many fits that took."""
     given, took, before = rules(metric), 0, 0
-    rounds, left = given.rounds(MOST), np.arange(len(drawn))
-    for number in rounds:
+    left = list(range(count))
+    for number in given.rounds(MOST):
         took += len(left) * (number - before)
         before = number
+        left = [left[i] for i in looked(left, number)]
+        if len(left) == 1:
+            break
+    return left, took
+
+
+def plainly(drawn: np.ndarray, metric: str) -> Looked:
+    """A look by what its definition says."""
+    given = rules(metric)
+    looks = len(given.rounds(MOST))
+
+    def looked(left: list[int], number: int) -> list[int]:
         seen = drawn[left, :number]
         order = np.argsort(seen.mean(axis=1), kind="stable")
         gaps = seen[order] - seen[order[0]]
         errors = gaps.std(axis=1, ddof=1) / np.sqrt(number)
-        k = threshold(given.lost, len(rounds), len(drawn) - 1, number)
-        left = left[order[gaps.mean(axis=1) <= k * errors]]
-        if len(left) == 1:
-            break
-    return left.tolist(), took
+        k = threshold(given.lost, looks, len(drawn) - 1, number)
+        return order[gaps.mean(axis=1) <= k * errors].tolist()
+
+    return looked
 
 
-def race_by_look(drawn: xr.Dataset, metric: str) -> tuple[list[int], int]:
-    """The same by what the command calls."""
-    given, took, before = rules(metric), 0, 0
-    rounds, left = given.rounds(MOST), list(range(drawn.sizes["experiment"]))
-    rivals = len(left) - 1
+def as_commanded(drawn: xr.Dataset, metric: str) -> Looked:
+    """A look by what the command calls."""
+    given, rivals = rules(metric), drawn.sizes["experiment"] - 1
+    looks = len(given.rounds(MOST))
     drawn = drawn.assign_coords(realisation=np.arange(drawn.sizes["realisation"]))
-    for number in rounds:
-        took += len(left) * (number - before)
-        before = number
+
+    def looked(left: list[int], number: int) -> list[int]:
         seen = drawn.isel(experiment=left, realisation=slice(number))
-        found = look(
-            seen, metric, lost=given.lost, looks=len(rounds), rivals=rivals, enough=given.enough
-        )
+        found = look(seen, metric, lost=given.lost, looks=looks, rivals=rivals, enough=given.enough)
         assert isinstance(found, Look), found
-        left = [left[i] for i in found.left]
-        if len(left) == 1:
-            break
-    return left, took
+        return found.left
+
+    return looked
 
 
 if __name__ == "__main__":
