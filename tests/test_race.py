@@ -122,7 +122,7 @@ def test_it_ends_before_it_is_over_budget(tmp_path: Path) -> None:
     assert len(rounds) == 1
     assert found.fits == 6
     assert len(left_of(found)) == 2
-    assert found.ends[0].over == "another round would make it 12 fits, above 10"
+    assert found.ends[0].over == "going on would make it 12 fits, above 10"
 
 
 def test_it_ends_before_it_takes_more_hours_of_a_device(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_it_ends_before_it_takes_more_hours_of_a_device(tmp_path: Path) -> None:
         bounded = replace(careful, device_hours=share * foreseen)
         found, rounds = raced(grid(tmp_path / "a.zarr", *POINTS[:2]), bounded)
         assert rounds[-1].realisations == last
-    assert found.ends[0].over.startswith("another round would make it ")
+    assert found.ends[0].over.startswith("going on would make it ")
     assert found.ends[0].over.endswith(f" device hours, above {0.999 * foreseen:g}")
 
 
@@ -187,6 +187,8 @@ def test_it_ends_where_all_that_are_left_are_tied(tmp_path: Path) -> None:
         ({"fits": 0}, "hydra.sweeper.fits = 0: must be above 0, or null"),
         ({"sigma": -1.0}, "hydra.sweeper.sigma = -1.0: must be above 0, or null"),
         ({"device_hours": 0.0}, "hydra.sweeper.device_hours = 0.0: must be above 0, or null"),
+        ({"coarse": 1}, "hydra.sweeper.coarse = 1: must be at least 2"),
+        ({"zones": True}, "hydra.sweeper.zones = True: must be false, or hydra.sweeper.metric one"),
     ],
 )
 def test_rules_that_cannot_be_used_are_refused(change: dict[str, Any], message: str) -> None:
@@ -225,7 +227,7 @@ def test_the_command_says_who_leads_who_is_left_and_what_was_saved(
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("round 1, 3 realisations: ")
     assert "leads with cmb_variance" in out[0]
-    assert f" of {len(confs)} left" in out[0]
+    assert f" left of the {len(confs)}" in out[0]
     assert any(line.startswith("left: ") for line in out)
     assert any("instead of the 48 fits of the whole grid" in line for line in out)
     assert any(line.startswith("cmb_variance to quote, half of the realis") for line in out)

@@ -148,7 +148,7 @@ ENGINES = {"local": LocalSettings, "mpi": MpiSettings, "slurm": SlurmSettings}
 """Settings of every engine, by the name that `hydra/launcher` chooses it by."""
 
 
-SWEEPERS = ("grid", "race")
+SWEEPERS = ("grid", "race", "refine")
 """Sweepers of our own; others search by an objective."""
 
 

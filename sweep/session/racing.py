@@ -1,7 +1,8 @@
 """A race: all experiments at few realisations, then more for those that may still be the best.
 
 Each round is a launch of its own into the same store, and a look sees only the realisations of its
-round: a race that was killed computes what is missing and comes to the same ends.
+round: a race that was killed computes what is missing and comes to the same ends. A race with a
+search visits only some of the points, in launches within a round.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,41 +11,18 @@ from typing import TYPE_CHECKING
 
 from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
+from sweep.grid import Experiment, Groups
 from sweep.progress import Progress
 from sweep.session.launching import Launch, launch
 from sweep.session.objectives import as_after
-from sweep.session.preparation import Request
+from sweep.session.preparation import Request, prepare
 from sweep.session.rules import Rules
+from sweep.session.search import Search
 from sweep.session.spent import Spent
-from sweep.statistics.dataset import of_identities
+from sweep.session.standing import Entered, Standing, groups_of, measured, standings
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from sweep.statistics.race import Look
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A comparison group after a round.
-
-    Attributes:
-        group: what tells it from the others, as text.
-        entered: experiments at the start.
-        left: identities of those that may still be the best, the first one first.
-        look: of the statistics; where none is ranked, why.
-        over: why the race of this group has ended; empty where it goes on.
-        measured: once it has ended, the metric and its error of what one half of the realisations
-            would choose of those that are left, as the other half see it, the mean of both ways;
-            None where there are too few.
-    """
-
-    group: str
-    entered: int
-    left: list[str]
-    look: "Look | str"
-    over: str
-    measured: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +33,13 @@ class Round:
         number: from 1 on.
         realisations: that the experiments have.
         groups: those that took part.
+        more: experiments that are visited next, at as many realisations: the round goes on.
     """
 
     number: int
     realisations: int
     groups: list[Standing]
+    more: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,8 +47,8 @@ class Race:
     """A race that has ended.
 
     Attributes:
-        launch: that of the last round.
-        identities: of all that entered, in the order they were asked for.
+        launch: the last one.
+        identities: of all that were asked for, in that order, whether they were visited or not.
         ends: how every group stood when its race ended.
         fits: that the rounds took, whether they were recorded before or not.
         hours: of a device that they took.
@@ -90,13 +70,15 @@ def rules_of(request: Request) -> Rules:
 
 
 def first_round(request: Request) -> Request:
-    """What the first round asks for.
+    """What the first round asks for; of a search, what it visits first.
 
     Raises:
         ConfigError: experiments differ in their number of realisations.
     """
     rounds = rules_of(request).rounds(_most(request.confs))
-    return _asking(request, range(len(request.confs)), rounds[0])
+    search = _search(request)
+    which = range(len(request.confs)) if search is None else search.first()
+    return _asking(request, which, rounds[0])
 
 
 def race(request: Request, progress: Progress, said: Callable[[Round], None]) -> Race:
@@ -105,54 +87,129 @@ def race(request: Request, progress: Progress, said: Callable[[Round], None]) ->
     Args:
         request: all experiments, with the realisations of the last round, and the rules.
         progress: shows what is computed.
-        said: called after each round.
+        said: called after each round, and in a search each time before more are visited.
 
     Returns:
         How it ended; where units of a round were not recorded, `launch.missing` is above 0, and
         the race ended there.
 
     Raises:
-        ConfigError: as `launch`; experiments differ in their number of realisations.
+        ConfigError: as `launch`; experiments differ in their number of realisations; or zones
+            overlap or do not share sky, instrument and noise.
         StoreError: as `launch`.
     """
-    from sweep.store import open_dataset
+    return _Course(request, progress, said).run()
 
-    rules = rules_of(request)
-    rounds = rules.rounds(_most(request.confs))
-    done = launch(first_round(request), progress)
-    identities = done.identities
-    first = {identity: i for i, identity in reversed(list(enumerate(identities)))}
-    noise_free = sum(request.confs[i].noise.noiseless for i in first.values())
-    spent = Spent(rules, noise_free)
-    ends: list[Standing] = []
-    racing, entered = None, {}
-    for number, realisations in enumerate(rounds, start=1):
-        if done.missing:
-            break
-        ds = as_after(open_dataset(done.store), identities, realisations)
-        if racing is None:
-            racing = _groups(ds)
-            entered = {group: len(members) for group, members in racing.items()}
-        spent.add(ds, [identity for members in racing.values() for identity in members])
-        standing = [
-            _looked(ds, rules, len(rounds), group, entered[group], members)
-            for group, members in racing.items()
-        ]
-        going = [identity for s in standing if not s.over for identity in s.left]
-        if number == len(rounds):
+
+class _Course:
+    """A race on its way."""
+
+    def __init__(self, request: Request, progress: Progress, said: Callable[[Round], None]) -> None:
+        self._request, self._progress, self._said = request, progress, said
+        self._rules, self._search = rules_of(request), _search(request)
+        self._rounds = self._rules.rounds(_most(request.confs))
+        if self._search is not None:
+            prepare(request, progress)  # what is wrong with any point is said before one is run
+        shared = Groups()
+        self._identities = tuple(Experiment(c, shared).identity for c in request.confs)
+        self._point = {i: n for n, i in reversed(list(enumerate(self._identities)))}
+        self._noise_free = {
+            identity for identity, n in self._point.items() if request.confs[n].noise.noiseless
+        }
+        self._spent = Spent(self._rules)
+        self._groups: dict[str, Entered] = {}
+        self._ends: list[Standing] = []
+
+    def run(self) -> Race:
+        """All rounds, or those up to one of which a unit was not recorded."""
+        asked = sorted(self._point.values())
+        if self._search is not None:
+            asked = self._search.first()
+        number = 1
+        launched = self._round(number, asked)
+        while self._groups and not launched.missing:  # after the last round there is none
+            number += 1
+            going = [i for group in self._groups.values() for i in group.racing]
+            launched = self._round(number, [self._point[identity] for identity in going])
+        return Race(
+            launched,
+            self._identities,
+            self._ends,
+            self._spent.fits,
+            self._spent.hours,
+            len(self._point) * self._rounds[-1] + len(self._noise_free),
+        )
+
+    def _round(self, number: int, asked: Sequence[int]) -> Launch:
+        """A round; afterwards `_groups` are those that go on, without who has left."""
+        realisations = self._rounds[number - 1]
+        while True:
+            launched = launch(_asking(self._request, sorted(asked), realisations), self._progress)
+            if launched.missing:
+                return launched
+            ds = self._seen(launched.store, asked, realisations)
+            standing = standings(ds, self._rules, len(self._rounds), self._groups)
+            more = self._more(standing)
+            asked = [point for points in more.values() for point in points]
+            stop = self._spent.over(ds, [self._identities[p] for p in asked], realisations)
+            if stop or not asked:
+                break
+            self._said(Round(number, realisations, standing, len(asked)))
+            for name, points in more.items():
+                visited = [self._identities[point] for point in points]
+                self._groups[name] = self._groups[name].with_more(visited)
+        if stop:  # before the search was at its end, whoever is left
+            standing = [replace(each, over=stop) for each in standing]
+        elif number == len(self._rounds):
             stop = f"all {realisations} realisations are there"
         else:
-            stop = spent.over(ds, going, rounds[number])
-        standing = [replace(s, over=s.over or stop) for s in standing]
-        said(Round(number, realisations, standing))
-        ends += [_measured(ds, rules.metric, s) for s in standing if s.over]
-        racing = {s.group: s.left for s in standing if not s.over}
-        if not racing:
-            break
-        running = sorted(first[identity] for left in racing.values() for identity in left)
-        done = launch(_asking(request, running, rounds[number]), progress)
-    whole = len(first) * rounds[-1] + noise_free
-    return Race(done, identities, ends, spent.fits, spent.hours, whole)
+            going = [i for each in standing if not each.over for i in each.left]
+            stop = self._spent.over(ds, going, self._rounds[number])
+        standing = [replace(each, over=each.over or stop) for each in standing]
+        self._said(Round(number, realisations, standing))
+        if ended := [each for each in standing if each.over]:
+            self._ends += measured(ds, self._rules, ended)
+        self._groups = {
+            each.group: replace(self._groups[each.group], racing=each.left)
+            for each in standing
+            if not each.over
+        }
+        return launched
+
+    def _seen(self, store: str, asked: Sequence[int], realisations: int) -> "xr.Dataset":
+        """All that race, as they are after a launch of some; at first it shows the groups."""
+        from sweep.store import open_dataset
+
+        opened = open_dataset(store)
+        new = [self._identities[point] for point in asked]
+        if not self._groups:
+            for name, members in groups_of(as_after(opened, new, realisations)).items():
+                points = [self._point[identity] for identity in members]
+                of = len(members) if self._search is None else self._search.of_group(points)
+                self._groups[name] = Entered(of, len(members), members)
+        racing = [i for group in self._groups.values() for i in group.racing]
+        ds = as_after(opened, racing, realisations)
+        self._spent.add(ds, racing, self._noise_free)
+        return ds
+
+    def _more(self, standing: Sequence[Standing]) -> dict[str, list[int]]:
+        """Points that a search visits next, by group."""
+        if self._search is None:
+            return {}
+        return {
+            each.group: self._search.next(each.group, [self._point[i] for i in each.order])
+            for each in standing
+            if each.order
+        }
+
+
+def _search(request: Request) -> Search | None:
+    rules = rules_of(request)
+    if rules.coarse is None:
+        return None
+    from sweep.statistics.comparison_groups import SHARED
+
+    return Search(request.overrides, rules.coarse, rules.walks, SHARED)
 
 
 def _most(confs: Sequence[SweepConf]) -> int:
@@ -172,54 +229,3 @@ def _asking(request: Request, which: Sequence[int], realisations: int) -> Reques
     ]
     overrides = [request.overrides[i] for i in which] if request.overrides else ()
     return replace(request, confs=confs, overrides=overrides)
-
-
-def _groups(ds: "xr.Dataset") -> dict[str, list[str]]:
-    """Identities of every comparison group."""
-    from sweep.statistics.comparison_groups import comparison_groups
-    from sweep.statistics.summary import settings, settings_table
-
-    identities = ds["identity"].values
-    groups = comparison_groups(settings_table(ds), settings(ds))
-    return {g.label: [str(identities[i]) for i in g.members] for g in groups}
-
-
-def _measured(ds: "xr.Dataset", metric: str, standing: Standing) -> Standing:
-    """The end of a group with a figure by realisations that did not choose."""
-    from sweep.statistics.halves import best_by_halves
-
-    if not standing.left:
-        return standing
-    try:
-        both = best_by_halves(of_identities(ds, standing.left), metric).attrs["both"]
-    except ConfigError:  # not two halves
-        return standing
-    ((_, measured),) = both.items()
-    return replace(standing, measured=measured)
-
-
-def _looked(
-    ds: "xr.Dataset", rules: Rules, looks: int, group: str, entered: int, members: Sequence[str]
-) -> Standing:
-    """How a group stands."""
-    from sweep.statistics.race import look
-
-    of_group = of_identities(ds, members)
-    found = look(
-        of_group,
-        rules.metric,
-        lost=rules.lost,
-        looks=looks,
-        rivals=entered - 1,
-        enough=rules.enough,
-    )
-    if isinstance(found, str):
-        return Standing(group, entered, [], found, found)
-    left = [str(of_group["identity"].values[i]) for i in found.left]
-    over = "" if len(left) > 1 else "no other is left"
-    if not over and found.alike:
-        by = f"differ by less than {100 * rules.enough:g} %" if rules.enough else "are tied"
-        over = f"those that are left {by}"
-    if not over and rules.sigma is not None and found.ahead >= rules.sigma:
-        over = f"the first is ahead of all others by {found.ahead:.1f} errors or more"
-    return Standing(group, entered, left, found, over)

@@ -1,10 +1,10 @@
-"""How a race is run: what `hydra.sweeper` says where `hydra/sweeper=race`."""
+"""How a race is run: what `hydra.sweeper` says where `hydra/sweeper` is race or refine."""
 
 from dataclasses import dataclass
 from math import ceil
 
 from sweep.errors import ConfigError
-from sweep.quantities.table import METRICS
+from sweep.quantities.table import METRICS, OF_SPECTRA
 
 LEAST = 3
 """Realisations of the first round, at least: fewer say nothing of the error of a difference."""
@@ -25,6 +25,10 @@ class Rules:
             None leaves that to `lost`.
         fits: the race ends before a round that would take it above so many fits; None is no bound.
         device_hours: the same of the time that fits take.
+        zones: the metric is that of all zones together, and experiments of a zone are compared
+            beside the best of the others.
+        coarse: values of every axis of numbers that are visited at first; None visits all points.
+        walks: of a search, from so many of the best of these.
 
     Raises:
         ConfigError: one of them cannot be used.
@@ -38,6 +42,9 @@ class Rules:
     sigma: float | None = None
     fits: int | None = None
     device_hours: float | None = None
+    zones: bool = False
+    coarse: int | None = None
+    walks: int = 8
 
     def __post_init__(self) -> None:
         bounds = {
@@ -46,6 +53,13 @@ class Rules:
             "growth": (self.growth > 1, "above 1"),
             "lost": (0 < self.lost < 1, "between 0 and 1"),
             "enough": (0 <= self.enough < 1, "from 0 to below 1"),
+            "coarse": (self.coarse is None or self.coarse >= 2, "at least 2"),
+            "walks": (self.walks >= 1, "at least 1"),
+            "zones": (
+                not self.zones or self.metric in (*OF_SPECTRA, "r"),
+                f"false, or hydra.sweeper.metric one of {', '.join(OF_SPECTRA)}: the others are "
+                "sums over zones, so that the best of each are the best together",
+            ),
             **{
                 name: (bound is None or bound > 0, "above 0, or null")
                 for name, bound in (

@@ -1,6 +1,6 @@
-"""What a race has spent, and whether it has enough left for another round."""
+"""What a race has spent, and whether it has enough left for more."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,29 +22,45 @@ class Spent:
     race that goes on after a kill ends where it would have ended.
     """
 
-    def __init__(self, rules: Rules, noise_free: int) -> None:
-        self.fits, self.hours = noise_free, 0.0
+    def __init__(self, rules: Rules) -> None:
+        self.fits, self.hours = 0, 0.0
         self._rules = rules
-        self._next = NOISELESS  # the first number that no round has asked for yet
+        self._next: dict[str, int] = {}  # of every experiment, the first that is not asked for
 
-    def add(self, ds: "xr.Dataset", identities: Sequence[str]) -> None:
-        """A round of these experiments, up to the realisations of `ds`."""
-        new = ds["realisation"].values
-        new = new[new >= self._next]
-        seconds = of_identities(ds, identities)["seconds"].sel(realisation=new)
-        self.hours += float(np.nansum(seconds.values)) / _HOUR
-        self.fits += len(identities) * int(np.count_nonzero(new >= 0))
-        self._next = int(new.max()) + 1
+    def add(self, ds: "xr.Dataset", identities: Sequence[str], noise_free: Collection[str]) -> None:
+        """What was asked for these experiments up to the realisations of `ds`.
+
+        Args:
+            ds: with these experiments.
+            identities: of the experiments.
+            noise_free: those that have a fit without noise.
+        """
+        end = int(ds["realisation"].values.max()) + 1
+        seconds = of_identities(ds, identities)["seconds"].load()
+        for identity, own in zip(identities, seconds, strict=True):
+            start = self._next.get(identity, NOISELESS)
+            new = own.sel(realisation=own["realisation"] >= start)
+            self.hours += float(np.nansum(new.values)) / _HOUR
+            self.fits += end - max(start, 0) + (start == NOISELESS and identity in noise_free)
+            self._next[identity] = end
 
     def over(self, ds: "xr.Dataset", identities: Sequence[str], realisations: int) -> str:
-        """Why there is no round of these up to so many realisations; empty where there can be."""
-        more = realisations - self._next
-        fits = self.fits + len(identities) * more
+        """Why these may not have so many realisations; empty where they may.
+
+        Args:
+            ds: experiments that are recorded; those that are not take as long as these on average.
+            identities: of experiments that are to have so many.
+            realisations: their number.
+        """
+        more = {i: realisations - max(self._next.get(i, 0), 0) for i in identities}
+        fits = self.fits + sum(more.values())
         if self._rules.fits is not None and fits > self._rules.fits:
-            return f"another round would make it {fits} fits, above {self._rules.fits}"
-        a_fit = np.nanmean(noisy_part(of_identities(ds, identities))["seconds"].values, axis=1)
-        hours = self.hours + float(np.sum(a_fit)) * more / _HOUR
+            return f"going on would make it {fits} fits, above {self._rules.fits}"
+        seconds = np.nanmean(noisy_part(ds)["seconds"].values, axis=1)
+        known = dict(zip(map(str, ds["identity"].values), seconds, strict=True))
+        usual = float(np.nanmean(seconds))
+        hours = self.hours + sum(known.get(i, usual) * more[i] for i in identities) / _HOUR
         bound = self._rules.device_hours
         if bound is not None and hours > bound:
-            return f"another round would make it {hours:.3g} device hours, above {bound:g}"
+            return f"going on would make it {hours:.3g} device hours, above {bound:g}"
         return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.statistics.summary import varying
 
-_SHARED = ("sky", "instrument", "noise", "mask")
+SHARED = ("sky", "instrument", "noise", "mask")
 """Groups of settings that must agree for experiments to be compared by their numbers."""
 
 
@@ -36,7 +36,7 @@ def comparison_groups(table: Any, names: Sequence[str]) -> list[ComparisonGroup]
         table: what `summary` returns, or its settings.
         names: of the columns of `table` that are settings.
     """
-    own = [n for n in names if n.split(".")[0] in _SHARED and table[n].nunique(dropna=False) > 1]
+    own = [n for n in names if n.split(".")[0] in SHARED and table[n].nunique(dropna=False) > 1]
     shown = varying(table, own)
     if not shown:
         return [ComparisonGroup({}, list(range(len(table))))]

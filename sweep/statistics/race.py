@@ -25,7 +25,8 @@ class Look:
         error: of that.
         realisations: that all of them have.
         threshold: errors by which one must be behind to leave.
-        left: positions of those that may still be the best, the leader first, then by value.
+        order: positions of all that are ranked, the leader first, then by value.
+        left: of these, those that may still be the best.
         behind: the others that are ranked, and by how much.
         left_out: how many are not ranked, by reason.
         alike: whether all that are left are within `enough` of the leader, or there is no other.
@@ -36,6 +37,7 @@ class Look:
     error: float
     realisations: int
     threshold: float
+    order: list[int]
     left: list[int]
     behind: dict[int, Gap]
     left_out: Counter[str]
@@ -96,18 +98,53 @@ def look(
     leader, on, estimator = order[0], field.on, field.estimator
     k = threshold(lost, looks, rivals, len(on)) if len(on) > 1 else float("inf")
     gaps = {i: gap(ranking, i, leader, on, estimator) for i in order[1:]}
+    return standing(
+        float(field.values[field.members.index(leader)]),
+        ranking.error(leader, on, estimator),
+        len(on),
+        k,
+        order,
+        gaps,
+        left_out,
+        enough=enough,
+    )
+
+
+def standing(
+    value: float,
+    error: float,
+    realisations: int,
+    k: float,
+    order: list[int],
+    gaps: dict[int, Gap],
+    left_out: Counter[str],
+    *,
+    enough: float,
+) -> Look:
+    """What a look shows of differences to the leader.
+
+    Args:
+        value: of the metric, of the leader.
+        error: of that.
+        realisations: that all have.
+        k: `threshold`.
+        order: positions, the leader first, then by value.
+        gaps: of all but the leader.
+        left_out: how many are not ranked, by reason.
+        enough: as of `look`.
+    """
     behind = {i: g for i, g in gaps.items() if not g.tied and g.delta > k * g.error}
-    near = {i: g for i, g in gaps.items() if i not in behind and not g.tied}
-    value = float(field.values[field.members.index(leader)])
+    near = [g for i, g in gaps.items() if i not in behind and not g.tied]
     matters = enough * abs(value)
     return Look(
         value=value,
-        error=ranking.error(leader, on, estimator),
-        realisations=len(on),
+        error=error,
+        realisations=realisations,
         threshold=k,
+        order=order,
         left=[i for i in order if i not in behind],
         behind=behind,
         left_out=left_out,
-        alike=all(g.delta + k * g.error < matters for g in near.values()),
-        ahead=min((g.delta / g.error for g in near.values()), default=float("inf")),
+        alike=all(g.delta + k * g.error < matters for g in near),
+        ahead=min((g.delta / g.error for g in near), default=float("inf")),
     )

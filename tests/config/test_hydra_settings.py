@@ -209,7 +209,7 @@ def test_a_race_is_asked_for_with_its_rules(command: Command) -> None:
     [
         (
             ("hydra/launcher=slurm", "hydra.launcher.wait=false"),
-            "hydra.launcher.wait=false: hydra/sweeper=race has to wait for its jobs",
+            "hydra.launcher.wait=false: a race has to wait for its jobs",
         ),
         (("hydra.sweeper.first=1",), "hydra.sweeper.first = 1: must be at least 3"),
         (("hydra.sweeper.metric=beauty",), "hydra.sweeper.metric = beauty: must be one of"),

@@ -47,6 +47,8 @@ class RaceSweeperConf(GridSweeperConf):
             leaves that to `lost`.
         fits: and before a round that would take it above so many fits; null is no bound.
         device_hours: the same of the time that fits take.
+        zones: the metric, one of spectra, is that of all masks together, and the experiments of
+            one are compared beside the best of the others.
     """
 
     _target_: str = f"{_PLUGINS}.race.RaceSweeper"
@@ -58,6 +60,22 @@ class RaceSweeperConf(GridSweeperConf):
     sigma: float | None = None
     fits: int | None = None
     device_hours: float | None = None
+    zones: bool = False
+
+
+@dataclass
+class RefineSweeperConf(RaceSweeperConf):
+    """A race that visits some of the points: far apart first, then closer around the best.
+
+    Attributes:
+        coarse: values of every key with numbers that are visited at first, evenly among those that
+            are given; of the others all.
+        walks: from so many of the best of these; one finds a valley, but not which is the deepest.
+    """
+
+    _target_: str = f"{_PLUGINS}.race.RefineSweeper"
+    coarse: int = 4
+    walks: int = 8
 
 
 _TARGET = ("_target_", str, field(default=f"{_PLUGINS}.launcher.SweepLauncher"))
@@ -68,7 +86,8 @@ for _name, _settings in ENGINES.items():
         node=make_dataclass(f"{_settings.__name__}OfLauncher", [_TARGET], bases=(_settings,)),
         provider="skysweep",
     )
-for _name, _settings in zip(SWEEPERS, (GridSweeperConf, RaceSweeperConf), strict=True):
+_CONFS = (GridSweeperConf, RaceSweeperConf, RefineSweeperConf)
+for _name, _settings in zip(SWEEPERS, _CONFS, strict=True):
     ConfigStore.instance().store(
         group="hydra/sweeper", name=_name, node=_settings, provider="skysweep"
     )

@@ -56,7 +56,7 @@ class SweepLauncher(Launcher):
         Raises:
             ConfigError: jobs are not to be waited for, or there is an objective besides.
         """
-        _check_waits("hydra/sweeper=race", self.config, "each round shows who goes on")
+        _check_waits("a race", self.config, "each round shows who goes on")
         if self.config.objective is not None:
             raise ConfigError(
                 f"objective = {self.config.objective}: a race has its own, hydra.sweeper.metric"

@@ -1,0 +1,80 @@
+"""A look at a race of zones that are measured together: each beside what the others have.
+
+The best of each zone by itself are not the best together, since r is not a sum over zones. So the
+experiments of a zone are compared with those of the other zones fixed at the best combination, see
+`sweep.statistics.zone_search`; otherwise as in `sweep.statistics.race`.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+
+from sweep.statistics.candidates import CONVERGED, ROUNDING_USUAL
+from sweep.statistics.race import Look, standing, threshold
+from sweep.statistics.rankings import difference_error, metric_of
+from sweep.statistics.selection import Gap, checked
+from sweep.statistics.zone_search import zone_search
+
+
+def look_at_zones(
+    ds: xr.Dataset,
+    metric: str,
+    *,
+    lost: float,
+    looks: int,
+    rivals: int,
+    enough: float,
+    converged: float = CONVERGED,
+    done: Callable[[], None] = lambda: None,
+) -> dict[str, Look]:
+    """Look at the experiments of every zone beside the best of the others.
+
+    Args:
+        ds: those that have not left, with the realisations that are looked at.
+        metric: one of `OF_SPECTRA`, of all zones together.
+        lost: as of `sweep.statistics.race.threshold`.
+        looks: as there.
+        rivals: as there, of all zones together.
+        enough: differences below this share of the metric do not matter.
+        converged: as for `sweep.statistics.combination.best_of_zones`.
+        done: called after each experiment that was read.
+
+    Returns:
+        By mask expression; `value` and `error` are those of the best combination, and positions
+        are those in `ds`.
+
+    Raises:
+        ConfigError: as `sweep.statistics.combination.best_of_zones`.
+    """
+    metric = checked(metric)
+    search = zone_search(ds, (), metric, done, None, converged, 1)
+    on = search.on
+    best, _ = search.best(metric, on)
+    together = search.combination(best, metric, on)
+    value = metric_of(together.ratio, metric)
+    k = threshold(lost, looks, rivals, len(on)) if len(on) > 1 else float("inf")
+    level = ROUNDING_USUAL * abs(together.ratio.upper_68)
+    found: dict[str, Look] = {}
+    left_out = search.left_out
+    for zone, candidates in search.candidates.items():
+        gaps: dict[int, Gap] = {}
+        for i in candidates:
+            if i == best[zone]:
+                continue
+            other = search.combination(best | {zone: i}, metric, on)
+            delta = metric_of(other.ratio, metric) - value
+            if abs(delta) <= level:
+                gaps[i] = Gap(0.0, np.nan, True)
+            else:
+                error = difference_error(
+                    other.residuals, together.residuals, metric, search.estimator
+                )
+                gaps[i] = Gap(delta, error, False)
+        order = [best[zone], *sorted(gaps, key=lambda i, g=gaps: (not g[i].tied, g[i].delta))]
+        found[zone] = standing(
+            value, together.error, len(on), k, order, gaps, left_out, enough=enough
+        )
+        left_out = Counter()  # of all zones, said once
+    return found
