@@ -103,6 +103,11 @@ def _axis(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return ell, starts, weights
 
 
+def in_our_order(alm: np.ndarray, lmax: int) -> np.ndarray:
+    """Coefficients of healpy, shape (..., harmonic of healpy), as this module orders them."""
+    return alm[..., _healpy_order(lmax)]
+
+
 @lru_cache(maxsize=4)
 def _healpy_order(lmax: int) -> np.ndarray:
     """Positions of our coefficients among healpy's, which run m by m."""

@@ -8,6 +8,7 @@ from typing import Any
 import sweep
 from sweep.cli.caches import add_cache
 from sweep.cli.importing import add_importing
+from sweep.cli.observed import add_observed
 from sweep.cli.plot import add_plot
 from sweep.cli.report import add_report
 from sweep.cli.science import add_commands
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("compact", _compact, "finished units into few large files, journals into one")
     add_plot(add)
     add_commands(add)
+    add_observed(add)
     add_report(add)
     add_importing(commands)
     add_cache(commands)

@@ -50,7 +50,7 @@ def best_elsewhere(
     chosen = best(ds, metric, 1, done, **rules)
     there = best(other, metric, None, done, **rules)
     name = chosen.attrs["metric"]
-    ours, theirs = _cleaned(ds), _cleaned(other)
+    ours, theirs = cleaned(ds), cleaned(other)
     rows = []
     for label, one in chosen.iterrows():
         for _, group in there.groupby("comparison_group", sort=False):
@@ -73,7 +73,7 @@ def best_elsewhere(
     return found
 
 
-def _cleaned(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
+def cleaned(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
     """How each experiment cleans which mask, by its label: what is known of these settings."""
     base = json.loads(ds.attrs.get("base", "{}"))
     table: Any = settings_table(ds)

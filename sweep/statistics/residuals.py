@@ -153,11 +153,11 @@ def read_residuals(experiment: ExperimentView, field: Field = "B") -> Residuals:
         realisations=numbers[numbers >= 0],
         alms=alms[numbers >= 0],
         noiseless=noiseless[0] if len(noiseless) else None,
-        fwhm=_beam_of(experiment),
+        fwhm=beam_of(experiment),
     )
 
 
-def _beam_of(experiment: ExperimentView) -> float:
+def beam_of(experiment: ExperimentView) -> float:
     """Beam of the maps of an experiment, arcmin; 0 without."""
     if experiment.setting("instrument.path") is None:
         return float(experiment.setting("instrument.fwhm_out") or 0.0)

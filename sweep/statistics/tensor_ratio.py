@@ -145,8 +145,8 @@ def estimate(
     above = np.linspace(r, top, _POINTS)
     left = np.exp(log_likelihood(below) - peak)
     right = np.exp(log_likelihood(above) - peak)
-    plus, upper = _quantiles(above - r, right, (0.68, 0.95))
-    (minus,) = _quantiles((r - below)[::-1], left[::-1], (0.68,))
+    plus, upper = quantiles(above - r, right, (0.68, 0.95))
+    (minus,) = quantiles((r - below)[::-1], left[::-1], (0.68,))
     return TensorRatio(
         r=r,
         minus=minus,
@@ -175,7 +175,7 @@ def _limit(
             step *= 2
             top += step
     grid = np.union1d(np.linspace(0.0, peak, _POINTS), np.linspace(peak, top, _POINTS))
-    return _quantiles(grid, np.exp(log_likelihood(grid) - highest), (0.95,))[0]
+    return quantiles(grid, np.exp(log_likelihood(grid) - highest), (0.95,))[0]
 
 
 def tensor_ratio(residuals: Residuals, spectra: Templates, estimator: Estimator) -> TensorRatio:
@@ -241,7 +241,7 @@ def spread(draws: np.ndarray) -> float:
     return float(known.std(ddof=1)) if known.size > 0.75 * draws.size else np.nan
 
 
-def _quantiles(
+def quantiles(
     distance: np.ndarray, likelihood: np.ndarray, shares: tuple[float, ...]
 ) -> tuple[float, ...]:
     """Distances within which these shares of the likelihood lie."""
