@@ -25,8 +25,6 @@ from benchmarks.real import MASKS, SKY, check_data
 from benchmarks.record import keep
 from sweep.assemble.data import true_cmb
 from sweep.assemble.setup import Setup, build
-from sweep.config import SweepConf
-from sweep.estimators import Estimator
 from sweep.fit import fit_block
 from sweep.problem import components
 from sweep.spectra import harmonics
@@ -68,14 +66,28 @@ CONFIGURATIONS = {
 
 
 def main() -> None:
-    """A row for each configuration and number."""
+    """A row for each configuration and number, and for differences of two behind one mask."""
     check_data()
-    rows = [row for name, words in CONFIGURATIONS.items() for row in measured(name, words)]
+    rows, values = [], []
+    for name, words in CONFIGURATIONS.items():
+        found, numbers = measured(name, words)
+        rows += found
+        values.append(numbers)
+    for of in values[0]:
+        first, second = (each[of] for each in values[:2])
+        row = {
+            "configuration": "kmeans - multires, d1s1",
+            "of": of,
+            **antithetic_ratio(first - second),
+        }
+        rows.append(row | {"linear": np.nan, "squared": np.nan})
     keep("fewer", rows, fits=2 * PAIRS)
 
 
-def measured(name: str, words: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Fits of draws and of the same with the other sign."""
+def measured(
+    name: str, words: tuple[str, ...]
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Fits of draws and of the same with the other sign: rows, and the numbers of every fit."""
     conf = sweep.compose([*words, "solver=newton"])
     setup = antithetic(build(conf))
     truth = true_cmb(conf, (0,))
@@ -90,10 +102,11 @@ def measured(name: str, words: tuple[str, ...]) -> list[dict[str, Any]]:
             ("residual_variance", residual, free[0] - truth[0]),
         )
     ]
-    rows.append({"configuration": name, "of": "r", **ratio_of_r(conf, setup, residual)})
+    rows.append({"configuration": name, "of": "r", **ratio_of_r(setup, residual)})
     for row in rows:
         print(row, flush=True)
-    return rows
+    numbers = {"cmb_variance": summed(recovered, recovered)}
+    return rows, numbers | {"residual_variance": summed(residual, residual)}
 
 
 def antithetic(setup: Setup) -> Setup:
@@ -127,51 +140,46 @@ def fits(setup: Setup, free: tuple[np.ndarray, Any]) -> tuple[np.ndarray, np.nda
     return np.concatenate(recovered), np.stack(linear)
 
 
+def summed(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Cov Q + cov U over pixels."""
+    deviations = maps - maps.mean(axis=-1, keepdims=True)
+    return (deviations * others).mean(axis=-1).sum(axis=-1)
+
+
+def antithetic_ratio(value: np.ndarray) -> dict[str, float]:
+    """Variance of the mean of pairs relative to that of as many plain draws."""
+    pairs = (value[::2] + value[1::2]) / 2
+    return {"antithetic": float(2 * pairs.var(ddof=1) / value[::2].var(ddof=1))}
+
+
 def ratios(seen: np.ndarray, centre: np.ndarray, linear: np.ndarray) -> dict[str, float]:
     """Variances of a mean relative to that of plain draws, the first of each pair."""
-
-    def summed(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
-        deviations = maps - maps.mean(axis=-1, keepdims=True)
-        return (deviations * others).mean(axis=-1).sum(axis=-1)
-
     value = summed(seen, seen)
-    plain = value[::2]
-    pairs = (value[::2] + value[1::2]) / 2
+    whole = value[::2].var(ddof=1)
     first = (value - 2 * summed(linear, centre))[::2]
     second = first - summed(linear, linear)[::2]
-    whole = plain.var(ddof=1)
     return {
-        "antithetic": float(2 * pairs.var(ddof=1) / whole),
+        **antithetic_ratio(value),
         "linear": float(first.var(ddof=1) / whole),
         "squared": float(second.var(ddof=1) / whole),
     }
 
 
-def ratio_of_r(conf: SweepConf, setup: Setup, residual: np.ndarray) -> dict[str, float]:
+def ratio_of_r(setup: Setup, residual: np.ndarray) -> dict[str, float]:
     """Variance of r of so many fits: of pairs relative to that of draws, by the cross estimate."""
     mask = setup.mask
     alms = harmonics(residual * mask.weights, mask.nside, mask.pixels)[:, 1]
-    whole = Residuals("", mask.sky_fraction, np.arange(len(alms)), alms, None)
-    spectra, estimator = templates_of(whole), "cross"
-    rng = np.random.default_rng(0)
+    plus, minus, numbers = alms[::2], alms[1::2], np.arange(PAIRS)
+    draws = Residuals("", mask.sky_fraction, numbers, plus, None)
+    pairs = replace(draws, alms=(plus + minus) / 2, odd=(plus - minus) / 2)
+    spectra, rng = templates_of(draws), np.random.default_rng(0)
 
-    def drawn(pairs: bool) -> float:
-        estimate: Estimator = estimator
-        values = []
-        for _ in range(DRAWS):
-            if pairs:
-                some = rng.choice(PAIRS, TOGETHER // 2, replace=False)
-                chosen = np.concatenate([2 * some, 2 * some + 1])
-            else:
-                chosen = 2 * rng.choice(PAIRS, TOGETHER, replace=False)
-            values.append(tensor_ratio(whole.select(np.sort(chosen)), spectra, estimate).r)
-        return float(np.var(values, ddof=1))
+    def variance(of: Residuals, count: int) -> float:
+        some = (rng.choice(PAIRS, count, replace=False) for _ in range(DRAWS))
+        return float(np.var([tensor_ratio(of.select(s), spectra, "cross").r for s in some], ddof=1))
 
-    return {
-        "antithetic": drawn(pairs=True) / drawn(pairs=False),
-        "linear": np.nan,
-        "squared": np.nan,
-    }
+    ratio = variance(pairs, TOGETHER // 2) / variance(draws, TOGETHER)
+    return {"antithetic": ratio, "linear": np.nan, "squared": np.nan}
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from sweep.statistics.observed import Observations, answers, observations, obser
 STORES = Path("runs/observed")
 RATIOS = (0.0, 0.003, 0.01)
 SPECTRA, FITS, BATCH = 2000, 300, 100
-"""Simulated spectra and fits a case; of spectra so many see the same simulated noise."""
+"""Simulated spectra and fits a case; so many spectra see the same simulated noise."""
 
 TEMPLATES = {
     "without": Priors(),
@@ -82,7 +82,9 @@ def simulated(real: Observations, r: float) -> list[dict[str, Any]]:
     assert real.residuals is not None
     seen, skies, truth = real.seen, real.skies(seed=0), real.skies(SPECTRA, seed=1)
     common = real.residuals.mean(axis=0)
+    half = FITS // 2
     known, seeing = (h - h.mean(axis=0) for h in np.split(real.residuals, 2))
+    known *= np.sqrt(half / (half - 1))  # as large as before their mean was taken off
     rng = np.random.default_rng(1)
     rows = []
     for name, priors in TEMPLATES.items():
@@ -90,7 +92,9 @@ def simulated(real: Observations, r: float) -> list[dict[str, Any]]:
         found: list[Amplitudes] = []
         for first in range(0, SPECTRA, BATCH):
             noise = noise_like(seeing, BATCH, rng)[0] + residual
-            simulations = rng.choice(known, BATCH, replace=False) + residual
+            # other noise for every batch, whose mean is as far from 0 as that of so many draws
+            signs = rng.choice([-1, 1], (len(known), 1))
+            simulations = signs * known + residual
             observed = truth.of(r)[first : first + BATCH] + noise
             found += answers(observed[None], simulations, skies, seen, priors)[0]
         rows.append({"r": r, "template": name, **described(found, r)})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sweep.instrument import Instrument
     from sweep.mask import Mask
     from sweep.noise import Noise
+    from sweep.types import Draw, FrequencyMaps
 
 
 def _white(conf: WhiteNoiseConf, instrument: "Instrument", mask: "Mask") -> "Noise":
@@ -166,8 +167,20 @@ def build_noise(conf: SweepConf) -> "Noise":
 
         sphere = make(given, instrument, Mask(mask.nside, np.ones_like(mask.keep), "ALL"))
         noise = _smoothed(noise, sphere, beams, mask.pixels)
-    # maps from files hold their noise
-    return replace(noise, draw=None) if isinstance(conf.sky, MapsSkyConf) else noise
+    if isinstance(conf.sky, MapsSkyConf):  # they hold their noise
+        return replace(noise, draw=None)
+    if given.antithetic and noise.draw is not None:
+        return replace(noise, draw=_either_sign(noise.draw))
+    return noise
+
+
+def _either_sign(draw: "Draw") -> "Draw":
+    """Realisations 2k and 2k + 1 are draw k and minus it."""
+
+    def drawn(realisation: int) -> "FrequencyMaps":
+        return (1 - 2 * (realisation % 2)) * draw(realisation // 2)
+
+    return drawn
 
 
 def check_noise(conf: SweepConf, realisations: tuple[int, ...]) -> None:
@@ -179,6 +192,8 @@ def check_noise(conf: SweepConf, realisations: tuple[int, ...]) -> None:
     if isinstance(conf.noise, MapsNoiseConf) and not isinstance(conf.sky, MapsSkyConf):
         files = _by_realisation(conf.noise, build_instrument(conf))
         noisy = [number for number in realisations if number >= 0]
+        if conf.noise.antithetic:
+            noisy = sorted({number // 2 for number in noisy})
         files.check_there(noisy, "give one of every band in each of noise.realisations")
 
 

@@ -180,6 +180,11 @@ def check_together(conf: Any) -> None:
     """
     _check_likelihood(conf)
     _check_maps(conf)
+    if conf.noise.antithetic and conf.noise.realisations % 2:
+        raise ConfigError(
+            f"noise.realisations = {conf.noise.realisations}: noise.antithetic has its draws in "
+            "pairs, give an even number"
+        )
 
 
 def _check_likelihood(conf: Any) -> None:
@@ -222,6 +227,11 @@ def _check_maps(conf: Any) -> None:
                 f"instrument.errors.{kind} = {getattr(errors, kind)!r}: maps from files have the "
                 "errors of their instrument, and none are added; leave it at 0"
             )
+    if noise.antithetic:
+        raise ConfigError(
+            "noise.antithetic = True: maps of sky.path hold their noise, of which the sign cannot "
+            "be changed; leave it out"
+        )
     if "{realisation" not in sky.path and noise.realisations != 1:
         raise ConfigError(
             f"noise.realisations = {noise.realisations}: sky.path has no {{realisation}}, it is "

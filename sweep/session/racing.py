@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sweep.config.schema import SweepConf
 from sweep.errors import ConfigError
 from sweep.grid import Experiment, Groups
 from sweep.progress import Progress
@@ -75,7 +74,7 @@ def first_round(request: Request) -> Request:
     Raises:
         ConfigError: experiments differ in their number of realisations.
     """
-    rounds = rules_of(request).rounds(_most(request.confs))
+    rounds = _rounds(request)
     search = _search(request)
     which = range(len(request.confs)) if search is None else search.first()
     return _asking(request, which, rounds[0])
@@ -107,7 +106,7 @@ class _Course:
     def __init__(self, request: Request, progress: Progress, said: Callable[[Round], None]) -> None:
         self._request, self._progress, self._said = request, progress, said
         self._rules, self._search = rules_of(request), _search(request)
-        self._rounds = self._rules.rounds(_most(request.confs))
+        self._rounds = _rounds(request)
         if self._search is not None:
             prepare(request, progress)  # what is wrong with any point is said before one is run
         shared = Groups()
@@ -212,14 +211,16 @@ def _search(request: Request) -> Search | None:
     return Search(request.overrides, rules.coarse, rules.walks, SHARED)
 
 
-def _most(confs: Sequence[SweepConf]) -> int:
+def _rounds(request: Request) -> list[int]:
+    confs = request.confs
     found = sorted({conf.noise.realisations for conf in confs})
     if len(found) > 1:
         raise ConfigError(
             f"noise.realisations = {', '.join(map(str, found))}: a race grows them itself, give "
             "one number, which is that of the last round"
         )
-    return found[0]
+    pairs = any(conf.noise.antithetic for conf in confs)
+    return rules_of(request).rounds(found[0], pairs=pairs)
 
 
 def _asking(request: Request, which: Sequence[int], realisations: int) -> Request:

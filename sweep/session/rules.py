@@ -75,9 +75,15 @@ class Rules:
                     f"hydra.sweeper.{name} = {getattr(self, name)}: must be {expected}"
                 )
 
-    def rounds(self, most: int) -> list[int]:
-        """Realisations of every round, `most` of the last."""
-        found = [min(self.first, most)]
+    def rounds(self, most: int, *, pairs: bool = False) -> list[int]:
+        """Realisations of every round, `most` of the last.
+
+        Args:
+            most: of the last; even where they come in pairs.
+            pairs: whether noise is antithetic: numbers are even, and at least `LEAST` pairs.
+        """
+        unit, first = (2, max(self.first, 2 * LEAST)) if pairs else (1, self.first)
+        found = [min(unit * ceil(first / unit), most)]
         while found[-1] < most:
-            found.append(min(most, ceil(found[-1] * self.growth)))
+            found.append(min(most, unit * ceil(found[-1] * self.growth / unit)))
         return found

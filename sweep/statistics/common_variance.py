@@ -7,6 +7,7 @@ import numpy as np
 from sweep.cache import Arrays
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.kept import content_of, kept
+from sweep.statistics.pairs import partners
 from sweep.statistics.recovered import residual_of
 
 
@@ -43,7 +44,20 @@ class Shares(NamedTuple):
     statistical_error: float
 
 
-def shares(covariance: np.ndarray) -> Shares:
+def of_pairs(
+    numbers: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of antithetic pairs: their numbers, covariances of their means, and variances.
+
+    The last is the mean variance of the two residuals of a pair, shape (pair,).
+    """
+    first, second = partners(numbers)
+    own = np.diag(covariance)
+    between = [covariance[np.ix_(a, b)] for a in (first, second) for b in (first, second)]
+    return numbers[first], np.mean(between, axis=0), (own[first] + own[second]) / 2
+
+
+def shares(covariance: np.ndarray, own: np.ndarray) -> Shares:
     """What realisations have in common, and what each has more on average.
 
     The first is the mean covariance of two different ones: free of the noise of single ones, so
@@ -52,10 +66,10 @@ def shares(covariance: np.ndarray) -> Shares:
 
     Args:
         covariance: shape (realisation, realisation), two or more.
+        own: variance of each, the diagonal unless a realisation is a pair, shape (realisation,).
     """
     count = len(covariance)
-    own = np.diag(covariance)
-    pairs = covariance.sum(axis=1) - own
+    pairs = covariance.sum(axis=1) - np.diag(covariance)
     systematic = pairs.sum() / (count * (count - 1))
     statistical = own.mean() - systematic
     if count < 3:

@@ -12,11 +12,12 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.statistics.candidates import APART, CONVERGED, in_common, noise_free_ranks, rankable
-from sweep.statistics.common_variance import Shares, residual_covariance, shares
+from sweep.statistics.common_variance import Shares, of_pairs, residual_covariance, shares
 from sweep.statistics.comparison_groups import comparison_groups
 from sweep.statistics.dataset import is_usable, noise_free
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.moments import Moments
+from sweep.statistics.pairs import antithetic, by_pair
 from sweep.statistics.summary import settings, summary
 from sweep.types import Status
 
@@ -120,13 +121,18 @@ class _Parts:
         numbers, status = ds["realisation"].values, ds["status"].values
         noisy = numbers >= 0
         self._numbers = numbers[noisy]
-        self._values = ds["residual_variance"].values[:, noisy]
-        self.usable = is_usable(status[:, noisy]) & np.isfinite(self._values)
-        self._covariances: dict[int, tuple[np.ndarray, np.ndarray] | str] = {}
+        values, pairs = ds["residual_variance"].values[:, noisy], antithetic(ds)
+        usable = is_usable(status[:, noisy]) & np.isfinite(values)
+        self._values, self.usable = by_pair(values, usable, self._numbers, pairs)
+        self._covariances: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray] | str] = {}
         for i in range(len(ranks)):
             if ranks[i] and estimator != "noise_free":
                 try:
-                    self._covariances[i] = residual_covariance(ExperimentView(ds, i))
+                    numbers, covariance = residual_covariance(ExperimentView(ds, i))
+                    own = np.diag(covariance)
+                    if pairs[i]:
+                        numbers, covariance, own = of_pairs(numbers, covariance)
+                    self._covariances[i] = numbers, covariance, own
                 except ConfigError as error:
                     self._covariances[i] = error.reason
             done()
@@ -165,7 +171,7 @@ class _Parts:
         if known is None or isinstance(known, str) or len(numbers) < NEEDED["cross"]:
             return Shares(np.nan, np.nan, np.nan, np.nan)
         here = np.isin(known[0], numbers)
-        return shares(known[1][np.ix_(here, here)])
+        return shares(known[1][np.ix_(here, here)], known[2][here])
 
 
 def _rows(table: Any, parts: _Parts, side: _Side) -> Any:

@@ -11,6 +11,7 @@ from sweep.estimators import Estimator
 from sweep.statistics.candidates import APART, ROUNDING, ROUNDING_USUAL, in_common
 from sweep.statistics.dataset import is_usable, noisy_part
 from sweep.statistics.moments import Moments
+from sweep.statistics.pairs import antithetic, by_pair
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,20 @@ _NEEDS = {"residual_variance": ", which needs the true CMB (sky.truth)"}
 
 
 class Means:
-    """A number that every fit has; an experiment is ranked by its mean over realisations."""
+    """A number that every fit has; an experiment is ranked by its mean over realisations.
+
+    Of antithetic noise a pair is one realisation, see `sweep.statistics.pairs`.
+    """
 
     def __init__(self, ds: xr.Dataset, metric: str) -> None:
         noisy = noisy_part(ds)
         self._realisations = noisy["realisation"].values
         usable = is_usable(noisy["status"].values)
         self._numbers = noisy[metric].values if metric in noisy else np.full(usable.shape, np.nan)
-        self._usable = usable & np.isfinite(self._numbers)
+        usable &= np.isfinite(self._numbers)
+        self._numbers, self._usable = by_pair(
+            self._numbers, usable, self._realisations, antithetic(ds)
+        )
         self._metric = metric
 
     def field(self, members: Sequence[int], parts: int = 1) -> Field:

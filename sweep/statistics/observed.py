@@ -19,6 +19,7 @@ from sweep.statistics.bandpowers import Bandpowers, Skies, bandpowers, simulated
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.halves import halves
 from sweep.statistics.kept import content_of, kept
+from sweep.statistics.pairs import antithetic
 from sweep.statistics.recovered import check_data, kept_pixels, recovered_cmb
 from sweep.statistics.residuals import beam_of
 from sweep.statistics.zones import check_disjoint, check_shared
@@ -42,6 +43,7 @@ class Observations:
         recovered: pure B coefficients of the recovered CMB, uK_CMB, (realisation, harmonic).
         residuals: of recovered minus true CMB; None where the true CMB is not known.
         same_sky: whether all realisations have the same CMB.
+        pairs: whether their noise comes in pairs, see `sweep.statistics.pairs`.
         true_r: that the CMB was drawn with; None where it is not known.
     """
 
@@ -52,7 +54,13 @@ class Observations:
     recovered: np.ndarray
     residuals: np.ndarray | None
     same_sky: bool
+    pairs: bool
     true_r: float | None
+
+    @property
+    def draws(self) -> np.ndarray:
+        """Which draw of noise each realisation has, whatever its sign, shape (realisation,)."""
+        return self.realisations // 2 if self.pairs else self.realisations
 
     def skies(self, count: int = SKIES, seed: int = 0) -> Skies:
         """Simulated skies behind this window and beam."""
@@ -121,6 +129,7 @@ def observations(views: Sequence[ExperimentView], apodisation: float = APODISATI
         realisations=shared,
         recovered=found["recovered"],
         residuals=found.get("residuals"),
+        pairs=bool(antithetic(views[0].ds)[views[0].position]),
         same_sky=not getattr(sky, "cmb_realisations", False),
         true_r=getattr(sky, "r", None),
     )
@@ -156,9 +165,8 @@ def observed_r(
             "cross spectra cannot have in common"
         )
     if simulations is None:
-        others = np.ones(len(sky.realisations), bool)
-        others[at] = False
-        residuals = _residuals_of(sky, others)
+        draws = sky.draws
+        residuals = _residuals_of(sky, ~np.isin(draws, draws[at]))
     else:
         residuals = _residuals_of(simulations, np.ones(len(simulations.realisations), bool))
     (found,), model = answers(sky.recovered[at][:, None], residuals, skies, sky.seen, priors)
@@ -171,13 +179,13 @@ def r_of_each(sky: Observations, skies: Skies, priors: Priors) -> list[tuple[int
     Raises:
         ConfigError: as `observed_r`.
     """
-    first, second = halves(sky.realisations)
+    first, second = halves(np.unique(sky.draws))
     found = []
     for observed, simulated in ((first, second), (second, first)):
-        residuals = _residuals_of(sky, np.isin(sky.realisations, simulated))
-        alms = sky.recovered[sky.at(observed.tolist())]
-        each, _ = answers(alms[None], residuals, skies, sky.seen, priors)
-        found += zip(observed.tolist(), each, strict=True)
+        residuals = _residuals_of(sky, np.isin(sky.draws, simulated))
+        which = np.isin(sky.draws, observed)
+        each, _ = answers(sky.recovered[which][None], residuals, skies, sky.seen, priors)
+        found += zip(sky.realisations[which].tolist(), each, strict=True)
     return found
 
 
@@ -217,12 +225,14 @@ def _residuals_of(sky: Observations, which: np.ndarray) -> np.ndarray:
             "the true CMB of the simulated fits is not known (sky.truth): give --simulations, a "
             "store of fits of simulated skies with the same clusters and solver"
         )
-    if np.count_nonzero(which) < LEAST:
+    # of a pair one: the two have the same draw
+    numbers, first = np.unique(sky.draws[which], return_index=True)
+    if len(numbers) < LEAST:
         raise ConfigError(
-            f"{np.count_nonzero(which)} simulated fits say what noise adds, {LEAST} are needed: "
+            f"{len(numbers)} simulated fits say what noise adds, {LEAST} are needed: "
             "run it with more noise.realisations"
         )
-    return sky.residuals[which]
+    return sky.residuals[which][first]
 
 
 def _maps(view: ExperimentView, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

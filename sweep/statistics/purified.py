@@ -13,6 +13,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import NAMES, NEEDED, Estimator
 from sweep.install import install
 from sweep.statistics.experiment import ExperimentView
+from sweep.statistics.pairs import antithetic
 from sweep.statistics.recovered import kept_pixels, residual_of
 from sweep.statistics.residuals import Spectra
 from sweep.store import NOISELESS
@@ -46,6 +47,11 @@ def purified_spectra(
     noiseless = estimator == "noise_free"
     if noiseless and not experiment.has_noiseless:
         raise ConfigError("no usable noise-free fit: run with noise.noiseless=true")
+    if not noiseless and antithetic(experiment.ds)[experiment.position]:
+        raise experiment.missing(
+            "the cross estimate of purified spectra takes realisations for independent, which "
+            "those of noise.antithetic are not; take the noise-free estimate"
+        )
     if len(noisy) < NEEDED[estimator]:
         raise ConfigError(
             f"{len(noisy)} usable realisations; purified spectra by the {NAMES[estimator]} "

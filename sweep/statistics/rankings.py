@@ -213,6 +213,7 @@ def _draws(residuals: Residuals, metric: str, estimator: Estimator) -> np.ndarra
         "sky_fraction": residuals.sky_fraction,
         "alms": array_digest(residuals.alms),
         "noiseless": None if residuals.noiseless is None else array_digest(residuals.noiseless),
+        **({} if residuals.odd is None else {"odd": array_digest(residuals.odd)}),
         "templates": array_digest(np.stack(spectra)),
     }
     drawn = kept("draws", key, lambda: bootstrap(residuals, spectra, estimator))

@@ -22,6 +22,7 @@ from sweep.mask import Mask
 from sweep.spectra import harmonics, power
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.kept import content_of, kept
+from sweep.statistics.pairs import antithetic, partners
 from sweep.statistics.recovered import residual_of
 from sweep.store import NOISELESS
 
@@ -54,6 +55,8 @@ class Residuals:
         realisations: numbers of the usable realisations, ascending, shape (realisation,).
         alms: shape (realisation, harmonic), uK_CMB, in the order of `sweep.spectra`.
         noiseless: those of the noise-free fit, shape (harmonic,); None where there is none.
+        odd: where noise is antithetic, and a realisation is a pair of which `alms` is the mean,
+            half of the difference of the two, (realisation, harmonic); None where it is not.
         fwhm: beam of the maps, arcmin; 0 without.
     """
 
@@ -62,6 +65,7 @@ class Residuals:
     realisations: np.ndarray
     alms: np.ndarray
     noiseless: np.ndarray | None
+    odd: np.ndarray | None = None
     fwhm: float = 0.0
 
     @property
@@ -108,24 +112,34 @@ class Residuals:
             # sum over pairs i != j of w_i w_j r_i r_j, also where a resampling repeats one
             mean = share.astype(self.alms.dtype) @ self.alms
             own = np.sum(share**2, axis=-1, keepdims=True)
-            both = power(mean) / self.sky_fraction - share**2 @ self._power
+            both = power(mean) / self.sky_fraction - share**2 @ self._own
             with np.errstate(invalid="ignore"):  # one realisation all the time: NaN
                 systematic = both / (1 - own)
             statistical = total - systematic
         return Spectra(total, systematic, statistical)
 
     @cached_property
-    def _power(self) -> np.ndarray:
+    def _own(self) -> np.ndarray:
+        """Power of what a realisation, or the mean of a pair, has."""
         return power(self.alms) / self.sky_fraction
 
     @cached_property
+    def _power(self) -> np.ndarray:
+        return self._own + self._of_difference
+
+    @cached_property
     def _scatter(self) -> np.ndarray:
-        return power(self.alms - self.noiseless) / self.sky_fraction
+        return power(self.alms - self.noiseless) / self.sky_fraction + self._of_difference
+
+    @cached_property
+    def _of_difference(self) -> np.ndarray | float:
+        return 0.0 if self.odd is None else power(self.odd) / self.sky_fraction
 
     def select(self, realisations: Sequence[int] | np.ndarray) -> "Residuals":
         """Those of some of the realisations, by their numbers."""
         kept = np.isin(self.realisations, realisations)
-        return replace(self, realisations=self.realisations[kept], alms=self.alms[kept])
+        odd = None if self.odd is None else self.odd[kept]
+        return replace(self, realisations=self.realisations[kept], alms=self.alms[kept], odd=odd)
 
 
 def read_residuals(experiment: ExperimentView, field: Field = "B") -> Residuals:
@@ -147,12 +161,18 @@ def read_residuals(experiment: ExperimentView, field: Field = "B") -> Residuals:
     if not len(alms):
         alms = _alms_of_maps(experiment, field)
     noiseless = alms[numbers == NOISELESS]
+    realisations, noisy, odd = numbers[numbers >= 0], alms[numbers >= 0], None
+    if antithetic(experiment.ds)[experiment.position]:
+        first, second = partners(realisations)
+        realisations = realisations[first]
+        noisy, odd = (noisy[first] + noisy[second]) / 2, (noisy[first] - noisy[second]) / 2
     return Residuals(
         label=experiment.label,
         sky_fraction=float(one["sky_fraction"].values[0]),
-        realisations=numbers[numbers >= 0],
-        alms=alms[numbers >= 0],
+        realisations=realisations,
+        alms=noisy,
         noiseless=noiseless[0] if len(noiseless) else None,
+        odd=odd,
         fwhm=beam_of(experiment),
     )
 

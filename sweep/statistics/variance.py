@@ -2,7 +2,8 @@
 
 Usable are fits whose status is usable and whose number is finite; the noise-free fit (realisation
 -1) is no draw and never counted. What is not usable is counted beside. Realisations are summed in
-the order of their numbers, so that results do not depend on who computed them, or when.
+the order of their numbers, so that results do not depend on who computed them, or when. Where noise
+is antithetic (`sweep.statistics.pairs`) the pair is the unit of errors.
 
 Datasets may be chunked (`ds.chunk(experiment=1000)`, with the extra `dask`): results are then
 computed by dask, chunk by chunk, when they are asked for.
@@ -16,6 +17,7 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.statistics.dataset import is_usable, noisy_part
 from sweep.statistics.moments import Moments
+from sweep.statistics.pairs import antithetic, by_pair
 from sweep.types import NOT_ATTEMPTED, Status
 
 STATISTICS = ("mean", "standard_error", "variance", "variance_error", "usable", "unusable")
@@ -38,7 +40,7 @@ def statistics(ds: xr.Dataset, variable: str = "cmb_variance") -> xr.Dataset:
         ConfigError: `variable` is no number of every fit.
     """
     noisy = _noisy(ds, variable)
-    return _reduced(_statistics, noisy[variable], noisy["status"])
+    return _of_units(_statistics, noisy[variable], noisy["status"], antithetic(ds))
 
 
 def convergence(ds: xr.Dataset, variable: str = "cmb_variance") -> xr.Dataset:
@@ -52,7 +54,7 @@ def convergence(ds: xr.Dataset, variable: str = "cmb_variance") -> xr.Dataset:
         ConfigError: `variable` is no number of every fit.
     """
     noisy = _noisy(ds, variable)
-    found = _reduced(_running, noisy[variable], noisy["status"], "count")
+    found = _of_units(_running, noisy[variable], noisy["status"], antithetic(ds), "count")
     about = {"units": "1", "long_name": "realisations looked at"}
     return found.assign_coords(count=("count", np.arange(noisy.sizes["realisation"]) + 1, about))
 
@@ -84,7 +86,7 @@ def paired(ds: xr.Dataset, reference: int, variable: str = "cmb_variance") -> xr
     recorded = (noisy["status"] != Status.PENDING) & (other["status"] != Status.PENDING)
     status = xr.where(usable, Status.CONVERGED, Status.NONFINITE).where(recorded, Status.PENDING)
     difference = (noisy[variable] - other[variable]).assign_attrs(noisy[variable].attrs)
-    return _reduced(_statistics, difference, status)
+    return _of_units(_statistics, difference, status, antithetic(ds))
 
 
 def _noisy(ds: xr.Dataset, variable: str) -> xr.Dataset:
@@ -93,6 +95,28 @@ def _noisy(ds: xr.Dataset, variable: str) -> xr.Dataset:
         raise ConfigError(f"unknown variable {variable!r}; choose from {', '.join(known)}")
     noisy = noisy_part(ds[[variable, "status"]]).sortby("realisation")
     return noisy.chunk(realisation=-1) if noisy.chunks else noisy
+
+
+def _of_units(
+    function: Any, values: xr.DataArray, status: xr.DataArray, pairs: np.ndarray, *left: str
+) -> xr.Dataset:
+    """`_reduced`; where noise is antithetic, errors are those of as many pairs.
+
+    That of the mean is by the means of pairs. The two fits of a pair are as far from the mean, so
+    that a variance is known as of half as many.
+    """
+    found = _reduced(function, values, status, *left)
+    if not pairs.any():
+        return found
+    realisations = values["realisation"].values
+    numbers, usable = by_pair(values.values, is_usable(status.values), realisations, pairs)
+    ended = status.copy(data=np.where(usable, status.values, Status.PENDING))
+    of_pairs = _reduced(function, values.copy(data=numbers), ended, *left)
+    which = xr.DataArray(pairs, dims="experiment")
+    found["standard_error"] = xr.where(which, of_pairs["standard_error"], found["standard_error"])
+    error = found["variance_error"]
+    found["variance_error"] = xr.where(which, np.sqrt(2) * error, error)
+    return found
 
 
 def _reduced(function: Any, values: xr.DataArray, status: xr.DataArray, *left: str) -> xr.Dataset:

@@ -94,11 +94,13 @@ def combine(zones: Sequence[Residuals]) -> Residuals:
     whole = len(noiseless) == len(zones)
     if not shared.size and not whole:
         raise ConfigError("the zones have no usable realisation in common")
+    odd = [part.odd for zone in zones if (part := zone.select(shared)).odd is not None]
     return Residuals(
         label="+".join(zone.label for zone in zones),
         sky_fraction=float(sum(zone.sky_fraction for zone in zones)),
         realisations=shared,
         alms=np.sum([zone.select(shared).alms for zone in zones], axis=0),
         noiseless=np.sum(noiseless, axis=0) if whole else None,
+        odd=np.sum(odd, axis=0) if odd else None,
         fwhm=zones[0].fwhm,
     )

@@ -86,14 +86,14 @@ def test_errors_of_the_common_part_are_those_of_other_draws(level: float, excess
     seen, said = [], []
     for _ in range(400):
         maps = s + rng.standard_normal((6, 50))
-        found = shares(maps @ maps.T / 50)
+        found = shares(maps @ maps.T / 50, np.mean(maps**2, axis=1))
         seen.append(found[::2])
         said.append(found[1::2])
     error = np.std(seen, axis=0)
     assert (np.abs(np.mean(seen, axis=0) - [s @ s / 50, 1.0]) < 4 * error / 20).all()
     ratio = np.sqrt(np.mean(np.square(said), axis=0)) / error
     assert ratio == pytest.approx([excess, 1.0], rel=0.15)
-    assert np.isnan(shares(np.eye(2)).systematic_error)
+    assert np.isnan(shares(np.eye(2), np.ones(2)).systematic_error)
 
 
 def test_one_estimator_for_a_whole_context(ds: xr.Dataset) -> None:

@@ -17,6 +17,9 @@ class NoiseConf:
     realisations: int = setting(4, "number of noise draws", at_least(1))
     seed: int = setting(0, "with the realisation number, the address of a draw", at_least(0))
     noiseless: bool = setting(False, "also fit without noise, as realisation -1")
+    antithetic: bool = setting(
+        False, "realisations 2k and 2k + 1 have the same draw with either sign", absent=False
+    )
 
 
 @dataclass
