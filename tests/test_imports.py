@@ -43,6 +43,7 @@ ORDER = (
     "clusters",
     "noise",
     "spectra",
+    "pure_b",
     "programs",
     "lanes",
     "ahead",
