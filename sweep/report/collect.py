@@ -35,6 +35,7 @@ from sweep.report.details import (
     truth_of,
 )
 from sweep.report.maps import KINDS, LAYERS, Atlas, resolutions
+from sweep.report.race import races, still_racing
 from sweep.report.ranking import lowest, ranked
 from sweep.statistics.candidates import CONVERGED, rankable
 from sweep.statistics.comparison_groups import ComparisonGroup, comparison_groups, described
@@ -83,7 +84,8 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
     ranks = rankable(ds, CONVERGED, unranked)
     for why, count in unranked.items():
         missing.note("ranking", "Rank", why, count)
-    found = ranked(ds, table, groups, estimators, ranks, progress)
+    raced = races(ds, store, groups, ranks)
+    found = ranked(ds, table, groups, estimators, still_racing(ranks, raced), progress)
     first = list(dict.fromkeys([r["first"] for r in found] + _on_front(table)))
     return packing.plain(
         {
@@ -104,6 +106,7 @@ def collect(ds: xr.Dataset, progress: Progress) -> dict[str, Any]:
             "estimators": [NAMES[e] for e in estimators],
             "warnings": warnings(table),
             "best": found,
+            "races": raced,
             "zones": _zones(ds, table, groups, ranks, progress),
             "templates": _templates(products),
             "map_kinds": KINDS,

@@ -34,6 +34,7 @@ SCRIPTS = (
     "sky",
     "status",
     "best",
+    "race",
     "zones",
     "details",
     "provenance",

@@ -9,6 +9,7 @@ It keeps the skewness of power with few modes. For cross powers D, C and F have 
 (Mangilli, Plaszczynski & Tristram 2015, arXiv:1503.01347), which is `Bandpowers.noise`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ _MOST_RESIDUAL, _STEPS = 4.0, 33
 
 _COARSE, _FINE = 121, 241
 """Steps of r: to find the posterior, and over it."""
+
+_HIGHEST = 1e3
+"""Of r: where the posterior goes on to here, band powers say nothing of it."""
 
 _DEPTH = 14.0
 """The posterior of r is followed down to e^-14 of its maximum."""
@@ -92,27 +96,35 @@ def amplitudes(observed: np.ndarray, model: Bandpowers, priors: Priors) -> Ampli
         return np.stack(found) + np.log(weight)[:, None]
 
     sigma = likelihood.sigma
-    low, high = -6 * sigma, 8 * sigma
-    while True:
-        r = np.linspace(low, high, _COARSE)
-        of_r = _summed(density(r))
-        if of_r[-1] < of_r.max() - _DEPTH:
-            break
-        high += 2 * (high - low)
-        if high > 1e3:
-            raise ConfigError("band powers do not bound r from above")
-    inside = np.flatnonzero(of_r > of_r.max() - _DEPTH)
-    first, last = max(inside[0] - 1, 0), min(inside[-1] + 1, len(r) - 1)
-    r = np.linspace(r[first], r[last], _FINE)
-    whole = density(r)
+    r, whole = _located(density, -6 * sigma, 8 * sigma)
     of_r = _summed(whole)
-    peak = whole.max()
-    shares = np.exp(whole - peak)
+    shares = np.exp(whole - whole.max())
+    positive, above = _located(density, 0.0, 8 * sigma)
     return Amplitudes(
-        _of_density(r, np.exp(of_r - of_r.max())),
+        _of_density(r, of_r, _limit(positive, _summed(above))),
         _moments(a_lens, shares.sum(axis=(0, 2))),
         _moments(a_residual, shares.sum(axis=(0, 1))),
     )
+
+
+def _located(
+    density: Callable[[np.ndarray], np.ndarray], low: float, high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values of r above `low` over which a posterior is not nothing, and its logarithm there."""
+    while True:
+        r = np.linspace(low, high, _COARSE)
+        of_r = _summed(density(r))
+        inside = np.flatnonzero(of_r > of_r.max() - _DEPTH)
+        if inside[-1] == len(r) - 1:
+            high += 2 * (high - low)
+            if high > _HIGHEST:
+                raise ConfigError("band powers do not bound r from above")
+        elif len(inside) < _COARSE // 8:
+            low, high = float(r[max(inside[0] - 1, 0)]), float(r[inside[-1] + 1])
+        else:
+            break
+    r = np.linspace(r[max(inside[0] - 1, 0)], r[inside[-1] + 1], _FINE)
+    return r, density(r)
 
 
 class _Likelihood:
@@ -156,18 +168,15 @@ def _lensing(priors: Priors) -> tuple[np.ndarray, np.ndarray]:
     return values, np.exp(-0.5 * ((values - 1) / width) ** 2)
 
 
-def _of_density(grid: np.ndarray, density: np.ndarray) -> TensorRatio:
-    """What a density of r says, which is known on an even grid that holds all of it.
+def _of_density(grid: np.ndarray, log: np.ndarray, limit: float) -> TensorRatio:
+    """What a posterior of r says.
 
     Args:
         grid: values of r, ascending, shape (point,).
-        density: at these, relative to its maximum, shape (point,).
+        log: logarithm of the posterior at these, shape (point,).
+        limit: at 95 %, of r >= 0.
     """
-    there = density > np.exp(-2 * _DEPTH)  # below some negative r no power is left
-    grid, density = grid[there], density[there]
-    fine = np.union1d(np.linspace(grid[0], grid[-1], 20 * len(grid)), [0.0])
-    fine = fine[(fine >= grid[0]) & (fine <= grid[-1])]
-    smooth = np.exp(CubicSpline(grid, np.log(density))(fine))
+    fine, smooth = _smooth(grid, log)
     top = int(smooth.argmax())
     r = float(fine[top])
     plus = upper = minus = 0.0
@@ -175,9 +184,20 @@ def _of_density(grid: np.ndarray, density: np.ndarray) -> TensorRatio:
         plus, upper = quantiles(fine[top:] - r, smooth[top:], (0.68, 0.95))
     if top:
         (minus,) = quantiles((r - fine[: top + 1])[::-1], smooth[: top + 1][::-1], (0.68,))
-    positive = fine >= 0
-    limit = float(quantiles(fine[positive], smooth[positive], (0.95,))[0])
+    density = np.exp(log - log.max())
     return TensorRatio(r, minus, plus, r + plus, r + upper, limit, grid, density)
+
+
+def _limit(grid: np.ndarray, log: np.ndarray) -> float:
+    """Value of r below which 95 % of a posterior on r >= 0 are."""
+    return quantiles(*_smooth(grid, log), (0.95,))[0]
+
+
+def _smooth(grid: np.ndarray, log: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The posterior relative to its maximum on a finer grid."""
+    there = log > log.max() - 2 * _DEPTH  # below some negative r no power is left
+    fine = np.linspace(grid[there][0], grid[there][-1], 20 * len(grid))
+    return fine, np.exp(CubicSpline(grid[there], (log - log.max())[there])(fine))
 
 
 def _summed(density: np.ndarray) -> np.ndarray:

@@ -51,6 +51,7 @@ def collected(count: int, seed: int = 1) -> dict[str, Any]:
         "estimators": ["cross"],
         "warnings": [],
         "best": [ranked()] if count > 1 else [],
+        "races": [],
         "zones": [],
         "templates": {str(NSIDE): templates()},
         "map_kinds": KINDS,

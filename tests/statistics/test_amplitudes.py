@@ -120,3 +120,13 @@ def test_where_r_is_all_that_there_is_to_see_it_may_be_negative() -> None:
     low = replace(model(), noise=np.full(4, 0.5))
     ratio = amplitudes(np.full(4, 1.15), low, Priors()).ratio
     assert ratio.r < 0 < ratio.limit_95
+
+
+def test_the_limit_is_of_positive_r_even_where_all_else_is_far_below() -> None:
+    far = amplitudes(np.full(4, 0.6), model(), Priors()).ratio
+    assert far.grid[-1] < 0
+    fine = np.linspace(0, 0.02, 20_001)
+    log = np.array([log_likelihood(np.full(4, 0.6), r, 1.0, 0.0) for r in fine])
+    share = np.cumsum(np.exp(log - log.max()))
+    expected = np.interp(0.95, share / share[-1], fine)
+    assert far.limit_95 == pytest.approx(expected, rel=0.2)

@@ -22,7 +22,9 @@ function heatmapChart(report, current, opened) {
   const groups = [["", "all together"], ...report.comparison_groups.map((c, k) => [String(k), c.label])];
   const chart = new Chart("heatmap", {
     title: "A metric over two settings",
-    about: "A cell shows the lowest of its experiments; the frame is around the lowest of all.",
+    about: report.races.some((race) => race.path.length)
+      ? "A cell shows the lowest of its experiments; the frame is around the lowest of all. The line follows the leaders of a search."
+      : "A cell shows the lowest of its experiments; the frame is around the lowest of all.",
     controls: [
       choice("metric", metricOptions(report), chosen.metric, change("metric")),
       choice("across", names, chosen.x, change("x")),
@@ -100,7 +102,31 @@ function heatmapPicture(report, passing, chosen, width) {
       },
     ],
   };
-  return { traces: [trace], layout };
+  return { traces: [trace, ...searchPath(report, chosen, across, up)], layout };
+}
+
+/** The way of a search over the cells, from its first leader to the last. */
+function searchPath(report, chosen, across, up) {
+  const shown = chosen.group === "" && report.comparison_groups.length === 1 ? 0 : Number(chosen.group || -1);
+  const race = report.races.find((r) => r.comparison_group === shown && r.path.length);
+  if (!race) return [];
+  const [columns, rows] = [across.map(String), up.map(String)];
+  const at = race.path
+    .map(({ experiment }) => [columns.indexOf(String(report.setting(chosen.x, experiment))), rows.indexOf(String(report.setting(chosen.y, experiment)))])
+    .filter(([x, y]) => x >= 0 && y >= 0);
+  if (new Set(at.map(String)).size < 2) return [];
+  return [
+    {
+      type: "scatter",
+      mode: "lines+markers",
+      x: at.map(([x]) => x),
+      y: at.map(([, y]) => y),
+      line: { color: lineColour(1), width: 2 },
+      marker: { color: lineColour(1), size: at.map((_, k) => (k === at.length - 1 ? 12 : 7)), line: { color: token("--raised"), width: 1 } },
+      hoverinfo: "skip",
+      showlegend: false,
+    },
+  ];
 }
 
 function usedValues(report, name, shown) {

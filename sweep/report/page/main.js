@@ -23,6 +23,7 @@ function start(report) {
   const details = new Details(report, () => table.rows, tick);
   const charts = [countsChart, heatmapChart, frontChart].map((make) => make(report, () => passing, open));
   drawBest(report, open);
+  drawRaces(report, open);
   drawZones(report, open);
   new Filter(report, (kept) => {
     passing = kept;
