@@ -156,7 +156,7 @@ class _Course:
             self._said(Round(number, realisations, standing, len(asked)))
             for name, points in more.items():
                 visited = [self._identities[point] for point in points]
-                self._groups[name] = self._groups[name].with_more(visited)
+                self._groups[name] = self._groups[name].with_more(dict.fromkeys(visited))
         if stop:  # before the search was at its end, whoever is left
             standing = [replace(each, over=stop) for each in standing]
         elif number == len(self._rounds):

@@ -1,8 +1,8 @@
 """How the experiments of a race stand after a round, and why it is over for some."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweep.errors import ConfigError
 from sweep.session.rules import Rules
@@ -55,9 +55,10 @@ class Entered:
     visited: int
     racing: list[str]
 
-    def with_more(self, identities: Sequence[str]) -> "Entered":
-        """The group once it visits these as well."""
-        return Entered(self.entered, self.visited + len(identities), [*self.racing, *identities])
+    def with_more(self, identities: Iterable[str]) -> "Entered":
+        """The group once it visits these as well; two points may be one experiment."""
+        new = [identity for identity in identities if identity not in self.racing]
+        return Entered(self.entered, self.visited + len(new), [*self.racing, *new])
 
 
 def groups_of(ds: "xr.Dataset") -> dict[str, list[str]]:
@@ -120,14 +121,7 @@ def _apart(
     standing = []
     for name, group in groups.items():
         own, rivals = of_identities(ds, group.racing), group.entered - 1
-        found = look(
-            own,
-            rules.metric,
-            lost=rules.lost,
-            looks=looks,
-            rivals=rivals,
-            enough=rules.enough,
-        )
+        found = look(own, rules.metric, **_terms(rules, looks, rivals))
         standing.append(_standing(own, name, group, found, rules))
     return standing
 
@@ -138,17 +132,15 @@ def _of_zones(
     from sweep.statistics.zone_race import look_at_zones
 
     rivals = sum(group.entered - 1 for group in groups.values())
-    found = look_at_zones(
-        ds,
-        rules.metric,
-        lost=rules.lost,
-        looks=looks,
-        rivals=rivals,
-        enough=rules.enough,
-    )
+    found = look_at_zones(ds, rules.metric, **_terms(rules, looks, rivals))
     first = {name: of_identities(ds, group.racing[:1]) for name, group in groups.items()}
     zones = {name: str(one["mask.expression"].values[0]) for name, one in first.items()}
     return [_standing(ds, name, groups[name], found[zones[name]], rules) for name in groups]
+
+
+def _terms(rules: Rules, looks: int, rivals: int) -> dict[str, Any]:
+    """On which terms an experiment leaves."""
+    return {"lost": rules.lost, "looks": looks, "rivals": rivals, "enough": rules.enough}
 
 
 def _standing(

@@ -63,6 +63,7 @@ SCIENTIFIC = [
     "clusters.method=jax_healpy",
     "noise.ratio=0.5",
     "noise.seed=1",
+    "noise.antithetic=true",
     "model=curved_synchrotron",
     "parameters.beta_dust.start=1.6",
     "parameters.temp_dust.low=7",
@@ -144,7 +145,7 @@ def test_launcher_and_workers_are_no_part_of_a_configuration() -> None:
     given = small("parameters=published", "solver.starts=2")
     absent = {f"parameters.{p}.{key}" for p in PARAMETERS for key in NOT_SET} | {"model.name"}
     absent |= {f"{g}.{p}" for g in ("parameters", "clusters") for p in KNOWN if p not in PARAMETERS}
-    absent |= {"sky.cmb_realisations", "instrument.band", "mask.apodisation"}
+    absent |= {"sky.cmb_realisations", "noise.antithetic", "instrument.band", "mask.apodisation"}
     assert (
         set(scientific(given))
         == {
