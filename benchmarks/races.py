@@ -21,7 +21,7 @@ from benchmarks.real import check_data
 from benchmarks.record import keep
 from sweep.session import Rules
 from sweep.statistics.comparison_groups import comparison_groups
-from sweep.statistics.race import Look, look, threshold
+from sweep.statistics.race import Look, Terms, look, threshold
 from sweep.statistics.summary import settings, settings_table
 
 RACES = 1000
@@ -124,7 +124,7 @@ def as_commanded(drawn: xr.Dataset, metric: str) -> Looked:
 
     def looked(left: list[int], number: int) -> list[int]:
         seen = drawn.isel(experiment=left, realisation=slice(number))
-        found = look(seen, metric, lost=given.lost, looks=looks, rivals=rivals, enough=given.enough)
+        found = look(seen, metric, Terms(given.lost, looks, rivals, given.enough))
         assert isinstance(found, Look), found
         return found.left
 

@@ -46,6 +46,8 @@ def test_it_finds_the_best_of_all_by_some(tmp_path: Path) -> None:
     assert found.ends[0].visited == visited
     assert found.ends[0].entered == len(COUNTS) == len(found.identities)
     assert found.whole == len(COUNTS) * MOST
+    seconds = sweep.open(tmp_path / "some.zarr")["seconds"].values
+    assert found.hours == pytest.approx(np.nansum(seconds) / 3600, rel=1e-9)
     recorded = sweep.open(tmp_path / "some.zarr")["status"].values
     assert np.count_nonzero(recorded) == found.fits < found.whole
     assert rounds[0].more > 0

@@ -188,7 +188,7 @@ class _Course:
                 self._groups[name] = Entered(of, len(members), members)
         racing = [i for group in self._groups.values() for i in group.racing]
         ds = as_after(opened, racing, realisations)
-        self._spent.add(ds, racing, self._noise_free)
+        self._spent.add(ds, self._noise_free)
         return ds
 
     def _more(self, standing: Sequence[Standing]) -> dict[str, list[int]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweep.session.rules import Rules
-from sweep.statistics.dataset import noisy_part, of_identities
+from sweep.statistics.dataset import noisy_part
 from sweep.store import NOISELESS
 
 if TYPE_CHECKING:
@@ -27,20 +27,18 @@ class Spent:
         self._rules = rules
         self._next: dict[str, int] = {}  # of every experiment, the first that is not asked for
 
-    def add(self, ds: "xr.Dataset", identities: Sequence[str], noise_free: Collection[str]) -> None:
-        """What was asked for these experiments up to the realisations of `ds`.
+    def add(self, ds: "xr.Dataset", noise_free: Collection[str]) -> None:
+        """What was asked for the experiments of `ds` up to its realisations.
 
         Args:
-            ds: with these experiments.
-            identities: of the experiments.
-            noise_free: those that have a fit without noise.
+            ds: experiments that race.
+            noise_free: identities of those that have a fit without noise.
         """
-        end = int(ds["realisation"].values.max()) + 1
-        seconds = of_identities(ds, identities)["seconds"].load()
-        for identity, own in zip(identities, seconds, strict=True):
+        numbers, seconds = ds["realisation"].values, ds["seconds"].values
+        end = int(numbers.max()) + 1
+        for identity, own in zip(map(str, ds["identity"].values), seconds, strict=True):
             start = self._next.get(identity, NOISELESS)
-            new = own.sel(realisation=own["realisation"] >= start)
-            self.hours += float(np.nansum(new.values)) / _HOUR
+            self.hours += float(np.nansum(own[numbers >= start])) / _HOUR
             self.fits += end - max(start, 0) + (start == NOISELESS and identity in noise_free)
             self._next[identity] = end
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweep.errors import ConfigError
 from sweep.session.rules import Rules
@@ -116,12 +116,13 @@ def measured(ds: "xr.Dataset", rules: Rules, ended: Sequence[Standing]) -> list[
 def _apart(
     ds: "xr.Dataset", rules: Rules, looks: int, groups: Mapping[str, Entered]
 ) -> list[Standing]:
-    from sweep.statistics.race import look
+    from sweep.statistics.race import Terms, look
 
     standing = []
     for name, group in groups.items():
-        own, rivals = of_identities(ds, group.racing), group.entered - 1
-        found = look(own, rules.metric, **_terms(rules, looks, rivals))
+        own = of_identities(ds, group.racing)
+        terms = Terms(rules.lost, looks, group.entered - 1, rules.enough)
+        found = look(own, rules.metric, terms)
         standing.append(_standing(own, name, group, found, rules))
     return standing
 
@@ -129,18 +130,15 @@ def _apart(
 def _of_zones(
     ds: "xr.Dataset", rules: Rules, looks: int, groups: Mapping[str, Entered]
 ) -> list[Standing]:
+    from sweep.statistics.race import Terms
     from sweep.statistics.zone_race import look_at_zones
 
     rivals = sum(group.entered - 1 for group in groups.values())
-    found = look_at_zones(ds, rules.metric, **_terms(rules, looks, rivals))
+    terms = Terms(rules.lost, looks, rivals, rules.enough)
+    found = look_at_zones(ds, rules.metric, terms)
     first = {name: of_identities(ds, group.racing[:1]) for name, group in groups.items()}
     zones = {name: str(one["mask.expression"].values[0]) for name, one in first.items()}
     return [_standing(ds, name, groups[name], found[zones[name]], rules) for name in groups]
-
-
-def _terms(rules: Rules, looks: int, rivals: int) -> dict[str, Any]:
-    """On which terms an experiment leaves."""
-    return {"lost": rules.lost, "looks": looks, "rivals": rivals, "enough": rules.enough}
 
 
 def _standing(

@@ -7,7 +7,7 @@ import numpy as np
 from sweep.cache import Arrays
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.kept import content_of, kept
-from sweep.statistics.pairs import partners
+from sweep.statistics.pairs import antithetic, partners
 from sweep.statistics.recovered import residual_of
 
 
@@ -42,6 +42,18 @@ class Shares(NamedTuple):
     systematic_error: float
     statistical: float
     statistical_error: float
+
+
+def covariance_of_units(experiment: ExperimentView) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`residual_covariance`, of antithetic noise `of_pairs`, and the variance of each.
+
+    Raises:
+        ConfigError: as `residual_covariance`.
+    """
+    numbers, covariance = residual_covariance(experiment)
+    if antithetic(experiment.ds)[experiment.position]:
+        return of_pairs(numbers, covariance)
+    return numbers, covariance, np.diag(covariance)
 
 
 def of_pairs(

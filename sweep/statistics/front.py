@@ -12,7 +12,7 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.statistics.candidates import APART, CONVERGED, in_common, noise_free_ranks, rankable
-from sweep.statistics.common_variance import Shares, of_pairs, residual_covariance, shares
+from sweep.statistics.common_variance import Shares, covariance_of_units, shares
 from sweep.statistics.comparison_groups import comparison_groups
 from sweep.statistics.dataset import is_usable, noise_free
 from sweep.statistics.experiment import ExperimentView
@@ -121,18 +121,14 @@ class _Parts:
         numbers, status = ds["realisation"].values, ds["status"].values
         noisy = numbers >= 0
         self._numbers = numbers[noisy]
-        values, pairs = ds["residual_variance"].values[:, noisy], antithetic(ds)
+        values = ds["residual_variance"].values[:, noisy]
         usable = is_usable(status[:, noisy]) & np.isfinite(values)
-        self._values, self.usable = by_pair(values, usable, self._numbers, pairs)
+        self._values, self.usable = by_pair(values, usable, self._numbers, antithetic(ds))
         self._covariances: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray] | str] = {}
         for i in range(len(ranks)):
             if ranks[i] and estimator != "noise_free":
                 try:
-                    numbers, covariance = residual_covariance(ExperimentView(ds, i))
-                    own = np.diag(covariance)
-                    if pairs[i]:
-                        numbers, covariance, own = of_pairs(numbers, covariance)
-                    self._covariances[i] = numbers, covariance, own
+                    self._covariances[i] = covariance_of_units(ExperimentView(ds, i))
                 except ConfigError as error:
                     self._covariances[i] = error.reason
             done()

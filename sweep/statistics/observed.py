@@ -6,6 +6,7 @@ solver: the other realisations of the store, or those of a store of simulations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -93,12 +94,9 @@ def observations(views: Sequence[ExperimentView], apodisation: float = APODISATI
     """
     check_shared(views)
     check_disjoint(views)
-    shared = views[0].noisy
-    for view in views[1:]:
-        shared = np.intersect1d(shared, view.noisy)
+    shared = np.sort(reduce(np.intersect1d, [view.noisy for view in views]))
     if not shared.size:
         raise ConfigError("the experiments have no usable realisation in common")
-    shared = np.sort(shared)
     pixels = [kept_pixels(view) for view in views]
     order = np.argsort(np.concatenate(pixels))
     whole = np.concatenate(pixels)[order]
@@ -215,8 +213,9 @@ def answers(
         )
         return [amplitudes(observed, model, priors) for observed in model.observed(alms)], model
 
-    first, _ = at(0.0)
-    return at(max(float(np.mean([each.ratio.r for each in first])), 0.0))
+    found, model = at(0.0)
+    ratio = float(np.mean([each.ratio.r for each in found]))
+    return at(ratio) if ratio > 0 else (found, model)
 
 
 def _residuals_of(sky: Observations, which: np.ndarray) -> np.ndarray:

@@ -17,6 +17,23 @@ from sweep.statistics.selection import Gap, checked, contest, gap, in_order, not
 
 
 @dataclass(frozen=True)
+class Terms:
+    """On which an experiment leaves, and a race is over.
+
+    Attributes:
+        lost: chance, at most, that the best of all leaves by chance at any look.
+        looks: how often is looked at most.
+        rivals: other experiments at the start.
+        enough: differences below this share of the leader's value do not matter.
+    """
+
+    lost: float
+    looks: int
+    rivals: int
+    enough: float
+
+
+@dataclass(frozen=True)
 class Look:
     """Where the experiments of a group stand after some realisations.
 
@@ -62,25 +79,13 @@ def threshold(lost: float, looks: int, rivals: int, realisations: int) -> float:
     return float(student.isf(lost / (looks * max(rivals, 1)), realisations - 1))
 
 
-def look(
-    ds: xr.Dataset,
-    metric: str,
-    *,
-    lost: float,
-    looks: int,
-    rivals: int,
-    enough: float,
-    converged: float = CONVERGED,
-) -> Look | str:
+def look(ds: xr.Dataset, metric: str, terms: Terms, *, converged: float = CONVERGED) -> Look | str:
     """Look at the experiments of one comparison group.
 
     Args:
         ds: those that have not left, with the realisations that are looked at.
         metric: one of `METRICS`.
-        lost: as of `threshold`.
-        looks: as of `threshold`.
-        rivals: as of `threshold`.
-        enough: differences below this share of the leader's value do not matter.
+        terms: of the race.
         converged: as for `sweep.statistics.selection.best`.
 
     Returns:
@@ -96,30 +101,20 @@ def look(
         return nothing(metric, left_out)
     order = [field.members[k] for k in in_order(field, ranking)]
     leader, on, estimator = order[0], field.on, field.estimator
-    k = threshold(lost, looks, rivals, len(on)) if len(on) > 1 else float("inf")
     gaps = {i: gap(ranking, i, leader, on, estimator) for i in order[1:]}
-    return standing(
-        float(field.values[field.members.index(leader)]),
-        ranking.error(leader, on, estimator),
-        len(on),
-        k,
-        order,
-        gaps,
-        left_out,
-        enough=enough,
-    )
+    value = float(field.values[field.members.index(leader)])
+    error = ranking.error(leader, on, estimator)
+    return standing(value, error, len(on), order, gaps, left_out, terms)
 
 
 def standing(
     value: float,
     error: float,
     realisations: int,
-    k: float,
     order: list[int],
     gaps: dict[int, Gap],
     left_out: Counter[str],
-    *,
-    enough: float,
+    terms: Terms,
 ) -> Look:
     """What a look shows of differences to the leader.
 
@@ -127,15 +122,17 @@ def standing(
         value: of the metric, of the leader.
         error: of that.
         realisations: that all have.
-        k: `threshold`.
         order: positions, the leader first, then by value.
         gaps: of all but the leader.
         left_out: how many are not ranked, by reason.
-        enough: as of `look`.
+        terms: of the race.
     """
+    k = float("inf")
+    if realisations > 1:
+        k = threshold(terms.lost, terms.looks, terms.rivals, realisations)
     behind = {i: g for i, g in gaps.items() if not g.tied and g.delta > k * g.error}
     near = [g for i, g in gaps.items() if i not in behind and not g.tied]
-    matters = enough * abs(value)
+    matters = terms.enough * abs(value)
     return Look(
         value=value,
         error=error,

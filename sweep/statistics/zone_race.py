@@ -6,40 +6,27 @@ experiments of a zone are compared with those of the other zones fixed at the be
 """
 
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 
 from sweep.statistics.candidates import CONVERGED, ROUNDING_USUAL
-from sweep.statistics.race import Look, standing, threshold
+from sweep.statistics.race import Look, Terms, standing
 from sweep.statistics.rankings import difference_error, metric_of
 from sweep.statistics.selection import Gap, checked
 from sweep.statistics.zone_search import zone_search
 
 
 def look_at_zones(
-    ds: xr.Dataset,
-    metric: str,
-    *,
-    lost: float,
-    looks: int,
-    rivals: int,
-    enough: float,
-    converged: float = CONVERGED,
-    done: Callable[[], None] = lambda: None,
+    ds: xr.Dataset, metric: str, terms: Terms, *, converged: float = CONVERGED
 ) -> dict[str, Look]:
     """Look at the experiments of every zone beside the best of the others.
 
     Args:
         ds: those that have not left, with the realisations that are looked at.
         metric: one of `OF_SPECTRA`, of all zones together.
-        lost: as of `sweep.statistics.race.threshold`.
-        looks: as there.
-        rivals: as there, of all zones together.
-        enough: differences below this share of the metric do not matter.
+        terms: of the race; rivals are those of all zones together.
         converged: as for `sweep.statistics.combination.best_of_zones`.
-        done: called after each experiment that was read.
 
     Returns:
         By mask expression; `value` and `error` are those of the best combination, and positions
@@ -49,12 +36,11 @@ def look_at_zones(
         ConfigError: as `sweep.statistics.combination.best_of_zones`.
     """
     metric = checked(metric)
-    search = zone_search(ds, (), metric, done, None, converged, 1)
+    search = zone_search(ds, (), metric, lambda: None, None, converged, 1)
     on = search.on
     best, _ = search.best(metric, on)
     together = search.combination(best, metric, on)
     value = metric_of(together.ratio, metric)
-    k = threshold(lost, looks, rivals, len(on)) if len(on) > 1 else float("inf")
     level = ROUNDING_USUAL * abs(together.ratio.upper_68)
     found: dict[str, Look] = {}
     left_out = search.left_out
@@ -73,8 +59,6 @@ def look_at_zones(
                 )
                 gaps[i] = Gap(delta, error, False)
         order = [best[zone], *sorted(gaps, key=lambda i, g=gaps: (not g[i].tied, g[i].delta))]
-        found[zone] = standing(
-            value, together.error, len(on), k, order, gaps, left_out, enough=enough
-        )
+        found[zone] = standing(value, together.error, len(on), order, gaps, left_out, terms)
         left_out = Counter()  # of all zones, said once
     return found

@@ -21,7 +21,7 @@ from sweep.statistics.halves import best_by_halves
 from sweep.statistics.observed import Observations
 from sweep.statistics.pairs import antithetic, by_pair, partners
 from sweep.statistics.purified import purified_spectra
-from sweep.statistics.race import Look, look
+from sweep.statistics.race import Look, Terms, look
 from sweep.statistics.residuals import read_residuals
 from sweep.statistics.selection import best
 from sweep.statistics.variance import convergence, paired, statistics
@@ -102,7 +102,7 @@ def test_rankings_halves_and_looks_count_pairs(ds: xr.Dataset) -> None:
     rows = best_by_halves(pairs, "cmb_variance")
     assert rows["chosen_by"].tolist() == ["0-2", "4-6"]
     assert rows["compared"].tolist() == [2, 2]
-    found = look(pairs, "cmb_variance", lost=0.05, looks=1, rivals=1, enough=0.0)
+    found = look(pairs, "cmb_variance", Terms(lost=0.05, looks=1, rivals=1, enough=0.0))
     assert isinstance(found, Look)
     assert found.realisations == 4
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy.stats import binom
 
-from sweep.statistics.race import Look, look, threshold
+from sweep.statistics.race import Look, Terms, look, threshold
 from sweep.types import Status
 from tests.statistics.test_summary import dataset
 
@@ -23,7 +23,7 @@ def with_values(values: np.ndarray) -> xr.Dataset:
 
 def looked(values: np.ndarray, **changes: Any) -> Look:
     given = {"lost": 0.05, "looks": 4, "rivals": len(values) - 1, "enough": 0.0}
-    found = look(with_values(values), "cmb_variance", **given | changes)
+    found = look(with_values(values), "cmb_variance", Terms(**given | changes))
     assert isinstance(found, Look)
     return found
 
@@ -86,12 +86,12 @@ def test_ties_stay_and_matter_to_nobody() -> None:
 def test_who_did_not_converge_is_not_ranked_and_counted() -> None:
     ds = with_values(noisy([1.0, 0.5, 1.2], 0.001, 10))
     ds["status"][1] = Status.MAX_STEPS
-    found = look(ds, "cmb_variance", lost=0.05, looks=4, rivals=2, enough=0.0)
+    found = look(ds, "cmb_variance", Terms(lost=0.05, looks=4, rivals=2, enough=0.0))
     assert isinstance(found, Look)
     assert found.left == [0]
     assert sum(found.left_out.values()) == 1
     ds["status"][:] = Status.MAX_STEPS
-    none = look(ds, "cmb_variance", lost=0.05, looks=4, rivals=2, enough=0.0)
+    none = look(ds, "cmb_variance", Terms(lost=0.05, looks=4, rivals=2, enough=0.0))
     assert isinstance(none, str)
     assert "fewer than 90 % of the fits converged" in none
 

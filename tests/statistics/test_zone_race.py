@@ -12,7 +12,7 @@ from sweep.engines import LocalEngine
 from sweep.errors import ConfigError
 from sweep.session import Request, Rules
 from sweep.statistics.combination import best_of_zones
-from sweep.statistics.race import threshold
+from sweep.statistics.race import Terms, threshold
 from sweep.statistics.rankings import difference_error, metric_of, templates_of
 from sweep.statistics.tensor_ratio import tensor_ratio
 from sweep.statistics.zone_race import look_at_zones
@@ -27,7 +27,7 @@ POINTS = [
     for zone in ZONES
     for count in (1, 3, 8)
 ]
-RULES = {"lost": 0.05, "looks": 2, "rivals": 4, "enough": 0.0}
+TERMS = Terms(lost=0.05, looks=2, rivals=4, enough=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def ds(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
 
 
 def test_each_is_compared_beside_the_best_of_the_others(ds: xr.Dataset) -> None:
-    looks = look_at_zones(ds, METRIC, **RULES)
+    looks = look_at_zones(ds, METRIC, TERMS)
     chosen = best_of_zones(ds, metric=METRIC)
     assert dict(zip(chosen.best.zones, chosen.best.experiments, strict=True)) == {
         zone: look.order[0] for zone, look in looks.items()
