@@ -25,6 +25,7 @@ PARTS = (
     "choice",
     "races",
     "refined",
+    "side_by_side",
     "fewer",
     "observed",
     "priors",

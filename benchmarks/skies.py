@@ -1,4 +1,4 @@
-"""The skies of the matrix: d1s1, the embedded sky, and d1s1 made rougher, shifted or of other laws.
+"""The skies of benchmarks: d1s1, the embedded sky, and d1s1 made rougher, shifted or of other laws.
 
 Skies made from d1s1 are template files in the user's cache, named by what they are made from. What
 no template file can hold, the emission of `wrong_law` that no fit has a law for, is added to the
@@ -39,6 +39,13 @@ SHIFTED_MEANS = {"beta_dust": 1.74, "beta_pl": -3.2, "temp_dust": 24.0}
 
 CURVATURE, PIVOT = -0.052, 23.0
 """Of the synchrotron of `wrong_law`, at GHz: Kogut 2012 (arXiv:1205.4041), as PySM's s3."""
+
+DRAWN = {
+    "beta_dust": (1.57, 0.08),
+    "temp_dust": (19.0, 2.0),
+    "beta_pl": (-3.08, 0.12),
+}
+"""Mean and standard deviation of the parameters of `drawn`, Gaussian fields of C_l (l + 5)^-2.4."""
 
 COLD_SHARE, COLD_INDEX, COLD_TEMPERATURE, COLD_ANGLE = 0.1, 1.6, 10.0, 20.0
 """Second dust of `wrong_law`: its share at 353 GHz, index, temperature in K, and the angle in
@@ -128,10 +135,24 @@ def _shifted(*names: str) -> Callable[[Arrays], Arrays]:
     return recipe
 
 
+def _drawn(templates: Arrays) -> Arrays:
+    nside = hp.npix2nside(templates["beta_dust"].size)
+    rng = np.random.default_rng([VERSION, 20261201])
+    ell, _ = hp.Alm.getlm(lmax := 2 * nside)
+    fields = {}
+    for name, (mean, deviation) in DRAWN.items():
+        alm = rng.standard_normal((2, ell.size)) * (ell + 5.0) ** -1.2
+        field = hp.alm2map(alm[0] + 1j * alm[1], nside, lmax=lmax)
+        fields[name] = mean + deviation * (field - field.mean()) / field.std()
+    return fields
+
+
 _RECIPES: dict[str, Callable[[Arrays], Arrays]] = {
     "rough": _rough,
     "shifted_index": _shifted("beta_dust", "beta_pl"),
     "shifted_temperature": _shifted("temp_dust"),
+    "drawn": _drawn,
 }
 
-SKIES = ("d1s1", "synthetic", *_RECIPES, WRONG_LAW)
+SKIES = ("d1s1", "synthetic", "rough", "shifted_index", "shifted_temperature", WRONG_LAW)
+"""Of the matrix; on `drawn` nothing is tuned: it is for what is looked at once, at the end."""

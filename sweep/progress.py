@@ -80,6 +80,12 @@ class Progress:
             yield lambda: update(1, "")
 
     @contextmanager
+    def simulating(self, total: int) -> Iterator[Callable[[], None]]:
+        """While skies are simulated; shown only where that takes long, as they are kept."""
+        with self._shown(_Account("skies simulated", total), brief=True) as update:
+            yield lambda: update(1, "")
+
+    @contextmanager
     def running(self, total: int, fits: int, workers: int) -> Iterator[Callable[["Outcome"], None]]:
         """While units are computed; the given function counts one that ended.
 

@@ -1,8 +1,5 @@
 """What jobs return to a sweeper that searches, and a study by Optuna's own plugin."""
 
-import importlib.util
-import json
-import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,19 +20,14 @@ from sweep.testing.small import SMALL, grid, run
 from sweep.types import Status as S
 from tests.small import exit_status, listing
 from tests.statistics.test_summary import dataset
+from tests.studies import OPTUNA, STUDY, trials
 
 Command = Callable[..., tuple[int, list[str], str]]
 """Arguments of `sweep -m` to (exit status, lines of standard output, standard error)."""
 
 # the search is over what makes no other shape: one program serves all
 SEARCH = ("solver=newton", "noise.realisations=3", "noise.ratio=0.5,0.75,1,1.5,2")
-STUDY = (
-    "hydra/sweeper=optuna",
-    "hydra.sweeper.sampler.seed=1",
-    "hydra.sweeper.storage=sqlite:///study.db",
-    "hydra.sweeper.study_name=mine",
-    "hydra.launcher.processes=0",
-)
+LOCAL = (*STUDY, "hydra.launcher.processes=0")
 
 
 class Killed(LocalEngine):
@@ -82,27 +74,11 @@ def command(
     return called
 
 
-def trials(metric: int = 0) -> dict[float, float]:
-    """{noise.ratio: value} of the study's finished trials."""
-    with sqlite3.connect("study.db") as database:
-        rows = database.execute(
-            "select p.param_value, p.distribution_json, v.value from trial_params p "
-            "join trial_values v on v.trial_id = p.trial_id where v.objective = ?",
-            (metric,),
-        ).fetchall()
-    return {float(json.loads(d)["attributes"]["choices"][int(p)]): v for p, d, v in rows}
-
-
-OPTUNA = pytest.mark.skipif(
-    importlib.util.find_spec("optuna") is None, reason="needs pip install '.[optuna]'"
-)
-
-
 @OPTUNA
 def test_a_study_of_optuna_searches_in_our_store(command: Command) -> None:
-    code, out, err = command(*STUDY, *SEARCH, "objective=cmb_variance", "hydra.sweeper.n_trials=8")
+    code, out, err = command(*LOCAL, *SEARCH, "objective=cmb_variance", "hydra.sweeper.n_trials=8")
     assert code == 0, err
-    found = trials()
+    found = trials(Path())
     whole = best(sweep.open("a.zarr"), "cmb_variance")
     told = dict(zip(whole["noise.ratio"], whole["cmb_variance"], strict=True))
     assert found == pytest.approx(told, rel=1e-12)
@@ -118,30 +94,30 @@ def test_a_study_of_optuna_searches_in_our_store(command: Command) -> None:
 def test_a_study_that_was_killed_computes_nothing_twice(
     after: int, command: Command, killed: type[Killed]
 ) -> None:
-    words = (*STUDY, *SEARCH, "objective=cmb_variance", "hydra.sweeper.n_trials=6")
+    words = (*LOCAL, *SEARCH, "objective=cmb_variance", "hydra.sweeper.n_trials=6")
     killed.dies_at = after
     code, _, err = command(*words)
     assert code == 130, err
     assert len(killed.units) == after
     code, _, err = command(*words)
     assert code == 0, err
-    assert len(killed.units) == len(set(killed.units)) == 3 * len(trials())
+    assert len(killed.units) == len(set(killed.units)) == 3 * len(trials(Path()))
 
 
 @OPTUNA
 def test_a_study_of_two_objectives_has_a_front(command: Command) -> None:
     two = ("objective=[cmb_variance,seconds]", "hydra.sweeper.direction=[minimize,minimize]")
-    code, _, err = command(*STUDY, *SEARCH, *two)
+    code, _, err = command(*LOCAL, *SEARCH, *two)
     assert code == 2
     assert "objective = ['cmb_variance', 'seconds']: must be some of" in err
     two = ("objective=[cmb_variance,nll]", "hydra.sweeper.direction=[minimize,minimize]")
-    code, out, err = command(*STUDY, *SEARCH, *two, "hydra.sweeper.n_trials=4")
+    code, out, err = command(*LOCAL, *SEARCH, *two, "hydra.sweeper.n_trials=4")
     assert code == 0, err
     assert all(": cmb_variance " in line and ", nll " in line for line in out)
-    assert set(trials(0)) == set(trials(1))
+    assert set(trials(Path())) == set(trials(Path(), 1))
     whole = best(sweep.open("a.zarr"), "nll")
     told = dict(zip(whole["noise.ratio"], whole["nll"], strict=True))
-    assert trials(1) == pytest.approx(told, rel=1e-12)
+    assert trials(Path(), 1) == pytest.approx(told, rel=1e-12)
 
 
 @pytest.mark.parametrize(

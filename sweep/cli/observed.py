@@ -73,12 +73,13 @@ def _observed(options: argparse.Namespace) -> None:
     ds = open_dataset(options.store)
     views = [ExperimentView.labelled(ds, label) for label in options.experiments]
     progress = Progress(console(stderr=True))
-    progress.note("recovered maps, then simulated skies, are looked at; both are kept")
     sky = observations(views, apodisation)
     simulated = None
     if options.simulations is not None:
         simulated = observations(_same(views, options.simulations), apodisation)
-    skies = sky.skies(SKIES if options.skies is None else options.skies)
+    count = SKIES if options.skies is None else options.skies
+    with progress.simulating(count) as made:
+        skies = sky.skies(count, done=made)
     if options.each:
         if simulated is not None:
             raise ConfigError("--each has its simulations in the store itself; leave one out")

@@ -61,7 +61,10 @@ def halves_table(table: Any, notes: Sequence[str], page: Page) -> Table:
     suspect = "suspect" in table and (table["suspect"] > 0).any()
     shown = draw(table, page, ("suspect",) if suspect else (), figures, headings)
     by = f" by the {NAMES[table['estimator'].iloc[0]]} estimate" if "estimator" in table else ""
-    for label, (value, error) in table.attrs["both"].items():
+    groups = table["comparison_group"] if "comparison_group" in table else [""] * len(table)
+    for label, value, error in dict.fromkeys(
+        zip(groups, table["quoted"], table["quoted_error"], strict=True)
+    ):
         of = f"{label}: " if label else ""
         add_lines(shown, f"{of}{metric}{by}, mean of both ways: {with_error(value, error)}")
     add_lines(shown, *notes)
@@ -77,7 +80,8 @@ def elsewhere_table(table: Any, notes: Sequence[str], page: Page) -> Table:
         metric: f"{metric}\nthere",
         "delta_to_best": "delta to\nbest there",
     }
-    figures = [f"{metric}_choosing", metric, "place", "delta_to_best", "significance"]
+    place = ["place"] if "place" in table else []  # of zones together there is none
+    figures = [f"{metric}_choosing", metric, *place, "delta_to_best", "significance"]
     shown = draw(table, page, ("chosen",), figures, headings)
     add_lines(shown, _compared(table), *notes)
     _explain(shown, metric, [])

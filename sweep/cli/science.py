@@ -45,8 +45,8 @@ def add_commands(add: Add) -> None:
     ranked.add_argument(
         "--validate",
         metavar="STORE",
-        help="the best of each group as the same clusters and solver do in this store, which has "
-        "another sky, say",
+        help="the best of each group, or of all zones, as the same clusters and solver do in this "
+        "store, which has another sky, say",
     )
     _add_rules(ranked)
     add_table_options(ranked)
@@ -142,17 +142,21 @@ def _best(options: argparse.Namespace) -> None:
 
 
 def _best_elsewhere(options: argparse.Namespace, rules: dict[str, Any]) -> None:
-    from sweep.statistics.elsewhere import best_elsewhere
+    from sweep.statistics.elsewhere import best_elsewhere, zones_elsewhere
     from sweep.store import open_dataset
 
-    if options.split or options.zones is not None:
-        raise ConfigError("--validate goes without --split and --zones: the other store measures")
+    if options.split:
+        raise ConfigError("--validate goes without --split: the other store measures")
     ds, left_out = with_realisations(open_dataset(options.store), options.at_least)
     other = open_dataset(options.validate)
-    metric = options.metric or "cmb_variance"
-    progress = Progress(console(stderr=True) if metric in OF_SPECTRA else None)
+    zones = options.zones
+    metric = options.metric or ("cmb_variance" if zones is None else "r_upper_68")
+    progress = Progress(console(stderr=True) if metric in (*OF_SPECTRA, "r") else None)
     with progress.looking(ds.sizes["experiment"] + other.sizes["experiment"]) as looked:
-        table: Any = best_elsewhere(ds, other, metric, looked, **rules)
+        if zones is None:
+            table: Any = best_elsewhere(ds, other, metric, looked, **rules)
+        else:
+            table = zones_elsewhere(ds, other, zones, metric, looked, **rules)
     notes = [*notes_of(table), *left_out]
     show(table, options, lambda page: elsewhere_table(table, notes, page), notes)
 

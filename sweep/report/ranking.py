@@ -11,6 +11,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import NAMES, Estimator
 from sweep.progress import Progress
 from sweep.statistics.comparison_groups import ComparisonGroup
+from sweep.statistics.halves import best_by_halves
 from sweep.statistics.selection import best
 
 _MOST_GROUPS = 12
@@ -21,6 +22,9 @@ def lowest(values: np.ndarray, count: int) -> list[int]:
     """Positions of the lowest numbers, the lowest first; what is not known comes last."""
     return np.argsort(values, kind="stable")[:count].tolist()
 
+
+_MOST_QUOTED = 100
+"""Of more experiments r is not chosen by halves, which has to compute all of them twice again."""
 
 _LOOKED_AT = 8
 """Experiments of which r is computed again on the realisations that they have in common."""
@@ -100,7 +104,20 @@ def _first(
             "first": place[rows.index[0]],
             "value": first[metric],
             "error": first[f"{metric}_error"],
+            **_quote(ds.isel(experiment=list(members)), metric, estimator),
             "second": None if second is None else place[rows.index[1]],
             **{name: None if second is None else second[name] for name in distances},
         }
     ]
+
+
+def _quote(ds: xr.Dataset, metric: str, estimator: Estimator) -> dict[str, float | None]:
+    """What half of the realisations say of the choice of the other half, where it is known."""
+    unknown: dict[str, float | None] = {"quoted": None, "quoted_error": None}
+    if metric != "cmb_variance" and ds.sizes["experiment"] > _MOST_QUOTED:
+        return unknown
+    try:
+        rows = best_by_halves(ds, metric, estimator=estimator)
+    except ConfigError:  # not two halves
+        return unknown
+    return {name: float(rows[name].iloc[0]) for name in unknown}

@@ -1,7 +1,7 @@
 """What was asked for is checked against its data and the store, before anything is created."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from tempfile import TemporaryFile
 from typing import Any
@@ -134,9 +134,14 @@ def _checked(
         experiments,
         geometry=preflight.geometry,
         block=lambda e, missing: preflight.block(e, missing, workers),
-        provenance=provenance(request.overrides),
+        provenance=provenance(request.overrides) | _race(request),
         most_units=max(MOST_UNITS, UNITS_A_WORKER * workers),
     )
+
+
+def _race(request: Request) -> dict[str, Any]:
+    """The rules of a race are recorded with what it adds."""
+    return {} if request.race is None else {"race": asdict(request.race)}
 
 
 def _store_path(confs: Sequence[SweepConf]) -> str:

@@ -104,8 +104,7 @@ def measured(ds: "xr.Dataset", rules: Rules, ended: Sequence[Standing]) -> list[
                 found = best_by_halves(of_left, rules.metric)
         except ConfigError:  # not two halves
             return None
-        ((_, both),) = found.attrs["both"].items()
-        return both
+        return float(found["quoted"].iloc[0]), float(found["quoted_error"].iloc[0])
 
     if rules.zones:
         together = figure([identity for each in ended for identity in each.left])

@@ -5,6 +5,7 @@ lensing and tensor modes by Gaussian simulations, with what the window leaves of
 residual foregrounds by the residuals of simulated fits.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,14 @@ class Skies:
         return self.e_modes + np.sqrt(lensing) * self.lensing + np.sqrt(r) * self.tensor
 
 
-def simulated_skies(seen: Window, count: int, seed: int, cache: Cache, fwhm: float = 0.0) -> Skies:
+def simulated_skies(
+    seen: Window,
+    count: int,
+    seed: int,
+    cache: Cache,
+    fwhm: float = 0.0,
+    done: Callable[[], None] = lambda: None,
+) -> Skies:
     """Gaussian skies of CAMB's spectra, as `sweep.sky.cmb` draws them, kept by content.
 
     Args:
@@ -77,6 +85,7 @@ def simulated_skies(seen: Window, count: int, seed: int, cache: Cache, fwhm: flo
         seed: of all of them.
         cache: keeps spectra and coefficients.
         fwhm: beam of the maps, arcmin; 0 for none.
+        done: called after each that was not kept.
     """
     lmax = 2 * seen.nside + 1
     beam = window(fwhm, lmax) ** 2 if fwhm else np.ones(lmax + 1)
@@ -100,6 +109,7 @@ def simulated_skies(seen: Window, count: int, seed: int, cache: Cache, fwhm: flo
                 address = np.random.SeedSequence(seed, spawn_key=(number, part))
                 sky = cmb_realisation(given, seen.nside, address)[:, seen.pixels]
                 found[name].append(pure_b(sky, seen.pixels, seen).astype(np.complex64))
+            done()
         return {name: np.stack(each) for name, each in found.items()}
 
     key = {

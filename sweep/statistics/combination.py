@@ -10,8 +10,8 @@ import xarray as xr
 
 from sweep.estimators import ESTIMATORS, Estimator
 from sweep.statistics.candidates import CONVERGED
-from sweep.statistics.halves import halves, span
-from sweep.statistics.rankings import difference_error, metric_of
+from sweep.statistics.halves import halves, quoted, span
+from sweep.statistics.rankings import metric_of
 from sweep.statistics.summary import summary
 from sweep.statistics.tensor_ratio import NUMBERS
 from sweep.statistics.zone_search import Combination, zone_search
@@ -109,17 +109,13 @@ def best_of_zones(
     field = zone_search(ds, zones, metric, done, estimator, converged, 1)
     best, alone = field.best(metric, field.on)
     together, separate = (field.combination(c, metric, field.on) for c in (best, alone))
-    same = best == alone
+    delta = field.gap(separate, together, metric)
     return Selection(
         metric=metric,
         best=together,
         alone=separate,
-        delta_to_best=0.0
-        if same
-        else metric_of(separate.ratio, metric) - metric_of(together.ratio, metric),
-        delta_to_best_error=np.nan
-        if same
-        else difference_error(separate.residuals, together.residuals, metric, field.estimator),
+        delta_to_best=delta.delta,
+        delta_to_best_error=delta.error,
         tried={zone: len(found) for zone, found in field.candidates.items()},
         left_out=dict(field.left_out),
         fallback=field.fallback,
@@ -141,7 +137,8 @@ def zones_by_halves(
         A row for each zone and way, `summary` of the experiment that was chosen; the realisations
         that it was `chosen_by`, and the metric of all zones together as they see it,
         `<metric>_choosing`; those that it is `measured_by`, and the metric as they see it, with
-        its error. `attrs` as of `sweep.statistics.halves.best_by_halves`.
+        its error; and what is `quoted`. `attrs` as of
+        `sweep.statistics.halves.best_by_halves`.
 
     Raises:
         ConfigError: as `best_of_zones`; or there are too few realisations for two halves.
@@ -169,9 +166,7 @@ def zones_by_halves(
                 }
             )
         )
-    found = pd.concat(rows)
-    together = {"": (float(np.mean(values)), float(np.hypot(*errors) / 2))}
+    found = quoted(pd.concat(rows), values, errors)
     fallback = [""] if field.fallback else []
     found.attrs |= {"metric": metric, "left_out": dict(field.left_out), "fallback": fallback}
-    found.attrs["both"] = together
     return found

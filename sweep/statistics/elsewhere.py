@@ -1,7 +1,7 @@
 """A choice made on one sky, as another sky sees it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,9 +10,12 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import Estimator
 from sweep.statistics.candidates import CONVERGED
+from sweep.statistics.combination import best_of_zones
 from sweep.statistics.dataset import labels_of
-from sweep.statistics.selection import best
-from sweep.statistics.summary import settings, settings_table
+from sweep.statistics.rankings import metric_of
+from sweep.statistics.selection import best, checked
+from sweep.statistics.summary import settings, settings_table, summary
+from sweep.statistics.zone_search import zone_search
 
 _CLEANING = ("clusters", "solver", "model", "parameters", "fit")
 """Groups of settings that say how the sky is cleaned."""
@@ -70,6 +73,77 @@ def best_elsewhere(
         )
     found = pd.concat(rows)
     found.attrs = there.attrs
+    return found
+
+
+def zones_elsewhere(
+    ds: xr.Dataset,
+    other: xr.Dataset,
+    zones: Sequence[str] = (),
+    metric: str = "r_upper_68",
+    done: Callable[[], None] = lambda: None,
+    *,
+    estimator: Estimator | None = None,
+    converged: float = CONVERGED,
+) -> pd.DataFrame:
+    """The best experiments of all zones together, as the same do in another store.
+
+    Args:
+        ds: what `sweep.open` returns; it chooses, see `sweep.statistics.combination.best_of_zones`.
+        other: of another sky, say; it measures.
+        zones: mask expressions, disjoint; all of `ds` by default.
+        metric: one of `OF_SPECTRA`; `r` ranks as `bias`.
+        done: called after each experiment that was looked at.
+        estimator: as for `best_of_zones`.
+        converged: as for `best_of_zones`.
+
+    Returns:
+        A row a zone, `summary` of the experiment there and `chosen`, its label here; and of all
+        zones together, in every row, `<metric>_choosing` here, the metric there and its error over
+        the `compared` realisations, and the `delta_to_best` of the zones there, with its error.
+        `attrs` as of `best`, of the store that measures.
+
+    Raises:
+        ConfigError: as `best_of_zones`, of either store; `other` ranks not all of the choices.
+    """
+    rules: dict[str, Any] = {"estimator": estimator, "converged": converged}
+    metric = checked(metric)
+    here = best_of_zones(ds, zones, metric, done, **rules)
+    ours, theirs = cleaned(ds), list(cleaned(other).values())
+    labels = [labels_of(ds)[i] for i in here.best.experiments]
+    search = zone_search(other, here.best.zones, metric, done, estimator, converged, 1)
+    chosen = {}
+    for zone, label in zip(here.best.zones, labels, strict=True):
+        place = theirs.index(ours[label]) if ours[label] in theirs else None
+        if place not in search.candidates[zone]:
+            raise ConfigError(
+                f"{other.attrs['path']} ranks no experiment with the clusters, solver and mask of "
+                f"{label}, chosen in {ds.attrs['path']}"
+            )
+        chosen[zone] = place
+    best_there, _ = search.best(metric, search.on)
+    mine, first = (search.combination(c, metric, search.on) for c in (chosen, best_there))
+    delta = search.gap(mine, first, metric)
+    found = (
+        summary(other)
+        .iloc[list(chosen.values())]
+        .assign(
+            **{
+                "chosen": labels,
+                f"{metric}_choosing": here.value,
+                metric: metric_of(mine.ratio, metric),
+                f"{metric}_error": mine.error,
+                "delta_to_best": delta.delta,
+                "delta_to_best_error": delta.error,
+                "significance": delta.delta / delta.error,
+                "tied": delta.tied,
+                "estimator": search.estimator,
+                "compared": len(search.on),
+            }
+        )
+    )
+    fallback = [""] if search.fallback else []
+    found.attrs |= {"metric": metric, "left_out": dict(search.left_out), "fallback": fallback}
     return found
 
 

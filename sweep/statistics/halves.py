@@ -5,7 +5,7 @@ them choose, and the other half say how good the choice is; then the other way r
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +49,8 @@ def best_by_halves(
         `<metric>_choosing`; those that it is `measured_by`, and the metric as these see it, with
         its error. The `delta_to_best` is that of the `runner_up` of the choosing half, by the
         measuring half, with its error and the `significance`; negative where it is better there.
-        `attrs` as of `best`, and `both`, the mean of the two measured values of every group, and
-        its error.
+        What to quote of the group, the mean of its two measured values, is `quoted` in both rows,
+        with its error. `attrs` as of `best`.
 
     Raises:
         ConfigError: unknown metric, or no group has realisations for two halves.
@@ -60,7 +60,6 @@ def best_by_halves(
     table = summary(ds)
     parts: list[Any] = []
     fallback: list[str] = []
-    both: dict[str, tuple[float, float]] = {}
     for group, field in fields:
         rows = _rows(table, ranking, field, metric, left_out)
         if rows is None:
@@ -68,13 +67,10 @@ def best_by_halves(
         rows["comparison_group"] = group.label
         parts.append(rows)
         fallback += [group.label] if field.fallback else []
-        errors = rows[f"{metric}_error"].to_numpy()
-        both[group.label] = float(rows[metric].mean()), float(np.hypot(*errors) / 2)
     if not parts:
         raise ConfigError(f"two halves: {nothing(metric, left_out)}")
     found = pd.concat(parts)
     found.attrs |= {"metric": metric, "left_out": dict(left_out), "fallback": fallback}
-    found.attrs["both"] = both
     return found
 
 
@@ -82,6 +78,11 @@ def halves(realisations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first and the second half of some realisations, which has one more of an odd number."""
     middle = len(realisations) // 2
     return realisations[:middle], realisations[middle:]
+
+
+def quoted(rows: pd.DataFrame, values: Sequence[float], errors: Sequence[float]) -> pd.DataFrame:
+    """`rows` with the mean of both ways, and its error, which those of either half make."""
+    return rows.assign(quoted=np.mean(values), quoted_error=np.linalg.norm(errors) / 2)
 
 
 def span(realisations: np.ndarray) -> str:
@@ -121,4 +122,5 @@ def _rows(
         row["delta_to_best"], row["delta_to_best_error"], row["tied"] = found or NO_GAP
         row["significance"] = row["delta_to_best"] / row["delta_to_best_error"]
         rows.append(row)
-    return pd.concat(rows)
+    found = pd.concat(rows)
+    return quoted(found, found[metric].to_list(), found[f"{metric}_error"].to_list())

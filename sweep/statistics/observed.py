@@ -4,7 +4,7 @@ What noise and residual foregrounds add is known from simulated fits of the same
 solver: the other realisations of the store, or those of a store of simulations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -63,9 +63,11 @@ class Observations:
         """Which draw of noise each realisation has, whatever its sign, shape (realisation,)."""
         return self.realisations // 2 if self.pairs else self.realisations
 
-    def skies(self, count: int = SKIES, seed: int = 0) -> Skies:
-        """Simulated skies behind this window and beam."""
-        return simulated_skies(self.seen, count, seed, usual_cache(), self.fwhm)
+    def skies(
+        self, count: int = SKIES, seed: int = 0, done: Callable[[], None] = lambda: None
+    ) -> Skies:
+        """Simulated skies behind this window and beam; `done` is called after each that is made."""
+        return simulated_skies(self.seen, count, seed, usual_cache(), self.fwhm, done)
 
     def at(self, numbers: Sequence[int]) -> np.ndarray:
         """Where realisations stand.

@@ -7,12 +7,11 @@ experiments of a zone are compared with those of the other zones fixed at the be
 
 from collections import Counter
 
-import numpy as np
 import xarray as xr
 
-from sweep.statistics.candidates import CONVERGED, ROUNDING_USUAL
+from sweep.statistics.candidates import CONVERGED
 from sweep.statistics.race import Look, Terms, standing
-from sweep.statistics.rankings import difference_error, metric_of
+from sweep.statistics.rankings import metric_of
 from sweep.statistics.selection import Gap, checked
 from sweep.statistics.zone_search import zone_search
 
@@ -41,7 +40,6 @@ def look_at_zones(
     best, _ = search.best(metric, on)
     together = search.combination(best, metric, on)
     value = metric_of(together.ratio, metric)
-    level = ROUNDING_USUAL * abs(together.ratio.upper_68)
     found: dict[str, Look] = {}
     left_out = search.left_out
     for zone, candidates in search.candidates.items():
@@ -50,14 +48,7 @@ def look_at_zones(
             if i == best[zone]:
                 continue
             other = search.combination(best | {zone: i}, metric, on)
-            delta = metric_of(other.ratio, metric) - value
-            if abs(delta) <= level:
-                gaps[i] = Gap(0.0, np.nan, True)
-            else:
-                error = difference_error(
-                    other.residuals, together.residuals, metric, search.estimator
-                )
-                gaps[i] = Gap(delta, error, False)
+            gaps[i] = search.gap(other, together, metric)
         order = [best[zone], *sorted(gaps, key=lambda i, g=gaps: (not g[i].tied, g[i].delta))]
         found[zone] = standing(value, together.error, len(on), order, gaps, left_out, terms)
         left_out = Counter()  # of all zones, said once

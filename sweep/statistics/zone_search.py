@@ -10,10 +10,17 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import ESTIMATORS, NEEDED, Estimator
 from sweep.quantities.table import OF_SPECTRA
-from sweep.statistics.candidates import APART, in_common, noise_free_ranks, rankable
+from sweep.statistics.candidates import (
+    APART,
+    ROUNDING_USUAL,
+    in_common,
+    noise_free_ranks,
+    rankable,
+)
 from sweep.statistics.experiment import ExperimentView
-from sweep.statistics.rankings import metric_of, ratio_error, templates_of
+from sweep.statistics.rankings import difference_error, metric_of, ratio_error, templates_of
 from sweep.statistics.residuals import Residuals, read_residuals
+from sweep.statistics.selection import Gap
 from sweep.statistics.tensor_ratio import TensorRatio, tensor_ratio
 from sweep.statistics.zones import check_disjoint, check_shared, combine
 
@@ -101,6 +108,14 @@ class ZoneSearch:
             error=ratio_error(residuals, metric, self.estimator),
             other=other,
         )
+
+    def gap(self, one: Combination, other: Combination, metric: str) -> Gap:
+        """The metric of a combination minus that of another, from the realisations they share."""
+        delta = metric_of(one.ratio, metric) - metric_of(other.ratio, metric)
+        if abs(delta) <= ROUNDING_USUAL * abs(other.ratio.upper_68):
+            return Gap(0.0, np.nan, True)
+        error = difference_error(one.residuals, other.residuals, metric, self.estimator)
+        return Gap(delta, error, False)
 
     def _ratio(self, residuals: Residuals) -> TensorRatio:
         return tensor_ratio(residuals, templates_of(residuals), self.estimator)

@@ -19,9 +19,9 @@ COUNTS = (1, 4)
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four experiments, three realisations each and the fit without noise."""
+    """Four experiments, four realisations each and the fit without noise."""
     path = tmp_path_factory.mktemp("reported") / "zones.zarr"
-    given = "noise.noiseless=true noise.realisations=3 store.spectra=alm"
+    given = "noise.noiseless=true noise.realisations=4 store.spectra=alm"
     points = [f"{given} mask.expression={m} clusters.beta_dust={n}" for m in MASKS for n in COUNTS]
     run(grid(path, *points))
     return path

@@ -124,7 +124,7 @@ def test_it_says_what_the_store_holds(opened: Open, report: Path, collected: dic
     assert "4 of them without noise" in tab.locator("#tiles").inner_text()
     assert "0\nunusable fits" in tab.locator("#tiles").inner_text()
     assert labels(tab) == collected["labels"]
-    assert column(tab, "usable") == ["3 of 3"] * 4
+    assert column(tab, "usable") == ["4 of 4"] * 4
     assert collected["launches"][0]["commit"] in tab.locator("#provenance-body").inner_text()
     assert tab.locator("#best-body table").count() == 2
     assert "r of all zones together" in tab.locator("#zones-body").inner_text()

@@ -18,9 +18,10 @@ from sweep.report.maps import Atlas, resolutions
 from sweep.report.packing import logarithms
 from sweep.report.zones import disjoint
 from sweep.results import parameter_maps, read_residuals, residual_maps, true_parameter_maps
-from sweep.statistics.combination import best_of_zones
+from sweep.statistics.combination import best_of_zones, zones_by_halves
 from sweep.statistics.experiment import ExperimentView
 from sweep.statistics.front import front
+from sweep.statistics.halves import best_by_halves
 from sweep.statistics.maps import sphere
 from sweep.statistics.rankings import templates_of
 from sweep.statistics.selection import best
@@ -131,7 +132,7 @@ def test_without_a_noise_free_fit_the_mean_is_called_the_mean(ds: xr.Dataset) ->
     noisy = ds.isel(realisation=ds["realisation"].values >= 0)
     layers, note = maps_of(ExperimentView(noisy, 0), MissingProducts())
     assert "systematic" not in layers
-    assert "mean residual of 3 realisations, with 1/3 of the noise in it" in note
+    assert "mean residual of 4 realisations, with 1/4 of the noise in it" in note
     found = residual_maps(noisy, 0)
     np.testing.assert_array_equal(layers["mean"][found.pixels], found.mean[0])
 
@@ -204,6 +205,8 @@ def test_the_best_of_every_mask_and_how_sure_that_is(ds: xr.Dataset, collected: 
             value = table[name].iloc[1]
             assert found[name] == (None if np.isnan(value) else pytest.approx(value))
         assert found["experiments"] == len(COUNTS)
+        rows = best_by_halves(ds.isel(experiment=members), found["metric"])
+        assert found["quoted"] == pytest.approx(rows[found["metric"]].mean(), rel=1e-12)
 
 
 def test_what_did_not_converge_is_not_ranked_and_not_the_default(ds: xr.Dataset) -> None:
@@ -223,9 +226,9 @@ def test_suspect_fits_are_told_with_the_ranking(ds: xr.Dataset) -> None:
     flags = xr.zeros_like(ds["status"].load())
     flags[0, 1:] = 4
     found = collect(ds.assign(suspect=flags), QUIET)
-    assert numbers(found, "suspect").tolist() == [3, 0, 0, 0]
+    assert numbers(found, "suspect").tolist() == [4, 0, 0, 0]
     (line,) = found["warnings"]
-    assert line.startswith(f"{found['labels'][0]}: in 3 of 3 fits beta_pl is implausible")
+    assert line.startswith(f"{found['labels'][0]}: in 4 of 4 fits beta_pl is implausible")
 
 
 def test_both_estimators_are_told_and_one_ranks(ds: xr.Dataset, collected: dict) -> None:
@@ -252,6 +255,9 @@ def test_zones_are_combined(ds: xr.Dataset, collected: dict) -> None:
     combined = found["combined"]
     assert combined["r"] == search.best.ratio.r
     assert combined["upper_68"] == search.best.ratio.upper_68
+    rows = zones_by_halves(ds, MASKS)
+    assert combined["quoted"] == pytest.approx(rows["r_upper_68"].mean(), rel=1e-12)
+    assert combined["quoted_error"] is None  # two realisations of a half are none to resample
     assert combined["sky_fraction"] == pytest.approx(0.8, abs=0.03)
     spectra = search.best.residuals.spectra("cross")
     np.testing.assert_allclose(powers(combined["spectra"])[1], spectra.systematic, rtol=1e-3)
@@ -270,7 +276,7 @@ def test_what_was_run_is_told(swept: Path, collected: dict) -> None:
     assert launch["versions"]["skysweep"] == collected["version"]
     assert collected["base"]["noise.seed"] == 0
     status = collected["status"]
-    assert (sum(status["statuses"].values()), status["fits_missing"]) == (16, 0)
+    assert (sum(status["statuses"].values()), status["fits_missing"]) == (20, 0)
     assert collected["noiseless"] == 4
     assert collected["name"] == swept.name
     assert collected["missing"] == []
@@ -281,9 +287,9 @@ def test_unusable_fits_are_counted(ds: xr.Dataset) -> None:
     status[0] = Status.NONFINITE
     status[1, 2] = Status.OUTSIDE_BOX
     found = collect(ds.assign(status=status), QUIET)
-    assert list(numbers(found, "unusable"))[:3] == [3, 1, 0]
-    assert list(numbers(found, "usable"))[:3] == [0, 2, 3]
-    assert numbers(found, "nonfinite")[0] == 3
+    assert list(numbers(found, "unusable"))[:3] == [4, 1, 0]
+    assert list(numbers(found, "usable"))[:3] == [0, 3, 4]
+    assert numbers(found, "nonfinite")[0] == 4
     assert numbers(found, "outside_box")[1] == 1
     assert np.isnan(numbers(found, "cmb_variance")[0])
     assert (found["spectra"][0], found["maps"][0]) == (None, None)

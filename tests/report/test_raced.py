@@ -15,6 +15,7 @@ from sweep.report.page import write_report
 from sweep.report.race import races, still_racing
 from sweep.session import Request, Rules, race
 from sweep.statistics.comparison_groups import comparison_groups
+from sweep.statistics.halves import best_by_halves
 from sweep.statistics.summary import settings, settings_table
 from sweep.store import Store
 from sweep.testing.small import grid, run
@@ -22,7 +23,8 @@ from sweep.testing.small import grid, run
 COUNTS = (1, 2, 4, 8, 16, 24, 32)
 FIRST, MOST = 4, 12
 # so careful that some go on
-RULES = Rules("cmb_variance", first=FIRST, growth=4.0, lost=1e-6, enough=0.0, coarse=3, walks=1)
+METRIC = "residual_variance"
+RULES = Rules(METRIC, first=FIRST, growth=4.0, lost=1e-8, enough=0.0, coarse=3, walks=1)
 
 
 @pytest.fixture(scope="module", name="path")
@@ -44,7 +46,8 @@ def found_in(path: Path) -> tuple[xr.Dataset, list[dict]]:
 
 def test_each_round_has_those_that_left_with_their_distance_to_the_first(path: Path) -> None:
     ds, (found,) = found_in(path)
-    values = ds["cmb_variance"].values
+    assert found["metric"] == METRIC
+    values = ds[METRIC].values
     recorded = np.isfinite(values).sum(axis=1)
     assert found["most"] == MOST
     assert found["going_on"] == np.count_nonzero(recorded == MOST) >= 1
@@ -61,7 +64,7 @@ def test_each_round_has_those_that_left_with_their_distance_to_the_first(path: P
 
 def test_the_path_goes_down_from_launch_to_launch(path: Path) -> None:
     ds, (found,) = found_in(path)
-    early = ds["cmb_variance"].values[:, :FIRST].mean(axis=1)
+    early = ds[METRIC].values[:, :FIRST].mean(axis=1)
     launches = [step["launch"] for step in found["path"]]
     assert launches == sorted(set(launches))
     down = [early[step["experiment"]] for step in found["path"]]
@@ -78,6 +81,9 @@ def test_only_those_that_went_on_are_ranked_beside_each_other(path: Path) -> Non
     collected = collect(ds, Progress(None))
     (best,) = [one for one in collected["best"] if one["metric"] == "cmb_variance"]
     assert best["compared"] == MOST
+    rows = best_by_halves(ds.isel(experiment=np.flatnonzero(kept)), "cmb_variance")
+    assert best["quoted"] == rows["quoted"].iloc[0]
+    assert best["quoted_error"] == rows["quoted_error"].iloc[0]
     assert collected["races"][0]["most"] == MOST
 
 
@@ -100,9 +106,10 @@ def test_the_page_shows_it(path: Path, tmp_path: Path) -> None:
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(page.as_uri())
         tab.wait_for_selector("html[data-ready]")
-        said = tab.locator("#race").inner_text()
+        said, ranked = (tab.locator(name).inner_text() for name in ("#race", "#best"))
         browser.close()
     assert errors == []
+    assert "to quote" in ranked
     assert f"went on to {MOST} realisations" in said
     labels = sweep.open(path)["identity"].values.astype(str)
     assert all(labels[i][:8] in said for i in found["rounds"][0]["left"][:3])

@@ -31,7 +31,8 @@ def test_each_half_chooses_and_the_other_measures() -> None:
     assert table["runner_up"].tolist() == labels[::-1]
     # either choice is worse by the other half
     assert table["delta_to_best"].tolist() == [-2.5, -2.0]
-    assert table.attrs["both"][""] == pytest.approx((5.75, np.hypot(1.0, 0.5) / 2))
+    assert table["quoted"].to_list() == pytest.approx([5.75] * 2)
+    assert table["quoted_error"].to_list() == pytest.approx([np.hypot(1.0, 0.5) / 2] * 2)
 
 
 def test_what_is_measured_is_not_flattered_by_the_choice() -> None:

@@ -23,7 +23,7 @@ function verdict(significance, tied) {
   return significance < 5 ? `${text}: likely` : `${text}: clear`;
 }
 
-function bestRow(report, best, opened) {
+function bestRow(report, best, quotes, opened) {
   const group = report.comparison_groups[best.comparison_group];
   const skip = Object.keys(group.settings);
   const second =
@@ -40,6 +40,7 @@ function bestRow(report, best, opened) {
     group.label ? el("th", { scope: "row" }, group.label) : null,
     el("td", null, experimentButton(report, best.first, opened), " ", el("small", null, report.short(best.first, skip))),
     el("td", { class: "number" }, inUnit(report, best.metric, best.value, best.error)),
+    quotes ? el("td", { class: "number" }, best.quoted === null ? ABSENT : inUnit(report, best.metric, best.quoted, best.quoted_error)) : null,
     second,
     el("td", { class: "number" }, plain(best.experiments)),
   );
@@ -54,11 +55,13 @@ function drawBest(report, opened) {
   }
   const tables = [...groupBy(report.best, (b) => b.metric)].map(([metric, rows]) => {
     const marks = [...new Set(rows.map((row) => row.estimator).filter(Boolean))].map((name) => `by the ${name} estimate`);
+    const quotes = rows.some((row) => row.quoted !== null);
     const named = report.comparison_groups[rows[0].comparison_group].label !== "";
     const head = [
       named ? ["for"] : null,
       ["best"],
       [`its ${report.title(metric)}${marks.length ? ` (${marks.join(", ")})` : ""}`, "number"],
+      quotes ? ["to quote", "number"] : null,
       ["runner-up"],
       ["its delta to best", "number"],
       ["in its errors"],
@@ -70,18 +73,14 @@ function drawBest(report, opened) {
       el(
         "table",
         { class: "best" },
-        el(
-          "thead",
-          null,
-          el("tr", null, head.map(([text, kind]) => el("th", { scope: "col", class: kind }, text))),
-        ),
-        el("tbody", null, rows.map((row) => bestRow(report, row, opened))),
+        tableHead(head),
+        el("tbody", null, rows.map((row) => bestRow(report, row, quotes, opened))),
       ),
     );
   });
   const note =
     "Lower is better. Distances are between the same noise draws in both experiments, so that their errors are much smaller than those of the two numbers. " +
-    "The best of many by the same draws looks better than it is: sweep-store best --split measures it by others.";
+    "The best of many by the same draws looks better than it is: the figure to quote is what half of the realisations say of what the other half chose, the mean of both ways.";
   const warnings = report.warnings.map((line) => el("p", { class: "notice" }, line));
   fill(target, el("p", { class: "muted" }, note), warnings, tables);
 }

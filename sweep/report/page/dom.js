@@ -32,6 +32,11 @@ function choice(label, options, selected, changed) {
   return el("label", { class: "choice" }, el("span", null, label), select);
 }
 
+/** The head of a table: [text, class] pairs, the class where there is one. */
+function tableHead(columns) {
+  return el("thead", null, el("tr", null, columns.map(([text, kind]) => el("th", { scope: "col", class: kind }, text))));
+}
+
 /** Names and values: one a line, or as `figures` side by side. */
 function pairs(rows, kind = "pairs") {
   return el(

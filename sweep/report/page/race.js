@@ -23,7 +23,7 @@ function raceTable(report, race, opened) {
   const rows = race.rounds.map((round) => {
     const shown = round.left.slice(0, MOST_LEAVING);
     const others = round.left.length - shown.length;
-    const gone = shown.flatMap((i, k) => [k ? ", " : "", button(i), ` +${withError(round.delta[k], round.error[k])}`]);
+    const gone = shown.flatMap((i, k) => [k ? ", " : "", button(i), ` +${inUnit(report, race.metric, round.delta[k], round.error[k])}`]);
     return el(
       "tr",
       null,
@@ -45,7 +45,7 @@ function raceTable(report, race, opened) {
       el(
         "table",
         { class: "best" },
-        el("thead", null, el("tr", null, head.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))),
+        tableHead(head),
         el("tbody", null, rows),
       ),
     ),

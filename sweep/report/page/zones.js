@@ -36,7 +36,7 @@ function zoneSearch(report, search, k, opened, charts) {
     el(
       "table",
       { class: "best" },
-      el("thead", null, el("tr", null, head.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))),
+      tableHead(head),
       el("tbody", null, rows),
     ),
   );
@@ -62,6 +62,10 @@ function combinedTiles(combined, search) {
     tile(`${milli(combined.limit_95, width)} ×10⁻³`, "95 % limit, r ≥ 0", combined.other ? `${milli(combined.other.limit_95, width)} ×10⁻³ by the other estimate` : null),
     tile(`${Math.round(100 * combined.sky_fraction)} %`, "of the sky", search.zones.map((zone) => zone.mask).join(", ")),
   ];
+  if (combined.quoted !== null) {
+    const quoted = withError(1000 * combined.quoted, combined.quoted_error === null ? null : 1000 * combined.quoted_error);
+    tiles.push(tile(`${quoted} ×10⁻³`, "r + sigma to quote", "half of the realisations chose, the others measured"));
+  }
   if (search.delta_to_best > 0) {
     const alone = search.alone.join(" + ");
     const by = withError(1000 * search.delta_to_best, search.delta_to_best_error === null ? null : 1000 * search.delta_to_best_error);

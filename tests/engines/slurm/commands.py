@@ -30,11 +30,17 @@ def sweep(folder: Path, *overrides: str, **changes: str) -> subprocess.Completed
 
 
 @contextmanager
-def begun(folder: Path, **changes: str) -> Iterator[subprocess.Popen]:
-    """The command under way; what it says is in the file `said`. At the end it is killed."""
+def begun(folder: Path, *words: str, **changes: str) -> Iterator[subprocess.Popen]:
+    """The command under way; what it says is in the file `said`. At the end it is killed.
+
+    Args:
+        folder: to run in.
+        words: of the command; `GIVEN` and `QUICK` by default.
+        changes: of the environment.
+    """
     with open(folder / "said", "w") as said:
         launch = subprocess.Popen(
-            [BIN / "sweep", "-m", *SMALL, *GIVEN, *QUICK],
+            [BIN / "sweep", "-m", *SMALL, *(words or (*GIVEN, *QUICK))],
             cwd=folder,
             env=os.environ | changes,
             stdout=said,
@@ -49,9 +55,9 @@ def begun(folder: Path, **changes: str) -> Iterator[subprocess.Popen]:
         launch.wait()
 
 
-def killed(folder: Path, when: Callable[[], bool], **changes: str) -> None:
+def killed(folder: Path, when: Callable[[], bool], *words: str, **changes: str) -> None:
     """Start the command, and kill -9 it and all it started."""
-    with begun(folder, **changes) as launch:
+    with begun(folder, *words, **changes) as launch:
         until(when)
         assert launch.poll() is None, (folder / "said").read_text()
 
