@@ -33,9 +33,9 @@ MOST = 100
 
 METRICS = ("cmb_variance", "residual_variance")
 
-Looked = Callable[[list[int], int], list[int]]
+Looked = Callable[[list[int], int], tuple[list[int], bool]]
 """(those that are left, realisations) to positions among them of those that stay, the first one
-first."""
+first, and whether the race is over."""
 
 
 def main(*skies: str) -> None:
@@ -51,9 +51,9 @@ def main(*skies: str) -> None:
     keep("races", rows, rounds=rules(METRICS[0]).rounds(MOST))
 
 
-def rules(metric: str) -> Rules:
+def rules(metric: str, enough: float = 0.0) -> Rules:
     """The usual ones."""
-    return Rules(metric, first=5, growth=2.0, lost=0.05, enough=0.0)
+    return Rules(metric, first=5, growth=2.0, lost=0.05, enough=enough)
 
 
 def raced(zone: xr.Dataset, metric: str) -> dict[str, Any]:
@@ -94,24 +94,27 @@ def race(count: int, metric: str, looked: Looked) -> tuple[list[int], int]:
     for number in given.rounds(MOST):
         took += len(left) * (number - before)
         before = number
-        left = [left[i] for i in looked(left, number)]
-        if len(left) == 1:
+        stay, over = looked(left, number)
+        left = [left[i] for i in stay]
+        if over:
             break
     return left, took
 
 
-def plainly(drawn: np.ndarray, metric: str) -> Looked:
+def plainly(drawn: np.ndarray, metric: str, enough: float = 0.0) -> Looked:
     """A look by what its definition says."""
-    given = rules(metric)
+    given = rules(metric, enough)
     looks = len(given.rounds(MOST))
 
-    def looked(left: list[int], number: int) -> list[int]:
+    def looked(left: list[int], number: int) -> tuple[list[int], bool]:
         seen = drawn[left, :number]
         order = np.argsort(seen.mean(axis=1), kind="stable")
         gaps = seen[order] - seen[order[0]]
         errors = gaps.std(axis=1, ddof=1) / np.sqrt(number)
         k = threshold(given.lost, looks, len(drawn) - 1, number)
-        return order[gaps.mean(axis=1) <= k * errors].tolist()
+        stay = gaps.mean(axis=1) <= k * errors
+        most = (gaps.mean(axis=1) + k * errors)[stay][1:].max(initial=0.0)
+        return order[stay].tolist(), most < enough * seen[order[0]].mean() or stay.sum() == 1
 
     return looked
 
@@ -122,11 +125,11 @@ def as_commanded(drawn: xr.Dataset, metric: str) -> Looked:
     looks = len(given.rounds(MOST))
     drawn = drawn.assign_coords(realisation=np.arange(drawn.sizes["realisation"]))
 
-    def looked(left: list[int], number: int) -> list[int]:
+    def looked(left: list[int], number: int) -> tuple[list[int], bool]:
         seen = drawn.isel(experiment=left, realisation=slice(number))
         found = look(seen, metric, Terms(given.lost, looks, rivals, given.enough))
         assert isinstance(found, Look), found
-        return found.left
+        return found.left, len(found.left) == 1 or found.alike
 
     return looked
 

@@ -29,7 +29,8 @@ STORES = Path("runs/refined")
 REPEATS = 100
 
 ENOUGH = {"cmb_variance": 0.001, "residual_variance": 0.01}
-"""Share of the metric by which a choice may be worse than the best and count as good."""
+"""Share of the metric by which a choice may be worse than the best and count as good; also
+`hydra.sweeper.enough`, where a race ends."""
 
 BUDGET = 0.05
 """Of the fits of the whole grid."""
@@ -68,7 +69,7 @@ def repeated(
     most, found = int(BUDGET * len(values) * MOST), list[tuple[Any, ...]]()
     for _ in range(REPEATS):
         drawn = values[:, rng.integers(values.shape[1], size=MOST)]
-        looked = plainly(drawn, metric)
+        looked = plainly(drawn, metric, ENOUGH[metric])
         chosen, visited, took = refined(points, drawn, metric, most)
         left, of_race = race(len(values), metric, looked)
         first = rules(metric).first
@@ -100,7 +101,8 @@ def refined(
     points: Sequence[Sequence[str]], drawn: np.ndarray, metric: str, most: int
 ) -> tuple[int, int, int]:
     """What a search chooses, how many points it visits, and its fits, at most so many."""
-    search, given, looked = Search(points, 4, 8, ()), rules(metric), plainly(drawn, metric)
+    search, given = Search(points, 4, 8, ()), rules(metric)
+    looked = plainly(drawn, metric, ENOUGH[metric])
     left, took, before = search.first(), 0, 0
     visited = len(left)
     for number in given.rounds(MOST):
@@ -114,8 +116,9 @@ def refined(
                 left, visited = [*left, *more], visited + len(more)
         if more:
             break
-        left, before = [left[i] for i in looked(left, number)], number
-        if len(left) == 1:
+        stay, over = looked(left, number)
+        left, before = [left[i] for i in stay], number
+        if over:
             break
     return left[0], visited, took
 

@@ -1,6 +1,7 @@
 """Fixtures that many tests share, and what all processes of a run have in common."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # a program is compiled once for all tests, the commands that they start, and the next run
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_HERE.parent / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# a third of the tests' time was LLVM making programs fast that run once; `make soak` lets it
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
-)
+# half of the tests' time was XLA and LLVM making programs fast that run once; `make soak` lets them
+_QUICK = ["--xla_backend_optimization_level=0", "--xla_cpu_parallel_codegen_split_count=1"]
+if version("jaxlib").startswith("0.10."):  # later ones have no such choice, and end at the word
+    _QUICK.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK))
 
 import jax  # noqa: E402, reads the environment
 import pytest  # noqa: E402

@@ -23,7 +23,7 @@ function verdict(significance, tied) {
   return significance < 5 ? `${text}: likely` : `${text}: clear`;
 }
 
-function bestRow(report, best, quotes, opened) {
+function bestRow(report, best, opened) {
   const group = report.comparison_groups[best.comparison_group];
   const skip = Object.keys(group.settings);
   const second =
@@ -34,13 +34,13 @@ function bestRow(report, best, quotes, opened) {
           el("td", { class: "number" }, inUnit(report, best.metric, best.delta_to_best, best.delta_to_best_error)),
           el("td", null, verdict(best.significance, best.tied)),
         ];
+  const quoted = best.quoted === null ? null : el("small", null, `to quote: ${inUnit(report, best.metric, best.quoted, best.quoted_error)}`);
   return el(
     "tr",
     null,
     group.label ? el("th", { scope: "row" }, group.label) : null,
     el("td", null, experimentButton(report, best.first, opened), " ", el("small", null, report.short(best.first, skip))),
-    el("td", { class: "number" }, inUnit(report, best.metric, best.value, best.error)),
-    quotes ? el("td", { class: "number" }, best.quoted === null ? ABSENT : inUnit(report, best.metric, best.quoted, best.quoted_error)) : null,
+    el("td", { class: "number" }, inUnit(report, best.metric, best.value, best.error), " ", quoted),
     second,
     el("td", { class: "number" }, plain(best.experiments)),
   );
@@ -55,13 +55,11 @@ function drawBest(report, opened) {
   }
   const tables = [...groupBy(report.best, (b) => b.metric)].map(([metric, rows]) => {
     const marks = [...new Set(rows.map((row) => row.estimator).filter(Boolean))].map((name) => `by the ${name} estimate`);
-    const quotes = rows.some((row) => row.quoted !== null);
     const named = report.comparison_groups[rows[0].comparison_group].label !== "";
     const head = [
       named ? ["for"] : null,
       ["best"],
       [`its ${report.title(metric)}${marks.length ? ` (${marks.join(", ")})` : ""}`, "number"],
-      quotes ? ["to quote", "number"] : null,
       ["runner-up"],
       ["its delta to best", "number"],
       ["in its errors"],
@@ -74,7 +72,7 @@ function drawBest(report, opened) {
         "table",
         { class: "best" },
         tableHead(head),
-        el("tbody", null, rows.map((row) => bestRow(report, row, quotes, opened))),
+        el("tbody", null, rows.map((row) => bestRow(report, row, opened))),
       ),
     );
   });
