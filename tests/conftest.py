@@ -77,9 +77,10 @@ def _own_cache(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch):
-    """Tables are as wide as in a pipe, also under pytest -n, which sets a width."""
-    monkeypatch.delenv("COLUMNS", raising=False)
+def _environment(monkeypatch):
+    """As a command begins: tables as wide as in a pipe, and what `main` sets is of one test."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest -n sets it
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -65,7 +65,6 @@ def test_launched_again_it_computes_nothing_and_says_so(
     assert (done.total, done.missing) == (12, 0)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     words = ["-m", *SWEPT, f"store.path={undisturbed}", "hydra.launcher.processes=0"]
     monkeypatch.setattr(sys, "argv", ["sweep", *words])
     main()
@@ -209,7 +208,6 @@ def test_a_failed_unit_ends_the_command_with_status_4(
 
     monkeypatch.setattr(worker, "fit_experiment", failing)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     words = [*SMALL, "noise.realisations=3", f"fail_fast={fail_fast}", "store.path=a.zarr"]
     monkeypatch.setattr(sys, "argv", ["sweep", *words, "hydra.launcher.processes=0"])
     with pytest.raises(SystemExit) as ended:

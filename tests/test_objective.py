@@ -60,7 +60,6 @@ def command(
 ) -> Command:
     """The real command in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored afterwards, main sets it
     monkeypatch.setenv("SQLALCHEMY_SILENCE_UBER_WARNING", "1")  # Optuna's is an older one
 
     def called(*arguments: str) -> tuple[int, list[str], str]:

@@ -27,7 +27,6 @@ def sweep_command(
 ) -> Sweep:
     """The command, in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored afterwards, main sets it
     monkeypatch.setattr("sweep.progress.QUIET_SECONDS", 1e6)  # a busy machine says that it goes on
 
     def command(*arguments: str) -> tuple[int, str]:

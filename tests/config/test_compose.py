@@ -135,7 +135,6 @@ def test_python_and_the_command_compose_the_same(
 ) -> None:
     from sweep.cli.run import main
 
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.setattr(sys, "argv", ["sweep", *words, "--cfg", "job"])
     main()
     printed = yaml.safe_load(capsys.readouterr().out)

@@ -46,7 +46,6 @@ def command(
 ) -> Command:
     """The real command in an empty folder, up to the launch."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored afterwards, main sets it
     launched: list[Points] = []
 
     def launch(launcher: Any, job_overrides: Points, initial_job_idx: int) -> list:
@@ -304,7 +303,6 @@ def test_the_store_holds_the_points_of_the_grid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     grid = [
         "noise.ratio=1,2",
         "noise.seed=5,6",

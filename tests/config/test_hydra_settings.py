@@ -53,7 +53,6 @@ def command(
 ) -> Command:
     """The real command in a folder with `FILES` and `LAUNCHERS`, up to what it would compute."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # restored afterwards, main sets it
     (tmp_path / "studies" / "experiment").mkdir(parents=True)
     for name, text in FILES.items():
         file = tmp_path / "studies" / "experiment" / f"{name}.yaml"
