@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from sweep.lanes import over_realisations
+from sweep.lanes import by_realisation, over_realisations
 from sweep.problem import (
     NLL_TO_COVARIANCE,
     Observation,
@@ -59,15 +59,30 @@ def joined(parts: Sequence[BlockResult]) -> BlockResult:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-@jax.jit
 def describe(
+    params: BlockParams,
+    counts: dict[str, int],
+    problem: SpectralProblem,
+    block: Observation,
+    bounds: Bounds,
+) -> dict[str, np.ndarray]:
+    """What is stored of a solution; beyond `counts` its axes are padded."""
+
+    def of_some(params: BlockParams, block: Observation) -> dict[str, Array]:
+        return _described(params, counts, problem, block, bounds)
+
+    found = by_realisation(of_some, params, block)
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+@jax.jit
+def _described(
     params: BlockParams,
     counts: dict[str, Int[Array, ""]],
     problem: SpectralProblem,
     block: Observation,
     bounds: Bounds,
 ) -> dict[str, Array]:
-    """What is stored of a solution; beyond `counts` its axes are padded."""
     free = [p for p in problem.model.names if p in params]
     own = {p: jnp.arange(params[p].shape[1]) < counts[p] for p in free}
     none = jnp.zeros(1)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sweep.ends import BlockResult, describe
-from sweep.lanes import over_realisations
+from sweep.lanes import by_realisation, over_realisations
 from sweep.problem import (
     Observation,
     Prior,
@@ -72,10 +72,14 @@ def fit_block(
     box = _resized_bounds(bounds, lengths)
     solution, rise = solutions[0], np.full((1, len(maps)), np.nan)
     if len(solutions) > 1:
-        values = [_values(_resized(s.params, lengths), problem, block, box) for s in solutions]
+
+        def valued(params: BlockParams, block: Observation) -> Array:
+            return _values(params, problem, block, box)
+
+        ends = [_resized(s.params, lengths) for s in solutions]
+        values = [by_realisation(valued, each, block) for each in ends]
         solution, rise = _lowest(solutions, np.array(values))
-    described = describe(_resized(solution.params, lengths), counts, problem, block, box)
-    end = {name: np.asarray(value) for name, value in described.items()}
+    end = describe(_resized(solution.params, lengths), counts, problem, block, box)
     status = np.asarray(solution.status, np.int8).copy()
     status[~end.pop("inside")] = Status.OUTSIDE_BOX
     status[~(np.isfinite(end["nll"]) & np.isfinite(end["cmb_variance"]))] = Status.NONFINITE

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
-from sweep.lanes import over_realisations, side_by_side
+from sweep.lanes import by_realisation, over_realisations, side_by_side
 from sweep.model import SkyModel
 from sweep.problem.cells import TILE, Rows, reduce
 from sweep.problem.derivatives import derivatives
@@ -77,10 +77,14 @@ def observe(problem: SpectralProblem, maps: FrequencyMaps) -> Observation:
     return Observation(maps, reduce(problem.cells, known, whitened(inverse_sigma, weights, maps)))
 
 
-@jax.jit
 def observe_block(problem: SpectralProblem, maps: Float[Array, "realisation ..."]) -> Observation:
     """`observe` for every realisation of a block."""
-    return Observation(maps, over_realisations(lambda one: observe(problem, one).rows)(maps))
+    return Observation(maps, by_realisation(lambda some: _rows_of(problem, some), maps))
+
+
+@jax.jit
+def _rows_of(problem: SpectralProblem, maps: Float[Array, "realisation ..."]) -> Rows:
+    return over_realisations(lambda one: observe(problem, one).rows)(maps)
 
 
 @jax.custom_jvp

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Scalar
 
-from sweep.lanes import over_realisations, side_by_side
+from sweep.lanes import by_realisation, over_realisations, side_by_side
 from sweep.problem import Observation, Prior, SpectralProblem, expand, penalty
 from sweep.problem.cells import Rows
 from sweep.problem.prior import curvature
@@ -161,11 +161,17 @@ class TracedSolver(Solver):
         self, objective: Objective, problem: SpectralProblem, block: Observation, bounds: Bounds
     ) -> Fit:
         """See `Solver.prepare`; the executable is kept for the next block of these shapes."""
-        starts = repeated(bounds.start, len(block.maps))
-        leaves, structure = jax.tree.flatten((problem, block, bounds, starts))
+        together = len(block.maps) if side_by_side() else 1
+        some = jax.tree.map(lambda leaf: leaf[:together], block)
+        given = (problem, some, bounds, repeated(bounds.start, together))
+        leaves, structure = jax.tree.flatten(given)
         shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)
         executable = _compile(self, objective, structure, shapes)
-        return lambda starts: jax.block_until_ready(executable(problem, block, bounds, starts))
+
+        def solve(some: Observation, starts: BlockParams) -> Solution:
+            return executable(problem, some, bounds, starts)
+
+        return lambda starts: jax.block_until_ready(by_realisation(solve, block, starts))
 
 
 def repeated(start: Params, count: int) -> BlockParams:
