@@ -51,23 +51,23 @@ def main(*skies: str) -> None:
     keep("races", rows, rounds=rules(METRICS[0]).rounds(MOST))
 
 
-def rules(metric: str, enough: float = 0.0) -> Rules:
+def rules(metric: str, enough: float = 0.0, growth: float = 2.0) -> Rules:
     """The usual ones."""
-    return Rules(metric, first=5, growth=2.0, lost=0.05, enough=enough)
+    return Rules(metric, first=5, growth=growth, lost=0.05, enough=enough)
 
 
 def raced(zone: xr.Dataset, metric: str) -> dict[str, Any]:
     """Many races of the experiments of a zone; the first ones by `look` as well."""
     values = zone[metric].values
     means = values.mean(axis=1)
-    best, rng = int(means.argmin()), np.random.default_rng(7)
+    best, rng, given = int(means.argmin()), np.random.default_rng(7), rules(metric)
     lost, same, fits, worse, worse_of_grid = 0, 0, 0, [], []
     for number in range(RACES):
         drawn = rng.integers(values.shape[1], size=MOST)
-        left, took = race(len(values), metric, plainly(values[:, drawn], metric))
+        left, took = race(len(values), given, plainly(values[:, drawn], given))
         if number < CHECKED:
-            same_looks = as_commanded(zone.isel(realisation=drawn), metric)
-            assert race(len(values), metric, same_looks) == (left, took)
+            same_looks = as_commanded(zone.isel(realisation=drawn), given)
+            assert race(len(values), given, same_looks) == (left, took)
         lost += best not in left
         fits += took
         chosen, whole = left[0], int(values[:, drawn].mean(axis=1).argmin())
@@ -87,9 +87,9 @@ def raced(zone: xr.Dataset, metric: str) -> dict[str, Any]:
     }
 
 
-def race(count: int, metric: str, looked: Looked) -> tuple[list[int], int]:
+def race(count: int, given: Rules, looked: Looked) -> tuple[list[int], int]:
     """Who is left of so many at the end, the first one first, and how many fits that took."""
-    given, took, before = rules(metric), 0, 0
+    took, before = 0, 0
     left = list(range(count))
     for number in given.rounds(MOST):
         took += len(left) * (number - before)
@@ -101,9 +101,8 @@ def race(count: int, metric: str, looked: Looked) -> tuple[list[int], int]:
     return left, took
 
 
-def plainly(drawn: np.ndarray, metric: str, enough: float = 0.0) -> Looked:
+def plainly(drawn: np.ndarray, given: Rules) -> Looked:
     """A look by what its definition says."""
-    given = rules(metric, enough)
     looks = len(given.rounds(MOST))
 
     def looked(left: list[int], number: int) -> tuple[list[int], bool]:
@@ -114,20 +113,20 @@ def plainly(drawn: np.ndarray, metric: str, enough: float = 0.0) -> Looked:
         k = threshold(given.lost, looks, len(drawn) - 1, number)
         stay = gaps.mean(axis=1) <= k * errors
         most = (gaps.mean(axis=1) + k * errors)[stay][1:].max(initial=0.0)
-        return order[stay].tolist(), most < enough * seen[order[0]].mean() or stay.sum() == 1
+        return order[stay].tolist(), most < given.enough * seen[order[0]].mean() or stay.sum() == 1
 
     return looked
 
 
-def as_commanded(drawn: xr.Dataset, metric: str) -> Looked:
+def as_commanded(drawn: xr.Dataset, given: Rules) -> Looked:
     """A look by what the command calls."""
-    given, rivals = rules(metric), drawn.sizes["experiment"] - 1
+    rivals = drawn.sizes["experiment"] - 1
     looks = len(given.rounds(MOST))
     drawn = drawn.assign_coords(realisation=np.arange(drawn.sizes["realisation"]))
 
     def looked(left: list[int], number: int) -> tuple[list[int], bool]:
         seen = drawn.isel(experiment=left, realisation=slice(number))
-        found = look(seen, metric, Terms(given.lost, looks, rivals, given.enough))
+        found = look(seen, given.metric, Terms(given.lost, looks, rivals, given.enough))
         assert isinstance(found, Look), found
         return found.left, len(found.left) == 1 or found.alike
 

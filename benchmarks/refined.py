@@ -20,6 +20,7 @@ from benchmarks.choice import swept
 from benchmarks.races import MOST, plainly, race, rules
 from benchmarks.real import check_data
 from benchmarks.record import keep
+from sweep.session import Rules
 from sweep.session.search import Search
 from sweep.statistics.summary import settings_table
 
@@ -34,6 +35,8 @@ ENOUGH = {"cmb_variance": 0.001, "residual_variance": 0.01}
 
 BUDGET = 0.05
 """Of the fits of the whole grid."""
+
+WAYS = ("refine", "race", "race, growth 1.5", "at random")
 
 AXES = ("clusters.beta_dust", "clusters.temp_dust", "clusters.beta_pl")
 
@@ -69,17 +72,21 @@ def repeated(
     most, found = int(BUDGET * len(values) * MOST), list[tuple[Any, ...]]()
     for _ in range(REPEATS):
         drawn = values[:, rng.integers(values.shape[1], size=MOST)]
-        looked = plainly(drawn, metric, ENOUGH[metric])
-        chosen, visited, took = refined(points, drawn, metric, most)
-        left, of_race = race(len(values), metric, looked)
-        first = rules(metric).first
+        usual, slow = (rules(metric, ENOUGH[metric], growth) for growth in (2.0, 1.5))
+        chosen, visited, took = refined(points, drawn, usual, most)
+        races = [race(len(values), given, plainly(drawn, given)) for given in (usual, slow)]
+        first = usual.first
         some = rng.choice(len(values), min(took // first, len(values)), replace=False)
         random = some[drawn[some, :first].mean(axis=1).argmin()]
         found.append(
-            ((chosen, visited, took), (left[0], len(values), of_race), (random, len(some), took))
+            (
+                (chosen, visited, took),
+                *((left[0], len(values), of_race) for left, of_race in races),
+                (random, len(some), took),
+            )
         )
     rows = []
-    for way, of_way in zip(("refine", "race", "at random"), zip(*found, strict=True), strict=True):
+    for way, of_way in zip(WAYS, zip(*found, strict=True), strict=True):
         choices, visits, fits = np.array(of_way).T
         worse = means[choices] / means.min() - 1
         rows.append(
@@ -98,11 +105,10 @@ def repeated(
 
 
 def refined(
-    points: Sequence[Sequence[str]], drawn: np.ndarray, metric: str, most: int
+    points: Sequence[Sequence[str]], drawn: np.ndarray, given: Rules, most: int
 ) -> tuple[int, int, int]:
     """What a search chooses, how many points it visits, and its fits, at most so many."""
-    search, given = Search(points, 4, 8, ()), rules(metric)
-    looked = plainly(drawn, metric, ENOUGH[metric])
+    search, looked = Search(points, 4, 8, ()), plainly(drawn, given)
     left, took, before = search.first(), 0, 0
     visited = len(left)
     for number in given.rounds(MOST):
