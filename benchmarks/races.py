@@ -111,8 +111,9 @@ def plainly(drawn: np.ndarray, given: Rules) -> Looked:
         gaps = seen[order] - seen[order[0]]
         errors = gaps.std(axis=1, ddof=1) / np.sqrt(number)
         k = threshold(given.lost, looks, len(drawn) - 1, number)
-        stay = gaps.mean(axis=1) <= k * errors
-        most = (gaps.mean(axis=1) + k * errors)[stay][1:].max(initial=0.0)
+        behind = gaps.mean(axis=1)
+        stay = behind <= k * errors
+        most = (behind + k * errors)[stay][1:].max(initial=0.0)
         return order[stay].tolist(), most < given.enough * seen[order[0]].mean() or stay.sum() == 1
 
     return looked

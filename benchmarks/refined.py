@@ -70,12 +70,12 @@ def repeated(
     """Many searches, each on realisations of its own."""
     means, rng = values.mean(axis=1), np.random.default_rng(7)
     most, found = int(BUDGET * len(values) * MOST), list[tuple[Any, ...]]()
+    usual, slow = (rules(metric, ENOUGH[metric], growth) for growth in (2.0, 1.5))
+    first = usual.first
     for _ in range(REPEATS):
         drawn = values[:, rng.integers(values.shape[1], size=MOST)]
-        usual, slow = (rules(metric, ENOUGH[metric], growth) for growth in (2.0, 1.5))
         chosen, visited, took = refined(points, drawn, usual, most)
         races = [race(len(values), given, plainly(drawn, given)) for given in (usual, slow)]
-        first = usual.first
         some = rng.choice(len(values), min(took // first, len(values)), replace=False)
         random = some[drawn[some, :first].mean(axis=1).argmin()]
         found.append(

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import xarray as xr
@@ -54,12 +55,13 @@ def main(*skies: str) -> None:
     rows = []
     for sky in skies or SKIES:
         took = {way: timed(sky, way) for way in WAYS}
+        whole = sweep.open(store(sky, "grid"))
+        places = positions(whole)
         for way, metric in METRICS.items():
-            whole = sweep.open(store(sky, "grid"))
             for name in ("grid", way):
                 ds = sweep.open(store(sky, name))
                 # what both chose is measured by all realisations of the grid
-                chosen = [positions(whole)[point] for point in choice(ds, metric)]
+                chosen = [places[point] for point in choice(ds, metric)]
                 rows.append(
                     {
                         "sky": sky,
@@ -82,16 +84,14 @@ def store(sky: str, way: str) -> Path:
 def timed(sky: str, way: str) -> float:
     """Seconds of the command, clusters, compilation and all."""
     template_file(sky)  # is kept in the usual cache, and known from now on
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["SKYSWEEP_CACHE"], before = cache, os.environ.get("SKYSWEEP_CACHE")
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        patch.dict(os.environ, {"SKYSWEEP_CACHE": cache}),
+    ):
         words = ("+experiment=zones_kmeans", f"noise.realisations={REALISATIONS}", *WAYS[way])
         start = time.perf_counter()
         swept(store(sky, way), sky, *words, "hydra.launcher.processes=0")
-        took = time.perf_counter() - start
-        del os.environ["SKYSWEEP_CACHE"]
-        if before is not None:
-            os.environ["SKYSWEEP_CACHE"] = before
-    return took
+        return time.perf_counter() - start
 
 
 def choice(ds: xr.Dataset, metric: str) -> list[Point]:

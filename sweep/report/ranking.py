@@ -11,7 +11,7 @@ from sweep.errors import ConfigError
 from sweep.estimators import NAMES, Estimator
 from sweep.progress import Progress
 from sweep.statistics.comparison_groups import ComparisonGroup
-from sweep.statistics.halves import best_by_halves
+from sweep.statistics.halves import best_by_halves, quote
 from sweep.statistics.selection import best
 
 _MOST_GROUPS = 12
@@ -25,6 +25,8 @@ def lowest(values: np.ndarray, count: int) -> list[int]:
 
 _MOST_QUOTED = 100
 """Of more experiments r is not chosen by halves, which has to compute all of them twice again."""
+
+NOT_QUOTED: dict[str, float | None] = {"quoted": None, "quoted_error": None}
 
 _LOOKED_AT = 8
 """Experiments of which r is computed again on the realisations that they have in common."""
@@ -93,6 +95,7 @@ def _first(
         looked()
     first, second = rows.iloc[0], rows.iloc[1] if len(rows) > 1 else None
     place = {label: i for i, label in zip(some, table.index[some], strict=True)}
+    whole = ds.isel(experiment=list(members))
     distances = ("delta_to_best", "delta_to_best_error", "significance", "tied")
     return [
         {
@@ -104,20 +107,18 @@ def _first(
             "first": place[rows.index[0]],
             "value": first[metric],
             "error": first[f"{metric}_error"],
-            **_quote(ds.isel(experiment=list(members)), metric, estimator),
+            **(
+                quoted(lambda: best_by_halves(whole, metric, estimator=estimator))
+                if metric == "cmb_variance" or len(members) <= _MOST_QUOTED
+                else NOT_QUOTED
+            ),
             "second": None if second is None else place[rows.index[1]],
             **{name: None if second is None else second[name] for name in distances},
         }
     ]
 
 
-def _quote(ds: xr.Dataset, metric: str, estimator: Estimator) -> dict[str, float | None]:
+def quoted(chosen: Callable[[], pd.DataFrame]) -> dict[str, float | None]:
     """What half of the realisations say of the choice of the other half, where it is known."""
-    unknown: dict[str, float | None] = {"quoted": None, "quoted_error": None}
-    if metric != "cmb_variance" and ds.sizes["experiment"] > _MOST_QUOTED:
-        return unknown
-    try:
-        rows = best_by_halves(ds, metric, estimator=estimator)
-    except ConfigError:  # not two halves
-        return unknown
-    return {name: float(rows[name].iloc[0]) for name in unknown}
+    found = quote(chosen)
+    return NOT_QUOTED if found is None else dict(zip(NOT_QUOTED, found, strict=True))

@@ -10,6 +10,7 @@ import xarray as xr
 from sweep.errors import ConfigError
 from sweep.estimators import NAMES
 from sweep.report import packing
+from sweep.report.ranking import quoted
 from sweep.statistics.combination import Combination, best_of_zones, zones_by_halves
 from sweep.statistics.dataset import labels_of
 from sweep.statistics.experiment import ExperimentView
@@ -100,21 +101,12 @@ def _together(
             {"mask": zone, "experiment": one, "tried": found.tried[zone]}
             for zone, one in zip(found.best.zones, best, strict=True)
         ],
-        "combined": _combined(found.best) | _quote(part, tuple(members), found.metric),
+        "combined": _combined(found.best)
+        | quoted(lambda: zones_by_halves(part, tuple(members), found.metric)),
         "alone": [labels[i] for i in alone],
         "delta_to_best": found.delta_to_best,
         "delta_to_best_error": found.delta_to_best_error,
     }
-
-
-def _quote(ds: xr.Dataset, zones: tuple[str, ...], metric: str) -> dict[str, float | None]:
-    """What half of the realisations say of the choice of the other half, where it is known."""
-    names = ("quoted", "quoted_error")
-    try:
-        rows = zones_by_halves(ds, zones, metric)
-    except ConfigError:  # not two halves
-        return dict.fromkeys(names)
-    return {name: float(rows[name].iloc[0]) for name in names}
 
 
 def _combined(found: Combination) -> dict[str, Any]:

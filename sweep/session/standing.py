@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sweep.errors import ConfigError
 from sweep.session.rules import Rules
 from sweep.statistics.dataset import of_identities
 
@@ -93,18 +92,13 @@ def standings(
 def measured(ds: "xr.Dataset", rules: Rules, ended: Sequence[Standing]) -> list[Standing]:
     """Ends of groups with a figure by realisations that did not choose."""
     from sweep.statistics.combination import zones_by_halves
-    from sweep.statistics.halves import best_by_halves
+    from sweep.statistics.halves import best_by_halves, quote
 
     def figure(left: Sequence[str]) -> tuple[float, float] | None:
         of_left = of_identities(ds, left)
-        try:
-            if rules.zones:
-                found = zones_by_halves(of_left, metric=rules.metric)
-            else:
-                found = best_by_halves(of_left, rules.metric)
-        except ConfigError:  # not two halves
-            return None
-        return float(found["quoted"].iloc[0]), float(found["quoted_error"].iloc[0])
+        if rules.zones:
+            return quote(lambda: zones_by_halves(of_left, metric=rules.metric))
+        return quote(lambda: best_by_halves(of_left, rules.metric))
 
     if rules.zones:
         together = figure([identity for each in ended for identity in each.left])

@@ -162,7 +162,9 @@ class TracedSolver(Solver):
     ) -> Fit:
         """See `Solver.prepare`; the executable is kept for the next block of these shapes."""
         together = len(block.maps) if side_by_side() else 1
-        some = jax.tree.map(lambda leaf: leaf[:together], block)
+        some = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((together, *leaf.shape[1:]), leaf.dtype), block
+        )
         given = (problem, some, bounds, repeated(bounds.start, together))
         leaves, structure = jax.tree.flatten(given)
         shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves)

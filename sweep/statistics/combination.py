@@ -167,6 +167,5 @@ def zones_by_halves(
             )
         )
     found = quoted(pd.concat(rows), values, errors)
-    fallback = [""] if field.fallback else []
-    found.attrs |= {"metric": metric, "left_out": dict(field.left_out), "fallback": fallback}
+    found.attrs |= field.attributes(metric)
     return found

@@ -110,7 +110,8 @@ def zones_elsewhere(
     metric = checked(metric)
     here = best_of_zones(ds, zones, metric, done, **rules)
     ours, theirs = cleaned(ds), list(cleaned(other).values())
-    labels = [labels_of(ds)[i] for i in here.best.experiments]
+    names = labels_of(ds)
+    labels = [names[i] for i in here.best.experiments]
     search = zone_search(other, here.best.zones, metric, done, estimator, converged, 1)
     chosen = {}
     for zone, label in zip(here.best.zones, labels, strict=True):
@@ -142,8 +143,7 @@ def zones_elsewhere(
             }
         )
     )
-    fallback = [""] if search.fallback else []
-    found.attrs |= {"metric": metric, "left_out": dict(search.left_out), "fallback": fallback}
+    found.attrs |= search.attributes(metric)
     return found
 
 

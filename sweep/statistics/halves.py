@@ -85,6 +85,15 @@ def quoted(rows: pd.DataFrame, values: Sequence[float], errors: Sequence[float])
     return rows.assign(quoted=np.mean(values), quoted_error=np.linalg.norm(errors) / 2)
 
 
+def quote(chosen: Callable[[], pd.DataFrame]) -> tuple[float, float] | None:
+    """What a choice by halves says is to be quoted, and its error; None without two halves."""
+    try:
+        rows = chosen()
+    except ConfigError:
+        return None
+    return float(rows["quoted"].iloc[0]), float(rows["quoted_error"].iloc[0])
+
+
 def span(realisations: np.ndarray) -> str:
     """Realisations as text, e.g. `0-9`."""
     first, last = int(realisations[0]), int(realisations[-1])

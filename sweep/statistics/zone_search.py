@@ -109,6 +109,11 @@ class ZoneSearch:
             other=other,
         )
 
+    def attributes(self, metric: str) -> dict[str, object]:
+        """`attrs` of a table of its experiments, as of `sweep.statistics.selection.best`."""
+        fallback = [""] if self.fallback else []
+        return {"metric": metric, "left_out": dict(self.left_out), "fallback": fallback}
+
     def gap(self, one: Combination, other: Combination, metric: str) -> Gap:
         """The metric of a combination minus that of another, from the realisations they share."""
         delta = metric_of(one.ratio, metric) - metric_of(other.ratio, metric)

@@ -22,8 +22,8 @@ from sweep.testing.small import grid, run
 
 COUNTS = (1, 2, 4, 8, 16, 24, 32)
 FIRST, MOST = 4, 12
-# so careful that some go on
 METRIC = "residual_variance"
+# so careful that some go on
 RULES = Rules(METRIC, first=FIRST, growth=4.0, lost=1e-8, enough=0.0, coarse=3, walks=1)
 
 
